@@ -1,0 +1,381 @@
+package bft
+
+import "fmt"
+
+// Message is what members send each other. A block is the only message of the
+// hot path; the others repair, catch up and hand over.
+type Message interface {
+	// kind is the first byte on the wire.
+	kind() byte
+	encode(w *writer)
+}
+
+// BlockRequest asks for blocks by reference: missing ancestors. The answer is
+// one BlockMessage for each block that the asked member has.
+type BlockRequest struct {
+	Epoch Epoch
+	Refs  []Ref
+}
+
+// DAGRequest asks for all accepted blocks of an epoch, every variant, in rounds
+// above Above, in order of rounds. The answer is a run of BlockMessages, as
+// many as fit the server's limit, then a DAGEnd.
+type DAGRequest struct {
+	Epoch Epoch
+	Above Round
+}
+
+// DAGEnd ends the answer to a DAGRequest: all accepted blocks of rounds up to
+// Through were sent; More says that the server has further ones.
+type DAGEnd struct {
+	Epoch   Epoch
+	Through Round
+	More    bool
+}
+
+// ChainRequest asks for the commits from From on, with a proof.
+type ChainRequest struct{ From CommitIndex }
+
+// ChainResponse carries consecutive commits of one epoch. They prove nothing by
+// themselves: either Handover ends their epoch and names a digest on their
+// chain, or Votes of a quorum of the epoch's members do. An answer that does
+// not reach its proof is continued by the next request.
+type ChainResponse struct {
+	Commits []*Commit
+	// Handover, if not nil, ends the epoch of the commits.
+	Handover *Handover
+	// Votes are signed headers whose commit votes certify the chain.
+	Votes []*UnverifiedBlock
+	// Lowest is the lowest commit that the sender keeps. If it is above what
+	// was asked for, Commits is empty and the way on is a snapshot.
+	Lowest CommitIndex
+}
+
+// HandoverRequest asks for the hand-overs that ended the epochs from From on.
+// Members keep all of them: they are the chain of trust.
+type HandoverRequest struct{ From Epoch }
+
+// BodyRequest asks for the blocks of the commits First to Last.
+type BodyRequest struct{ First, Last CommitIndex }
+
+// BodyResponse carries the blocks of one commit, in the order of its
+// references.
+type BodyResponse struct {
+	Index  CommitIndex
+	Blocks []UnverifiedBlock
+}
+
+// HandoverVote is one member's signature under the hand-over as it sees it.
+type HandoverVote struct {
+	Content   HandoverContent
+	Author    Author
+	Signature Signature
+}
+
+// HandoverMessage carries complete hand-overs of consecutive epochs to a member
+// that lacks them.
+type HandoverMessage struct{ Handovers []*Handover }
+
+// Status tells a peer how far the sender is: on connecting, and at every idle
+// interval.
+type Status struct {
+	Epoch  Epoch
+	Round  Round
+	Commit CommitIndex
+}
+
+// RejoinQuery asks, with a nonce so that an old answer does not count, which
+// epoch the other members can prove: see rule 13 in docs/protocol.
+type RejoinQuery struct{ Nonce uint64 }
+
+// RejoinAnswer names the epoch that the newest hand-over known to the sender
+// opened.
+type RejoinAnswer struct {
+	Nonce uint64
+	Epoch Epoch
+}
+
+// BlockMessage is a block on the wire. The engine sends its own and forwards
+// none; the runtime sends stored ones in answer to requests.
+type BlockMessage struct{ Block *Block }
+
+// UnverifiedBlockMessage is a block as it arrives. It never enters the engine:
+// the runtime verifies it first.
+type UnverifiedBlockMessage struct{ Block UnverifiedBlock }
+
+const (
+	kindBlock byte = 1 + iota
+	kindBlockRequest
+	kindDAGRequest
+	kindDAGEnd
+	kindChainRequest
+	kindChainResponse
+	kindBodyRequest
+	kindBodyResponse
+	kindHandoverVote
+	kindHandover
+	kindStatus
+	kindRejoinQuery
+	kindRejoinAnswer
+	kindHandoverRequest
+)
+
+// FirstForeignKind is the first message kind that this package will never use:
+// the runtime numbers its own messages from here.
+const FirstForeignKind byte = 128
+
+func (*BlockMessage) kind() byte           { return kindBlock }
+func (*UnverifiedBlockMessage) kind() byte { return kindBlock }
+func (*BlockRequest) kind() byte           { return kindBlockRequest }
+func (*DAGRequest) kind() byte             { return kindDAGRequest }
+func (*DAGEnd) kind() byte                 { return kindDAGEnd }
+func (*ChainRequest) kind() byte           { return kindChainRequest }
+func (*ChainResponse) kind() byte          { return kindChainResponse }
+func (*BodyRequest) kind() byte            { return kindBodyRequest }
+func (*BodyResponse) kind() byte           { return kindBodyResponse }
+func (*HandoverVote) kind() byte           { return kindHandoverVote }
+func (*HandoverMessage) kind() byte        { return kindHandover }
+func (*HandoverRequest) kind() byte        { return kindHandoverRequest }
+func (*Status) kind() byte                 { return kindStatus }
+func (*RejoinQuery) kind() byte            { return kindRejoinQuery }
+func (*RejoinAnswer) kind() byte           { return kindRejoinAnswer }
+
+// Limits of lists in messages, so that one message is bounded and a forged
+// length allocates nothing.
+const (
+	// MaxRefs bounds the references in a BlockRequest.
+	MaxRefs = 1024
+	// MaxChain bounds the commits in a ChainResponse.
+	MaxChain = 4096
+	// MaxBody bounds the commits asked for in a BodyRequest.
+	MaxBody = 1024
+	// MaxHandovers bounds the hand-overs in a HandoverMessage.
+	MaxHandovers = 256
+)
+
+func (m *BlockMessage) encode(w *writer) {
+	w.bytes(m.Block.Encode())
+	w.bytes(m.Block.Payload)
+}
+
+func (m *UnverifiedBlockMessage) encode(w *writer) { encodeUnverified(w, &m.Block) }
+
+func encodeUnverified(w *writer, u *UnverifiedBlock) {
+	u.Header.encode(w)
+	w.bytes(u.Signature[:])
+	w.bytes(u.Payload)
+}
+
+func (m *BlockRequest) encode(w *writer) {
+	w.u64(uint64(m.Epoch))
+	w.u32(uint32(len(m.Refs)))
+	for _, r := range m.Refs {
+		w.ref(r)
+	}
+}
+
+func (m *DAGRequest) encode(w *writer) {
+	w.u64(uint64(m.Epoch))
+	w.u64(uint64(m.Above))
+}
+
+func (m *DAGEnd) encode(w *writer) {
+	w.u64(uint64(m.Epoch))
+	w.u64(uint64(m.Through))
+	w.bool(m.More)
+}
+
+func (m *ChainRequest) encode(w *writer) { w.u64(uint64(m.From)) }
+
+func (m *ChainResponse) encode(w *writer) {
+	w.u32(uint32(len(m.Commits)))
+	for _, c := range m.Commits {
+		c.encode(w)
+	}
+	w.bool(m.Handover != nil)
+	if m.Handover != nil {
+		m.Handover.encode(w)
+	}
+	w.u32(uint32(len(m.Votes)))
+	for _, v := range m.Votes {
+		v.Header.encode(w)
+		w.bytes(v.Signature[:])
+	}
+	w.u64(uint64(m.Lowest))
+}
+
+func (m *HandoverRequest) encode(w *writer) { w.u64(uint64(m.From)) }
+
+func (m *BodyRequest) encode(w *writer) {
+	w.u64(uint64(m.First))
+	w.u64(uint64(m.Last))
+}
+
+func (m *BodyResponse) encode(w *writer) {
+	w.u64(uint64(m.Index))
+	w.u32(uint32(len(m.Blocks)))
+	for i := range m.Blocks {
+		encodeUnverified(w, &m.Blocks[i])
+	}
+}
+
+func (m *HandoverVote) encode(w *writer) {
+	m.Content.encode(w)
+	w.u16(uint16(m.Author))
+	w.bytes(m.Signature[:])
+}
+
+func (m *HandoverMessage) encode(w *writer) {
+	w.u32(uint32(len(m.Handovers)))
+	for _, h := range m.Handovers {
+		h.encode(w)
+	}
+}
+
+func (m *Status) encode(w *writer) {
+	w.u64(uint64(m.Epoch))
+	w.u64(uint64(m.Round))
+	w.u64(uint64(m.Commit))
+}
+
+func (m *RejoinQuery) encode(w *writer) { w.u64(m.Nonce) }
+
+func (m *RejoinAnswer) encode(w *writer) {
+	w.u64(m.Nonce)
+	w.u64(uint64(m.Epoch))
+}
+
+// EncodeMessage returns the wire form of a message in parts that are to be
+// sent one after the other; large payloads are parts of their own and not
+// copied.
+func EncodeMessage(m Message) [][]byte {
+	w := writer{buf: []byte{m.kind()}}
+	switch m := m.(type) {
+	case *BlockMessage:
+		w.bytes(m.Block.Encode())
+		if len(m.Block.Payload) == 0 {
+			return [][]byte{w.buf}
+		}
+		return [][]byte{w.buf, m.Block.Payload}
+	case *BodyResponse:
+		return m.encodeParts(&w)
+	default:
+		m.encode(&w)
+		return [][]byte{w.buf}
+	}
+}
+
+func (m *BodyResponse) encodeParts(w *writer) (parts [][]byte) {
+	w.u64(uint64(m.Index))
+	w.u32(uint32(len(m.Blocks)))
+	for i := range m.Blocks {
+		u := &m.Blocks[i]
+		u.Header.encode(w)
+		w.bytes(u.Signature[:])
+		if len(u.Payload) > 0 {
+			parts = append(parts, w.buf, u.Payload)
+			*w = writer{}
+		}
+	}
+	if len(w.buf) > 0 {
+		parts = append(parts, w.buf)
+	}
+	return parts
+}
+
+// DecodeMessage takes a message apart. What it returns is well formed and not
+// yet believed; byte slices in it alias b.
+func DecodeMessage(b []byte, network NetworkID) (Message, error) {
+	if len(b) == 0 {
+		return nil, fmt.Errorf("decode message: %w", errTruncated)
+	}
+	if b[0] == kindBlock {
+		u, err := DecodeBlock(b[1:])
+		if err != nil {
+			return nil, err
+		}
+		return &UnverifiedBlockMessage{Block: u}, nil
+	}
+	r := reader{buf: b[1:]}
+	m := decodeBody(b[0], &r, network)
+	if m == nil {
+		return nil, fmt.Errorf("decode message: unknown kind %d", b[0])
+	}
+	if err := r.done(); err != nil {
+		return nil, fmt.Errorf("decode message of kind %d: %w", b[0], err)
+	}
+	return m, nil
+}
+
+func decodeBody(kind byte, r *reader, network NetworkID) Message {
+	switch kind {
+	case kindBlockRequest:
+		m := &BlockRequest{Epoch: Epoch(r.u64())}
+		for range r.count(MaxRefs, refSize) {
+			m.Refs = append(m.Refs, r.ref())
+		}
+		return m
+	case kindDAGRequest:
+		return &DAGRequest{Epoch: Epoch(r.u64()), Above: Round(r.u64())}
+	case kindDAGEnd:
+		return &DAGEnd{Epoch: Epoch(r.u64()), Through: Round(r.u64()), More: r.bool()}
+	case kindChainRequest:
+		return &ChainRequest{From: CommitIndex(r.u64())}
+	case kindChainResponse:
+		return decodeChainResponse(r, network)
+	case kindBodyRequest:
+		return &BodyRequest{First: CommitIndex(r.u64()), Last: CommitIndex(r.u64())}
+	case kindBodyResponse:
+		m := &BodyResponse{Index: CommitIndex(r.u64())}
+		for range r.count(maxCommitBlocks, minHead) {
+			m.Blocks = append(m.Blocks, decodeUnverified(r))
+		}
+		return m
+	case kindHandoverVote:
+		return &HandoverVote{Content: decodeHandoverContent(r), Author: Author(r.u16()), Signature: r.signature()}
+	case kindHandover:
+		m := &HandoverMessage{}
+		for range r.count(MaxHandovers, minHandover) {
+			m.Handovers = append(m.Handovers, decodeHandover(r))
+		}
+		return m
+	case kindHandoverRequest:
+		return &HandoverRequest{From: Epoch(r.u64())}
+	case kindStatus:
+		return &Status{Epoch: Epoch(r.u64()), Round: Round(r.u64()), Commit: CommitIndex(r.u64())}
+	case kindRejoinQuery:
+		return &RejoinQuery{Nonce: r.u64()}
+	case kindRejoinAnswer:
+		return &RejoinAnswer{Nonce: r.u64(), Epoch: Epoch(r.u64())}
+	default:
+		return nil
+	}
+}
+
+// minHead is a lower bound of an encoded head, minCommit of a commit.
+const (
+	minHead     = 32 + 8 + 8 + 2 + 8 + 4 + 4 + 4 + 32 + 40 + 64
+	minCommit   = 8 + 32 + 8 + refSize + 8 + 4 + 4
+	minHandover = 32 + 8 + 8 + 32 + 32 + 20 + 4 + 52 + 4
+)
+
+func decodeUnverified(r *reader) UnverifiedBlock {
+	u := UnverifiedBlock{Header: decodeHeader(r), Signature: r.signature()}
+	u.Payload = r.take(int(u.Header.PayloadSize))
+	return u
+}
+
+func decodeChainResponse(r *reader, network NetworkID) *ChainResponse {
+	m := &ChainResponse{}
+	for range r.count(MaxChain, minCommit) {
+		m.Commits = append(m.Commits, decodeCommit(r, network))
+	}
+	if r.bool() {
+		m.Handover = decodeHandover(r)
+	}
+	for range r.count(MaxMembers, minHead) {
+		m.Votes = append(m.Votes, &UnverifiedBlock{Header: decodeHeader(r), Signature: r.signature()})
+	}
+	m.Lowest = CommitIndex(r.u64())
+	return m
+}

@@ -1,0 +1,264 @@
+package bft
+
+// Clock is the time at which a step happens. The engine never asks for it.
+type Clock struct {
+	// Wall is this member's idea of the time of day; it goes into the
+	// timestamps of own blocks and nowhere else, and may jump.
+	Wall Time
+	// Mono only grows; timeouts are measured on it. Its origin is arbitrary.
+	Mono Time
+}
+
+// Input is something that happened to this member.
+type Input interface{ input() }
+
+// Inputs. Blocks and messages come from a peer that the transport has
+// authenticated; From need not be the author of what it sends.
+type (
+	// Tick tells the engine that time has passed: the runtime sends one when
+	// the newest SetTimer is due.
+	Tick struct{}
+
+	// BlockArrived brings a verified block of the engine's current epoch.
+	BlockArrived struct {
+		From  PublicKey
+		Block *Block
+	}
+
+	// MessageArrived brings any message but a block.
+	MessageArrived struct {
+		From    PublicKey
+		Message Message
+	}
+
+	// RequestsQueued tells how much waits in the runtime's queue. The runtime
+	// sends one when requests arrive in an empty queue and whenever it is
+	// convenient; PayloadReady carries the same.
+	RequestsQueued struct {
+		Requests int
+		Bytes    int
+	}
+
+	// PayloadReady answers a RequestPayload.
+	PayloadReady struct {
+		// Payload is the concatenation of the requests, each preceded by its
+		// length as a big-endian uint32; Digest is its PayloadDigest (zero if
+		// there is no request).
+		Payload  []byte
+		Digest   Digest
+		Requests int
+		// Left is what still waits in the queue.
+		Left RequestsQueued
+	}
+
+	// Persisted tells that everything up to the Persist effect with the given
+	// sequence number is durable.
+	Persisted struct{ Seq uint64 }
+
+	// Applied tells that the application has applied commits up to Index.
+	Applied struct{ Index CommitIndex }
+
+	// EpochEnded is the application's answer to the last commit of an epoch:
+	// the digest of its state after that commit, and who orders next. An
+	// invalid committee keeps the old one.
+	EpochEnded struct {
+		Index   CommitIndex
+		State   Digest
+		Members []PublicKey
+		Params  Params
+	}
+
+	// PeerUp and PeerDown tell that the link to a peer came up or broke.
+	// They are hints: they save a timeout, and decide nothing.
+	PeerUp   struct{ Peer PublicKey }
+	PeerDown struct{ Peer PublicKey }
+
+	// SnapshotInstalled tells that the application's state is now that of the
+	// hand-over named by an InstallSnapshot effect.
+	SnapshotInstalled struct{ Handover *Handover }
+)
+
+func (Tick) input()              {}
+func (BlockArrived) input()      {}
+func (MessageArrived) input()    {}
+func (RequestsQueued) input()    {}
+func (PayloadReady) input()      {}
+func (Persisted) input()         {}
+func (Applied) input()           {}
+func (EpochEnded) input()        {}
+func (PeerUp) input()            {}
+func (PeerDown) input()          {}
+func (SnapshotInstalled) input() {}
+
+// Effect is something the runtime has to do. Effects of one step are carried
+// out in order.
+type Effect interface{ effect() }
+
+// Effects.
+type (
+	// Persist makes records durable, in one group commit and in the order of
+	// Seq, which counts up from 1. Effects that must wait for it name its Seq.
+	Persist struct {
+		Seq      uint64
+		Blocks   []*Block
+		Commits  []*CommitRecord
+		Handover *Handover
+		Evidence *Evidence
+	}
+
+	// Send sends a message to some peers once the Persist numbered After (0:
+	// none) is durable. It may be lost: the engine sends again what matters.
+	Send struct {
+		To      []PublicKey
+		Message Message
+		After   uint64
+	}
+
+	// Serve asks the runtime to answer a peer's request from what is stored:
+	// see Answer. Votes are the commit votes that this member can show.
+	Serve struct {
+		To      PublicKey
+		Request Message
+		Votes   []*UnverifiedBlock
+	}
+
+	// Deliver hands a commit to the application. The payloads of its blocks
+	// were all named by earlier Persist effects. If EndsEpoch is set the
+	// runtime answers with EpochEnded once the commit is applied.
+	Deliver struct {
+		Commit    *Commit
+		EndsEpoch bool
+	}
+
+	// RequestPayload asks for the payload of the next own block: as many
+	// requests, oldest first, as fit both limits, or a single one of up to
+	// RequestBytes. The runtime answers with PayloadReady, at once or later.
+	RequestPayload struct {
+		Requests     int
+		Bytes        int
+		RequestBytes int
+	}
+
+	// Requeue returns the requests of an own block, which can now never be
+	// committed, to the front of the queue.
+	Requeue struct{ Block Ref }
+
+	// SetTimer asks for a Tick at or soon after At, instead of any earlier
+	// wish.
+	SetTimer struct{ At Time }
+
+	// Forget tells that blocks of the epoch up to the round are needed no
+	// more by the engine, committed or not.
+	Forget struct {
+		Epoch Epoch
+		Round Round
+	}
+
+	// EpochStarted tells who orders from now on. Blocks are verified against
+	// this committee; those of earlier epochs are stale.
+	EpochStarted struct{ Committee *Committee }
+
+	// InstallSnapshot asks the runtime to bring the application to the state
+	// of a hand-over, fetched in verified chunks from peers, because they no
+	// longer keep the commits that lead there.
+	InstallSnapshot struct{ Handover *Handover }
+
+	// Report is something for the operator's eyes and metrics.
+	Report struct{ Event Event }
+
+	// Halt stops this member: going on could do harm. Reason says why and
+	// what to do.
+	Halt struct{ Reason string }
+)
+
+func (Persist) effect()         {}
+func (Send) effect()            {}
+func (Serve) effect()           {}
+func (Deliver) effect()         {}
+func (RequestPayload) effect()  {}
+func (Requeue) effect()         {}
+func (SetTimer) effect()        {}
+func (Forget) effect()          {}
+func (EpochStarted) effect()    {}
+func (InstallSnapshot) effect() {}
+func (Report) effect()          {}
+func (Halt) effect()            {}
+
+// EventKind names what a Report is about.
+type EventKind string
+
+// Kinds of events.
+const (
+	// EventEvidence: a member provably broke the rules; see Evidence.
+	EventEvidence EventKind = "evidence"
+	// EventLeaderTimeout: a round went on without its leader or its votes.
+	EventLeaderTimeout EventKind = "leader_timeout"
+	// EventSlotSkipped: the slot of a leader was decided without a commit.
+	EventSlotSkipped EventKind = "slot_skipped"
+	// EventScheduleChanged: members were demoted or came back.
+	EventScheduleChanged EventKind = "schedule_changed"
+	// EventDivergence: f+1 members report another state digest than this one.
+	EventDivergence EventKind = "divergence"
+	// EventCatchUp: this member starts to catch up, or has caught up.
+	EventCatchUp EventKind = "catch_up"
+	// EventBadAnswer: a peer answered a request with something unusable.
+	EventBadAnswer EventKind = "bad_answer"
+	// EventProposingStopped: this member proposes no more in this epoch.
+	EventProposingStopped EventKind = "proposing_stopped"
+	// EventEvicted: a waiting block was dropped because too many wait.
+	EventEvicted EventKind = "evicted"
+	// EventFetch: missing blocks are asked for.
+	EventFetch EventKind = "fetch"
+)
+
+// Event is one observation by the engine.
+type Event struct {
+	Kind EventKind
+	// Member is whom the event is about, if Known.
+	Member PublicKey
+	Round  Round
+	// Count is a number that the kind explains: blocks asked for, commits to
+	// go.
+	Count int
+	// Text says it in words.
+	Text string
+}
+
+// EvidenceKind says which rule was broken.
+type EvidenceKind uint8
+
+// Kinds of evidence.
+const (
+	// Equivocation: two blocks for one round.
+	Equivocation EvidenceKind = 1 + iota
+	// TimeViolation: a timestamp not above that of the author's previous
+	// block, or more requests than the time between the two allows.
+	TimeViolation
+)
+
+// String names the kind as metrics do.
+func (k EvidenceKind) String() string {
+	if k == TimeViolation {
+		return "time_violation"
+	}
+	return "equivocation"
+}
+
+// Evidence is two signed headers by one author that prove a fault to anybody
+// who knows the epoch's committee.
+type Evidence struct {
+	Kind  EvidenceKind
+	Epoch Epoch
+	First *Head
+	Other *Head
+}
+
+// Encode returns the encoding that is stored and shown.
+func (e *Evidence) Encode() []byte {
+	var w writer
+	w.u8(uint8(e.Kind))
+	w.u64(uint64(e.Epoch))
+	w.bytes(e.First.Encode())
+	w.bytes(e.Other.Encode())
+	return w.buf
+}
