@@ -1,0 +1,128 @@
+package keys
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+const (
+	pemType     = "PRIVATE KEY" // PKCS#8, RFC 7468 §10
+	maxFileSize = 64 << 10      // a key file has about 120 bytes
+)
+
+// Create generates a key and stores it at path; see [Save].
+func Create(path string) (PrivateKey, error) {
+	key, err := Generate(rand.Reader)
+	if err != nil {
+		return PrivateKey{}, err
+	}
+	if err := Save(path, key); err != nil {
+		return PrivateKey{}, err
+	}
+	return key, nil
+}
+
+// Save stores key at path as PKCS#8 in PEM, readable by its owner alone. The file appears whole or not at all and
+// survives a power cut once Save has returned. An existing file is never overwritten: the error then matches
+// fs.ErrExist.
+func Save(path string, key PrivateKey) error {
+	if key.IsZero() {
+		return fmt.Errorf("save key %s: there is no key to save", path)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key.secret)
+	if err != nil {
+		return fmt.Errorf("save key %s: %w", path, err)
+	}
+	if err := createFile(path, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der})); err != nil {
+		return fmt.Errorf("save key %s: %w", path, err)
+	}
+	return nil
+}
+
+// Load reads the key that [Save] or openssl genpkey stored at path. It refuses a file that anybody but its owner can
+// read or write, as such a key may have been copied or exchanged.
+func Load(path string) (PrivateKey, error) {
+	text, err := readPrivate(path)
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("load key %s: %w", path, err)
+	}
+	key, err := parsePEM(text)
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("load key %s: %w", path, err)
+	}
+	return key, nil
+}
+
+func parsePEM(text []byte) (PrivateKey, error) {
+	block, rest := pem.Decode(text)
+	if block == nil || block.Type != pemType || len(rest) != 0 {
+		return PrivateKey{}, fmt.Errorf("want exactly one PEM block %q", pemType)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return PrivateKey{}, err
+	}
+	secret, ok := parsed.(ed25519.PrivateKey)
+	if !ok {
+		return PrivateKey{}, fmt.Errorf("want an Ed25519 key, found %T", parsed)
+	}
+	return PrivateKey{secret: secret}, nil
+}
+
+// readPrivate judges the permissions of the file that it has open, so that nobody can exchange it in between.
+func readPrivate(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, errors.Unwrap(err) // the caller names the path
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("not a regular file")
+	case info.Mode().Perm()&0o077 != 0:
+		return nil, fmt.Errorf("mode %04o lets others at the key; run: chmod 600 %s", info.Mode().Perm(), path)
+	case info.Size() > maxFileSize:
+		return nil, fmt.Errorf("%d bytes are too many for a key", info.Size())
+	}
+	return io.ReadAll(io.LimitReader(f, maxFileSize))
+}
+
+// createFile writes a synced temporary file and then links it to path. A link, unlike a rename, fails when path
+// exists, so two racing creators cannot replace each other's key.
+func createFile(path string, content []byte) error {
+	dir := filepath.Dir(path)
+	tmp, err := os.CreateTemp(dir, ".key-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(content)
+	err = errors.Join(err, tmp.Sync(), tmp.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Link(tmp.Name(), path); errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("%w: move it away first, a key is never overwritten", os.ErrExist)
+	} else if err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
