@@ -1,0 +1,76 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Duration is a time span written as Go writes it: "500ms", "30s", "1h30m".
+type Duration time.Duration
+
+// String returns the span in the form that UnmarshalText reads.
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// MarshalText writes the span as "500ms".
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads "500ms"; a bare number is refused, since its unit would be a guess.
+func (d *Duration) UnmarshalText(text []byte) error {
+	span, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is no duration; write it like 500ms, 30s or 2h", text)
+	}
+	if span < 0 {
+		return fmt.Errorf("%q is negative; a duration is 0 or more", text)
+	}
+	*d = Duration(span)
+	return nil
+}
+
+// Size is a number of bytes written with a binary unit: "512B", "64KiB", "4MiB", "2GiB".
+type Size int64
+
+// Binary units, in bytes.
+const (
+	KiB Size = 1 << 10
+	MiB Size = 1 << 20
+	GiB Size = 1 << 30
+	TiB Size = 1 << 40
+)
+
+var sizeUnits = []struct {
+	suffix string
+	size   Size
+}{{"TiB", TiB}, {"GiB", GiB}, {"MiB", MiB}, {"KiB", KiB}, {"B", 1}}
+
+// String returns the size in the largest unit that divides it.
+func (s Size) String() string {
+	for _, unit := range sizeUnits {
+		if s != 0 && s%unit.size == 0 {
+			return strconv.FormatInt(int64(s/unit.size), 10) + unit.suffix
+		}
+	}
+	return strconv.FormatInt(int64(s), 10) + "B"
+}
+
+// MarshalText writes the size as "4MiB".
+func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads "4MiB"; decimal units (MB) and bare numbers are refused, since people disagree on what they mean.
+func (s *Size) UnmarshalText(text []byte) error {
+	for _, unit := range sizeUnits {
+		digits, found := strings.CutSuffix(string(text), unit.suffix)
+		if !found {
+			continue
+		}
+		count, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil || count < 0 || count > int64(1<<62)/int64(unit.size) {
+			break
+		}
+		*s = Size(count) * unit.size
+		return nil
+	}
+	return fmt.Errorf("%q is no size; write it like 512B, 64KiB, 4MiB or 2GiB", text)
+}

@@ -1,0 +1,87 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Ready is what a ready file says: where every node of a process listens. It is how scripts and load generators find nodes that
+// chose their own ports.
+type Ready struct {
+	PID     int         `json:"pid"`
+	Network string      `json:"network"` // network id
+	Nodes   []ReadyNode `json:"nodes"`
+}
+
+// ReadyNode is one node of the process.
+type ReadyNode struct {
+	Name      string            `json:"name"`
+	Role      string            `json:"role"`      // "sequencer"
+	Listeners map[string]string `json:"listeners"` // "public", "peer", "admin", "pprof" → host:port
+}
+
+// ReadyFile returns the stage that writes what to path once health says ready, and removes it at the stop. A file left behind by a
+// killed process is removed at the start. The write is atomic: a reader sees all of it or none.
+func ReadyFile(path string, health *Health, what func() Ready) Stage {
+	return Stage{Name: "ready file", Run: func(ctx context.Context, ready func()) error {
+		if err := remove(path); err != nil {
+			return err
+		}
+		ready()
+		var failed error
+		health.Watch(ctx, func(report Report) bool {
+			if report.OK {
+				failed = writeReady(path, what())
+			}
+			return !report.OK
+		})
+		if failed != nil {
+			return failed
+		}
+		<-ctx.Done()
+		return remove(path)
+	}}
+}
+
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the ready file of an earlier run: %w", err)
+	}
+	return nil
+}
+
+func writeReady(path string, what Ready) error {
+	content, err := json.MarshalIndent(what, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write ready file: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("write ready file: %w", err)
+	}
+	draft := path + ".draft"
+	if err := os.WriteFile(draft, append(content, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write ready file: %w", err)
+	}
+	if err := os.Rename(draft, path); err != nil {
+		return fmt.Errorf("write ready file: %w", err)
+	}
+	return nil
+}
+
+// ReadReady reads a ready file.
+func ReadReady(path string) (Ready, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return Ready{}, fmt.Errorf("read ready file: %w; is the network running?", err)
+	}
+	var ready Ready
+	if err := json.Unmarshal(content, &ready); err != nil {
+		return Ready{}, fmt.Errorf("read ready file %s: %w", path, err)
+	}
+	return ready, nil
+}
