@@ -23,9 +23,9 @@
 //   - Progress: while enough nodes are up and connected, what was queued is
 //     ordered without anybody doing anything about it.
 //
-// The order between requests of one Submit call, or of calls that follow each
-// other at one node, is that of submission as long as that node stays up; the
-// requests of others may come between them.
+// Nothing is promised about the order between two requests that are queued at
+// the same time, also not at one node or in one call: who needs one request
+// after another submits it once the other is read back.
 //
 // # Who implements it
 //
