@@ -59,9 +59,9 @@ type Sources struct {
 
 // Value is one effective setting.
 type Value struct {
-	Key    string // dotted
-	Value  string // as it would be written in the file
-	Origin string // "default", "node.toml:12", "environment SYNOD_LOG__LEVEL", "flag --set"
+	Key    string `json:"key"`    // dotted; "peers[0]" for a table of a list
+	Value  string `json:"value"`  // as it would be written in the file
+	Origin string `json:"origin"` // "default", "node.toml:12", "environment SYNOD_LOG__LEVEL", "flag --set"
 }
 
 // Loaded tells where the values of a configuration came from.
@@ -93,7 +93,7 @@ func Load(target Validator, sources Sources) (*Loaded, error) {
 	return loaded, nil
 }
 
-// Values returns every setting in the order of the struct's fields. Lists of tables appear as one value each.
+// Values returns every setting in the order of the struct's fields, each table of a list as one value.
 func (l *Loaded) Values() []Value {
 	values := make([]Value, 0, len(l.fields))
 	for _, f := range l.fields {
@@ -101,7 +101,13 @@ func (l *Loaded) Values() []Value {
 		if !found {
 			origin = "default"
 		}
-		values = append(values, Value{Key: f.key, Value: f.text(), Origin: origin})
+		if !f.isList() {
+			values = append(values, Value{Key: f.key, Value: f.text(), Origin: origin})
+			continue
+		}
+		for i := range f.value.Len() {
+			values = append(values, Value{Key: fmt.Sprintf("%s[%d]", f.key, i), Value: inline(f.value.Index(i)), Origin: origin})
+		}
 	}
 	return values
 }

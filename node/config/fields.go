@@ -58,19 +58,17 @@ func (f field) elements() []field {
 	return collect("", reflect.New(f.value.Type().Elem()).Elem())
 }
 
-// text returns the value as it is written in a TOML file.
-func (f field) text() string {
-	if f.isList() {
-		var items []string
-		for i := range f.value.Len() {
-			var parts []string
-			for _, e := range collect("", f.value.Index(i)) {
-				parts = append(parts, e.key+" = "+e.text())
-			}
-			items = append(items, "{ "+strings.Join(parts, ", ")+" }")
-		}
-		return "[" + strings.Join(items, ", ") + "]"
+// inline returns a table of a list as TOML writes it in one line.
+func inline(table reflect.Value) string {
+	var parts []string
+	for _, f := range collect("", table) {
+		parts = append(parts, f.key+" = "+f.text())
 	}
+	return "{ " + strings.Join(parts, ", ") + " }"
+}
+
+// text returns the value as it is written in a TOML file. Lists have no single text; see [inline].
+func (f field) text() string {
 	if marshaler, ok := f.value.Addr().Interface().(encoding.TextMarshaler); ok {
 		text, err := marshaler.MarshalText()
 		if err != nil {

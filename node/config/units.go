@@ -74,3 +74,25 @@ func (s *Size) UnmarshalText(text []byte) error {
 	}
 	return fmt.Errorf("%q is no size; write it like 512B, 64KiB, 4MiB or 2GiB", text)
 }
+
+// Instant is a point in time in microseconds since 1970, UTC, written as RFC 3339: "2026-11-21T09:00:00Z".
+type Instant int64
+
+// InstantOf cuts t to microseconds.
+func InstantOf(t time.Time) Instant { return Instant(t.UnixMicro()) }
+
+// String returns the instant in RFC 3339, UTC.
+func (i Instant) String() string { return time.UnixMicro(int64(i)).UTC().Format(time.RFC3339Nano) }
+
+// MarshalText writes the instant in RFC 3339.
+func (i Instant) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
+
+// UnmarshalText reads RFC 3339 and cuts to microseconds.
+func (i *Instant) UnmarshalText(text []byte) error {
+	t, err := time.Parse(time.RFC3339Nano, string(text))
+	if err != nil {
+		return fmt.Errorf("%q is no time; write it like 2026-11-21T09:00:00Z", text)
+	}
+	*i = InstantOf(t)
+	return nil
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/synod-network/synod/node/network"
+)
+
+func newNetwork() *cobra.Command {
+	return group("network", "Found a network", newNetworkInit())
+}
+
+func newNetworkInit() *cobra.Command {
+	plan := network.DefaultPlan("./net")
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Write keys, genesis and a documented configuration for each node of a new network",
+		Long: "Writes a directory with genesis.toml and, for each sequencer, a folder with its private key and node.toml. Nothing is\n" +
+			"overwritten. Sequencer i listens at base port + 10·i + 1 for clients, 2 for peers, 3 for health and metrics, 4 for profiles.",
+		Example: "  synod network init --sequencers 4 --dir ./net",
+		Args:    noArgs,
+	}
+	cmd.Flags().StringVar(&plan.Dir, "dir", plan.Dir, "directory to write")
+	cmd.Flags().IntVar(&plan.Sequencers, "sequencers", plan.Sequencers, "number of sequencers; 3f+1 bear f faulty ones")
+	cmd.Flags().StringVar(&plan.Name, "name", plan.Name, "name of the network")
+	cmd.Flags().StringVar(&plan.Host, "host", plan.Host, "address at which the sequencers reach each other")
+	cmd.Flags().IntVar(&plan.BasePort, "base-port", plan.BasePort, "port that the nodes' ports are counted from")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		created, err := network.Create(plan)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "network %s with %d sequencers, id %s; start each with\n", created.Genesis.Name, len(created.Nodes), created.Genesis.ID)
+		for _, node := range created.Nodes {
+			fmt.Fprintf(cmd.OutOrStdout(), "synod sequencer --config %s\n", node.ConfigFile)
+		}
+		return nil
+	}
+	return cmd
+}

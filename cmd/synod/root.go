@@ -1,0 +1,70 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/synod-network/synod/node/exit"
+)
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "synod",
+		Short: "A permissioned ledger network in one binary",
+		Long: "synod founds and runs a permissioned ledger network: Byzantine-fault-tolerant sequencers that give all members one total\n" +
+			"order of the requests they submit.\n\n" +
+			"Exit codes: 0 ok, 1 failed, 2 usage, 4 checked and not healthy, 75 a dependency is unavailable, 78 bad configuration.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return exit.Errorf(exit.Usage, "%w; see %s --help", err, cmd.CommandPath())
+	})
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(
+		newNetwork(),
+		newConfig(),
+		newCompletion(),
+		newVersion(),
+	)
+	return root
+}
+
+// noArgs refuses arguments, and suggests the subcommand that was perhaps meant.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if !cmd.HasSubCommands() {
+		return exit.Errorf(exit.Usage, "%s takes no argument, but got %q; see %[1]s --help", cmd.CommandPath(), args[0])
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	hint := "see " + cmd.CommandPath() + " --help"
+	if closest := cmd.SuggestionsFor(args[0]); len(closest) > 0 {
+		hint = "did you mean " + closest[0] + "?"
+	}
+	return exit.Errorf(exit.Usage, "unknown command %q of %s; %s", args[0], cmd.CommandPath(), hint)
+}
+
+// exactArgs wants one argument for each name.
+func exactArgs(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != len(names) {
+			return exit.Errorf(exit.Usage, "%s wants exactly %s; see %[1]s --help", cmd.CommandPath(), strings.Join(names, " "))
+		}
+		return nil
+	}
+}
+
+// group is a command that only holds others.
+func group(use, short string, children ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(children...)
+	return cmd
+}

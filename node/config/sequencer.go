@@ -1,0 +1,279 @@
+package config
+
+import (
+	"log/slog"
+	"net"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/synod-network/synod/keys"
+)
+
+// Sequencer is the configuration of one sequencer.
+type Sequencer struct {
+	Name        string `toml:"name" doc:"Name of this node: lower-case letters, digits and dashes. It must be the name that the genesis file gives to this node's key."`
+	DataDir     string `toml:"data_dir" doc:"Directory of the store. Relative paths in this file start at the directory of this file."`
+	KeyFile     string `toml:"key_file" doc:"The node's private key (PEM, readable by the owner alone). Who holds it is this sequencer: never copy it to a second running node."`
+	GenesisFile string `toml:"genesis_file" doc:"The file that founded the network; the same at every node."`
+
+	Public   Public   `toml:"public" doc:"Where clients submit requests and subscribe to the order (gRPC)."`
+	Peer     Peer     `toml:"peer" doc:"Where the other sequencers connect (TLS 1.3, both sides proven by node key)."`
+	Admin    Admin    `toml:"admin" doc:"Ports for operators."`
+	Storage  Storage  `toml:"storage" doc:"What is kept on disk."`
+	Queue    Queue    `toml:"queue" doc:"Requests accepted from clients that no block carries yet. Above either limit clients are told to retry."`
+	Log      Log      `toml:"log" doc:"The log goes to standard error."`
+	Shutdown Shutdown `toml:"shutdown" doc:"How the node stops on TERM or INT. A second signal ends it at once."`
+
+	Peers []PeerAddress `toml:"peers" doc:"The other sequencers, one table each."`
+}
+
+// Public is the listener for clients.
+type Public struct {
+	Listen    string `toml:"listen" doc:"host:port; port 0 takes any free one. Other addresses than loopback need tls_cert_file and tls_key_file."`
+	TLSCert   string `toml:"tls_cert_file" doc:"Certificate chain in PEM; empty for no TLS. Reloaded on HUP."`
+	TLSKey    string `toml:"tls_key_file" doc:"Private key of the certificate in PEM."`
+	TokenFile string `toml:"token_file" doc:"File with the bearer token that clients must present; empty to serve whoever can connect."`
+}
+
+// Peer is the listener for other sequencers.
+type Peer struct {
+	Listen     string `toml:"listen" doc:"host:port; port 0 takes any free one."`
+	Advertised string `toml:"advertised" doc:"host:port at which the other sequencers reach this one, if that is another than listen; empty if not."`
+}
+
+// Admin is the listeners for operators.
+type Admin struct {
+	Listen string `toml:"listen" doc:"host:port of HTTP/1 for /health, /health/live, /health/ready and /metrics."`
+	Pprof  string `toml:"pprof_listen" doc:"host:port of HTTP/1 for Go's profiles under /debug/pprof/. They reveal memory contents: loopback only. Empty for none."`
+}
+
+// Storage bounds what is kept.
+type Storage struct {
+	RetainCommits int64 `toml:"retain_commits" doc:"Ordered blocks kept at least, whatever their size."`
+	RetainBytes   Size  `toml:"retain_bytes" doc:"Bytes above which ordered blocks beyond retain_commits are removed, oldest first; 0B to keep everything."`
+	SegmentSize   Size  `toml:"segment_size" doc:"Size of one file of block payloads."`
+}
+
+// Queue bounds the requests that wait.
+type Queue struct {
+	Bytes    Size  `toml:"bytes" doc:"Bytes that may wait."`
+	Requests int64 `toml:"requests" doc:"Requests that may wait."`
+}
+
+// Log is the form of the log.
+type Log struct {
+	Level  Level  `toml:"level" doc:"debug, info, warn or error. Reloaded on HUP."`
+	Format string `toml:"format" doc:"text, json, or auto: text on a terminal, else json."`
+}
+
+// Shutdown bounds the phases of a stop.
+type Shutdown struct {
+	LameDuck     Duration `toml:"lame_duck" doc:"Time between health going down and the first refused request, for load balancers to look elsewhere: a little more than interval × failures of their check."`
+	DrainTimeout Duration `toml:"drain_timeout" doc:"Longest time for requests in hand to be ordered and subscriptions to end."`
+}
+
+// PeerAddress is where another sequencer is reached.
+type PeerAddress struct {
+	Name    string         `toml:"name" doc:"The peer's name."`
+	Key     keys.PublicKey `toml:"key" doc:"The peer's public key in hexadecimal. The key is the identity; the address may change."`
+	Address string         `toml:"address" doc:"host:port of the peer's peer listener; empty to wait until the peer connects."`
+}
+
+// DefaultSequencer returns the values that hold where nothing else is said: sequencer 1 of a network on one machine.
+func DefaultSequencer() *Sequencer {
+	return &Sequencer{
+		Name:        "sequencer1",
+		DataDir:     "data",
+		KeyFile:     "key.pem",
+		GenesisFile: "../genesis.toml",
+		Public:      Public{Listen: "127.0.0.1:7111"},
+		Peer:        Peer{Listen: "127.0.0.1:7112"},
+		Admin:       Admin{Listen: "127.0.0.1:7113", Pprof: "127.0.0.1:7114"},
+		Storage:     Storage{RetainCommits: 100_000, RetainBytes: 20 * GiB, SegmentSize: 64 * MiB},
+		Queue:       Queue{Bytes: 64 * MiB, Requests: 100_000},
+		Log:         Log{Level: Level(slog.LevelInfo), Format: "auto"},
+		Shutdown:    Shutdown{LameDuck: 0, DrainTimeout: Duration(10 * time.Second)},
+	}
+}
+
+// LoadSequencer reads the configuration of a sequencer; paths in the result are relative to the process, not to the file.
+func LoadSequencer(sources Sources) (*Sequencer, *Loaded, error) {
+	c := DefaultSequencer()
+	loaded, err := Load(c, sources)
+	if err != nil {
+		return nil, nil, err
+	}
+	base := filepath.Dir(sources.File)
+	for _, path := range []*string{&c.DataDir, &c.KeyFile, &c.GenesisFile, &c.Public.TLSCert, &c.Public.TLSKey, &c.Public.TokenFile} {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(base, *path)
+		}
+	}
+	return c, loaded, nil
+}
+
+// Validate implements [Validator].
+func (c *Sequencer) Validate() error {
+	for _, check := range []func() error{
+		c.validateIdentity, c.validatePublic, c.validateOperators, c.validateListeners, c.validateLimits, c.validatePeers,
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ValidName reports whether a name suits a node or a network: it appears in paths, metrics and host names.
+func ValidName(name string) bool { return namePattern.MatchString(name) }
+
+var namePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+
+func (c *Sequencer) validateIdentity() error {
+	if !ValidName(c.Name) {
+		return Keyf("name", "%q must begin with a lower-case letter and hold at most 63 lower-case letters, digits and dashes", c.Name)
+	}
+	for _, path := range []struct{ key, value string }{
+		{"data_dir", c.DataDir}, {"key_file", c.KeyFile}, {"genesis_file", c.GenesisFile},
+	} {
+		if path.value == "" {
+			return Keyf(path.key, "is empty; name a path, relative to this file or absolute")
+		}
+	}
+	return nil
+}
+
+func (c *Sequencer) validatePublic() error {
+	if (c.Public.TLSCert == "") != (c.Public.TLSKey == "") {
+		return Keyf("public.tls_cert_file", "and public.tls_key_file go together; set both or neither")
+	}
+	if err := checkAddress("public.listen", c.Public.Listen); err != nil {
+		return err
+	}
+	if c.Public.TLSCert == "" && !isLoopback(c.Public.Listen) {
+		return Keyf("public.listen", "%q can be reached from other machines; set public.tls_cert_file and public.tls_key_file, or listen on 127.0.0.1", c.Public.Listen)
+	}
+	return nil
+}
+
+func (c *Sequencer) validateOperators() error {
+	if err := checkAddress("admin.listen", c.Admin.Listen); err != nil {
+		return err
+	}
+	if c.Admin.Pprof == "" {
+		return nil
+	}
+	if err := checkAddress("admin.pprof_listen", c.Admin.Pprof); err != nil {
+		return err
+	}
+	if !isLoopback(c.Admin.Pprof) {
+		return Keyf("admin.pprof_listen", "%q can be reached from other machines and profiles reveal memory contents; listen on 127.0.0.1, or leave it empty", c.Admin.Pprof)
+	}
+	return nil
+}
+
+// validateListeners also finds two listeners on one address, which the system would report less clearly.
+func (c *Sequencer) validateListeners() error {
+	if err := checkAddress("peer.listen", c.Peer.Listen); err != nil {
+		return err
+	}
+	if c.Peer.Advertised != "" {
+		if err := checkRemote("peer.advertised", c.Peer.Advertised); err != nil {
+			return err
+		}
+	}
+	taken := map[string]string{}
+	for _, l := range []struct{ key, address string }{
+		{"public.listen", c.Public.Listen}, {"peer.listen", c.Peer.Listen},
+		{"admin.listen", c.Admin.Listen}, {"admin.pprof_listen", c.Admin.Pprof},
+	} {
+		if l.address == "" || hasPort(l.address, 0) {
+			continue
+		}
+		if other, found := taken[l.address]; found {
+			return Keyf(l.key, "%q is also %s; give each listener its own port", l.address, other)
+		}
+		taken[l.address] = l.key
+	}
+	return nil
+}
+
+func (c *Sequencer) validateLimits() error {
+	switch {
+	case c.Storage.RetainCommits < 1000:
+		return Keyf("storage.retain_commits", "%d is too few for peers to catch up from; keep at least 1000", c.Storage.RetainCommits)
+	case c.Storage.SegmentSize < MiB || c.Storage.SegmentSize > GiB:
+		return Keyf("storage.segment_size", "%s is outside 1MiB to 1GiB; 64MiB suits most disks", c.Storage.SegmentSize)
+	case c.Queue.Bytes < MiB:
+		return Keyf("queue.bytes", "%s is too small to hold the largest request; use 64MiB", c.Queue.Bytes)
+	case c.Queue.Requests < 1:
+		return Keyf("queue.requests", "%d lets nothing in; use 100000", c.Queue.Requests)
+	case c.Log.Format != "auto" && c.Log.Format != "text" && c.Log.Format != "json":
+		return Keyf("log.format", "%q is unknown; use auto, text or json", c.Log.Format)
+	case c.Shutdown.DrainTimeout == 0:
+		return Keyf("shutdown.drain_timeout", "0s would lose requests in hand at each stop; use 10s")
+	}
+	return nil
+}
+
+func (c *Sequencer) validatePeers() error {
+	names, held := map[string]bool{c.Name: true}, map[keys.PublicKey]bool{}
+	for _, peer := range c.Peers {
+		switch {
+		case !ValidName(peer.Name):
+			return Keyf("peers", "name %q must begin with a lower-case letter and hold at most 63 lower-case letters, digits and dashes", peer.Name)
+		case names[peer.Name]:
+			return Keyf("peers", "%s is listed twice, or is this node; list each other sequencer once", peer.Name)
+		case peer.Key == keys.PublicKey{}:
+			return Keyf("peers", "%s has no key; copy it from the genesis file", peer.Name)
+		case held[peer.Key]:
+			return Keyf("peers", "%s has the key of another peer; copy its own from the genesis file", peer.Name)
+		}
+		names[peer.Name], held[peer.Key] = true, true
+		if peer.Address != "" {
+			if err := checkRemote("peers", peer.Address); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkAddress judges an address to listen on.
+func checkAddress(key, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return Keyf(key, "%q is no address; write host:port, as 127.0.0.1:7111 or [::1]:7111", address)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return Keyf(key, "port %q is no number from 0 to 65535", port)
+	}
+	return nil
+}
+
+// checkRemote judges an address that others connect to.
+func checkRemote(key, address string) error {
+	if err := checkAddress(key, address); err != nil {
+		return err
+	}
+	if host, _, _ := net.SplitHostPort(address); host == "" || hasPort(address, 0) {
+		return Keyf(key, "%q cannot be connected to; write host:port with a port above 0", address)
+	}
+	return nil
+}
+
+func hasPort(address string, port int) bool {
+	_, text, err := net.SplitHostPort(address)
+	return err == nil && text == strconv.Itoa(port)
+}
+
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,258 @@
+// Package network lays out a network's files in one directory: the genesis, and for each sequencer a folder with its key, its
+// configuration and its data. "synod network init" writes such a directory and the sandbox runs one, so a network that began as
+// a sandbox can be taken apart and run as separate processes without change.
+//
+//	DIR/genesis.toml
+//	DIR/sequencer1/node.toml
+//	DIR/sequencer1/key.pem
+//	DIR/sequencer1/data/
+//	DIR/sequencer2/…
+package network
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/synod-network/synod/keys"
+	"github.com/synod-network/synod/node/config"
+	"github.com/synod-network/synod/node/genesis"
+)
+
+// MaxSequencers is the most that one directory is made for: beyond it, ports of neighbours would collide with other roles'.
+const MaxSequencers = 64
+
+// Plan says what network to make.
+type Plan struct {
+	Dir        string
+	Name       string
+	Sequencers int
+
+	// Host is where the sequencers listen for each other. Clients' and operators' listeners stay on loopback until an operator
+	// gives them certificates.
+	Host string
+
+	// BasePort is where ports are counted from: sequencer i has base + 10·i + 1 for clients, 2 for peers, 3 for HTTP, 4 for
+	// profiles. With 0 every listener takes any free port, which suits only nodes that run in one process.
+	BasePort int
+
+	Parameters genesis.Parameters
+	Now        time.Time // becomes the beginning of agreed time
+}
+
+// DefaultPlan returns the plan for four sequencers on this machine.
+func DefaultPlan(dir string) Plan {
+	return Plan{
+		Dir: dir, Name: "synod", Sequencers: 4, Host: "127.0.0.1", BasePort: 7100,
+		Parameters: genesis.DefaultParameters(), Now: time.Now(),
+	}
+}
+
+// Network is a directory that was laid out.
+type Network struct {
+	Dir     string
+	Genesis *genesis.Genesis
+	Nodes   []Node
+}
+
+// Node is where the things of one sequencer are.
+type Node struct {
+	Name       string
+	Dir        string
+	ConfigFile string
+	KeyFile    string
+	DataDir    string
+}
+
+const (
+	genesisFile = "genesis.toml"
+	draftDir    = ".draft"
+)
+
+// NodeAt returns where things for the i-th sequencer, from 0, of the network in dir are, whether they exist or not.
+func NodeAt(dir string, i int) Node {
+	name := "sequencer" + strconv.Itoa(i+1)
+	return nodeNamed(dir, name)
+}
+
+func nodeNamed(dir, name string) Node {
+	home := filepath.Join(dir, name)
+	return Node{
+		Name:       name,
+		Dir:        home,
+		ConfigFile: filepath.Join(home, "node.toml"),
+		KeyFile:    filepath.Join(home, "key.pem"),
+		DataDir:    filepath.Join(home, "data"),
+	}
+}
+
+// Create makes the network of the plan. It overwrites nothing: where a network is, it fails with an error that matches
+// fs.ErrExist.
+func Create(plan Plan) (*Network, error) {
+	if err := plan.validate(); err != nil {
+		return nil, err
+	}
+	if err := plan.refuseOccupied(); err != nil {
+		return nil, err
+	}
+	draft := filepath.Join(plan.Dir, draftDir)
+	if err := os.RemoveAll(draft); err != nil { // of an attempt that was interrupted
+		return nil, fmt.Errorf("create network: %w", err)
+	}
+	if err := os.MkdirAll(draft, 0o755); err != nil {
+		return nil, fmt.Errorf("create network: %w", err)
+	}
+	if err := plan.write(draft); err != nil {
+		_ = os.RemoveAll(draft) // the first error says more
+		return nil, fmt.Errorf("create network: %w", err)
+	}
+	if err := plan.publish(draft); err != nil {
+		return nil, fmt.Errorf("create network: %w", err)
+	}
+	return Open(plan.Dir)
+}
+
+// Open reads the network in a directory.
+func Open(dir string) (*Network, error) {
+	g, err := genesis.Load(filepath.Join(dir, genesisFile))
+	if err != nil {
+		return nil, err
+	}
+	n := &Network{Dir: dir, Genesis: g}
+	for _, member := range g.Members {
+		n.Nodes = append(n.Nodes, nodeNamed(dir, member.Name))
+	}
+	return n, nil
+}
+
+// Ensure opens the network in the plan's directory, or creates it where there is none. A network of another size than planned is
+// an error: membership does not change by restarting.
+func Ensure(plan Plan) (*Network, error) {
+	n, err := Open(plan.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Create(plan)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(n.Nodes) != plan.Sequencers {
+		return nil, fmt.Errorf("%s holds a network of %d sequencers, not %d; ask for %d, or name another directory",
+			plan.Dir, len(n.Nodes), plan.Sequencers, len(n.Nodes))
+	}
+	return n, nil
+}
+
+func (p Plan) validate() error {
+	switch {
+	case p.Sequencers < 1 || p.Sequencers > MaxSequencers:
+		return fmt.Errorf("a network has 1 to %d sequencers, not %d; 4 is the least that bears a faulty one", MaxSequencers, p.Sequencers)
+	case !config.ValidName(p.Name):
+		return fmt.Errorf("network name %q must begin with a lower-case letter and hold at most 63 lower-case letters, digits and dashes", p.Name)
+	case p.BasePort != 0 && (p.BasePort < 1 || p.port(p.Sequencers-1, profiles) > 65535):
+		return fmt.Errorf("base port %d leaves no room for %d sequencers below port 65536", p.BasePort, p.Sequencers)
+	case p.Host == "":
+		return errors.New("the host is empty; name the address at which the sequencers reach each other")
+	}
+	return nil
+}
+
+func (p Plan) refuseOccupied() error {
+	occupied := []string{filepath.Join(p.Dir, genesisFile)}
+	for i := range p.Sequencers {
+		occupied = append(occupied, NodeAt(p.Dir, i).Dir)
+	}
+	for _, path := range occupied {
+		if _, err := os.Lstat(path); err == nil {
+			return fmt.Errorf("%w: %s; nothing was changed; name another directory, or remove it if nobody needs its keys", fs.ErrExist, path)
+		}
+	}
+	return nil
+}
+
+// write makes the whole network in the draft directory.
+func (p Plan) write(draft string) error {
+	members := make([]genesis.Member, p.Sequencers)
+	for i := range members {
+		node := NodeAt(draft, i)
+		if err := os.Mkdir(node.Dir, 0o755); err != nil {
+			return err
+		}
+		key, err := keys.Create(node.KeyFile)
+		if err != nil {
+			return err
+		}
+		members[i] = genesis.Member{Name: node.Name, Key: key.Public()}
+	}
+	g, err := genesis.New(p.Name, config.InstantOf(p.Now), p.Parameters, members)
+	if err != nil {
+		return err
+	}
+	for i := range members {
+		if err := p.writeConfig(NodeAt(draft, i), i, members); err != nil {
+			return err
+		}
+	}
+	return g.Save(filepath.Join(draft, genesisFile))
+}
+
+func (p Plan) writeConfig(node Node, i int, members []genesis.Member) error {
+	c := config.DefaultSequencer()
+	c.Name = node.Name
+	c.Public.Listen = p.address(loopback, i, clients)
+	c.Peer.Listen = p.address(p.Host, i, peers)
+	c.Admin.Listen = p.address(loopback, i, operators)
+	c.Admin.Pprof = p.address(loopback, i, profiles)
+	for j, member := range members {
+		if j == i {
+			continue
+		}
+		peer := config.PeerAddress{Name: member.Name, Key: member.Key}
+		if p.BasePort != 0 {
+			peer.Address = p.address(p.Host, j, peers)
+		}
+		c.Peers = append(c.Peers, peer)
+	}
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	header := "Configuration of " + node.Name + ", a sequencer of the network " + p.Name + ". Every key is here with its value; a key that is left out has its default. " +
+		"For one run, the environment overrides the file (SYNOD_LOG__LEVEL for log.level) and flags override both; see synod config show."
+	return os.WriteFile(node.ConfigFile, config.Render(c, header), 0o644)
+}
+
+const loopback = "127.0.0.1"
+
+// The listeners of a sequencer, as the last digit of their ports.
+const (
+	clients   = 1
+	peers     = 2
+	operators = 3
+	profiles  = 4
+)
+
+func (p Plan) port(i, listener int) int { return p.BasePort + 10*(i+1) + listener }
+
+func (p Plan) address(host string, i, listener int) string {
+	if p.BasePort == 0 {
+		return net.JoinHostPort(host, "0")
+	}
+	return net.JoinHostPort(host, strconv.Itoa(p.port(i, listener)))
+}
+
+// publish moves the draft into place, the genesis last: where it is, the network is whole.
+func (p Plan) publish(draft string) error {
+	for i := range p.Sequencers {
+		if err := os.Rename(NodeAt(draft, i).Dir, NodeAt(p.Dir, i).Dir); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(filepath.Join(draft, genesisFile), filepath.Join(p.Dir, genesisFile)); err != nil {
+		return err
+	}
+	return os.Remove(draft)
+}
