@@ -55,16 +55,6 @@ type ChainResponse struct {
 // Members keep all of them: they are the chain of trust.
 type HandoverRequest struct{ From Epoch }
 
-// BodyRequest asks for the blocks of the commits First to Last.
-type BodyRequest struct{ First, Last CommitIndex }
-
-// BodyResponse carries the blocks of one commit, in the order of its
-// references.
-type BodyResponse struct {
-	Index  CommitIndex
-	Blocks []UnverifiedBlock
-}
-
 // HandoverVote is one member's signature under the hand-over as it sees it.
 type HandoverVote struct {
 	Content   HandoverContent
@@ -110,8 +100,6 @@ const (
 	kindDAGEnd
 	kindChainRequest
 	kindChainResponse
-	kindBodyRequest
-	kindBodyResponse
 	kindHandoverVote
 	kindHandover
 	kindStatus
@@ -131,8 +119,6 @@ func (*DAGRequest) kind() byte             { return kindDAGRequest }
 func (*DAGEnd) kind() byte                 { return kindDAGEnd }
 func (*ChainRequest) kind() byte           { return kindChainRequest }
 func (*ChainResponse) kind() byte          { return kindChainResponse }
-func (*BodyRequest) kind() byte            { return kindBodyRequest }
-func (*BodyResponse) kind() byte           { return kindBodyResponse }
 func (*HandoverVote) kind() byte           { return kindHandoverVote }
 func (*HandoverMessage) kind() byte        { return kindHandover }
 func (*HandoverRequest) kind() byte        { return kindHandoverRequest }
@@ -147,8 +133,6 @@ const (
 	MaxRefs = 1024
 	// MaxChain bounds the commits in a ChainResponse.
 	MaxChain = 4096
-	// MaxBody bounds the commits asked for in a BodyRequest.
-	MaxBody = 1024
 	// MaxHandovers bounds the hand-overs in a HandoverMessage.
 	MaxHandovers = 256
 )
@@ -158,12 +142,14 @@ func (m *BlockMessage) encode(w *writer) {
 	w.bytes(m.Block.Payload)
 }
 
-func (m *UnverifiedBlockMessage) encode(w *writer) { encodeUnverified(w, &m.Block) }
+func (m *UnverifiedBlockMessage) encode(w *writer) {
+	w.bytes(encodeUnverifiedHead(&m.Block))
+	w.bytes(m.Block.Payload)
+}
 
-func encodeUnverified(w *writer, u *UnverifiedBlock) {
-	u.Header.encode(w)
-	w.bytes(u.Signature[:])
-	w.bytes(u.Payload)
+func encodeUnverifiedHead(u *UnverifiedBlock) []byte {
+	h := Head{Header: u.Header, Signature: u.Signature}
+	return h.Encode()
 }
 
 func (m *BlockRequest) encode(w *writer) {
@@ -206,19 +192,6 @@ func (m *ChainResponse) encode(w *writer) {
 
 func (m *HandoverRequest) encode(w *writer) { w.u64(uint64(m.From)) }
 
-func (m *BodyRequest) encode(w *writer) {
-	w.u64(uint64(m.First))
-	w.u64(uint64(m.Last))
-}
-
-func (m *BodyResponse) encode(w *writer) {
-	w.u64(uint64(m.Index))
-	w.u32(uint32(len(m.Blocks)))
-	for i := range m.Blocks {
-		encodeUnverified(w, &m.Blocks[i])
-	}
-}
-
 func (m *HandoverVote) encode(w *writer) {
 	m.Content.encode(w)
 	w.u16(uint16(m.Author))
@@ -257,30 +230,12 @@ func EncodeMessage(m Message) [][]byte {
 			return [][]byte{w.buf}
 		}
 		return [][]byte{w.buf, m.Block.Payload}
-	case *BodyResponse:
-		return m.encodeParts(&w)
+	case *UnverifiedBlockMessage:
+		return [][]byte{append(w.buf, encodeUnverifiedHead(&m.Block)...), m.Block.Payload}
 	default:
 		m.encode(&w)
 		return [][]byte{w.buf}
 	}
-}
-
-func (m *BodyResponse) encodeParts(w *writer) (parts [][]byte) {
-	w.u64(uint64(m.Index))
-	w.u32(uint32(len(m.Blocks)))
-	for i := range m.Blocks {
-		u := &m.Blocks[i]
-		u.Header.encode(w)
-		w.bytes(u.Signature[:])
-		if len(u.Payload) > 0 {
-			parts = append(parts, w.buf, u.Payload)
-			*w = writer{}
-		}
-	}
-	if len(w.buf) > 0 {
-		parts = append(parts, w.buf)
-	}
-	return parts
 }
 
 // DecodeMessage takes a message apart. What it returns is well formed and not
@@ -323,14 +278,6 @@ func decodeBody(kind byte, r *reader, network NetworkID) Message {
 		return &ChainRequest{From: CommitIndex(r.u64())}
 	case kindChainResponse:
 		return decodeChainResponse(r, network)
-	case kindBodyRequest:
-		return &BodyRequest{First: CommitIndex(r.u64()), Last: CommitIndex(r.u64())}
-	case kindBodyResponse:
-		m := &BodyResponse{Index: CommitIndex(r.u64())}
-		for range r.count(maxCommitBlocks, minHead) {
-			m.Blocks = append(m.Blocks, decodeUnverified(r))
-		}
-		return m
 	case kindHandoverVote:
 		return &HandoverVote{Content: decodeHandoverContent(r), Author: Author(r.u16()), Signature: r.signature()}
 	case kindHandover:
@@ -358,12 +305,6 @@ const (
 	minCommit   = 8 + 32 + 8 + refSize + 8 + 4 + 4
 	minHandover = 32 + 8 + 8 + 32 + 32 + 20 + 4 + 52 + 4
 )
-
-func decodeUnverified(r *reader) UnverifiedBlock {
-	u := UnverifiedBlock{Header: decodeHeader(r), Signature: r.signature()}
-	u.Payload = r.take(int(u.Header.PayloadSize))
-	return u
-}
 
 func decodeChainResponse(r *reader, network NetworkID) *ChainResponse {
 	m := &ChainResponse{}

@@ -39,8 +39,6 @@ func Answer(s Serve, a Archive, send func(Message) bool) {
 		answerDAG(m, a, send)
 	case *ChainRequest:
 		answerChain(m, a, s.Votes, send)
-	case *BodyRequest:
-		answerBodies(m, a, send)
 	case *HandoverRequest:
 		var list []*Handover
 		for e := m.From; len(list) < MaxHandovers; e++ {
@@ -107,26 +105,4 @@ func answerChain(m *ChainRequest, a Archive, votes []*UnverifiedBlock, send func
 		}
 	}
 	send(r)
-}
-
-func answerBodies(m *BodyRequest, a Archive, send func(Message) bool) {
-	budget := ServeLimit
-	for i := m.First; i <= m.Last && i < m.First+MaxBody && budget > 0; i++ {
-		c, ok := a.Commit(i)
-		if !ok {
-			return
-		}
-		r := &BodyResponse{Index: i, Blocks: make([]UnverifiedBlock, 0, len(c.Blocks))}
-		for _, ref := range c.Blocks {
-			u, ok := a.Block(c.Epoch, ref)
-			if !ok {
-				return
-			}
-			budget -= len(u.Payload) + minHead
-			r.Blocks = append(r.Blocks, *u)
-		}
-		if !send(r) {
-			return
-		}
-	}
 }

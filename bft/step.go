@@ -99,11 +99,14 @@ type (
 	// Persist makes records durable, in one group commit and in the order of
 	// Seq, which counts up from 1. Effects that must wait for it name its Seq.
 	Persist struct {
-		Seq      uint64
-		Blocks   []*Block
-		Commits  []*CommitRecord
-		Handover *Handover
-		Evidence *Evidence
+		Seq       uint64
+		Blocks    []*Block
+		Commits   []*CommitRecord
+		Handovers []*Handover
+		Evidence  []*Evidence
+		// ProposeFrom, if not nil, is the epoch from which this member may
+		// propose again after it lost its disk: see Recovered.
+		ProposeFrom *Epoch
 	}
 
 	// Send sends a message to some peers once the Persist numbered After (0:
@@ -137,6 +140,13 @@ type (
 		Requests     int
 		Bytes        int
 		RequestBytes int
+	}
+
+	// ReturnPayload gives back the payload of a PayloadReady that no block can
+	// carry now: its requests belong at the front of the queue.
+	ReturnPayload struct {
+		Payload  []byte
+		Requests int
 	}
 
 	// Requeue returns the requests of an own block, which can now never be
@@ -176,6 +186,7 @@ func (Send) effect()            {}
 func (Serve) effect()           {}
 func (Deliver) effect()         {}
 func (RequestPayload) effect()  {}
+func (ReturnPayload) effect()   {}
 func (Requeue) effect()         {}
 func (SetTimer) effect()        {}
 func (Forget) effect()          {}

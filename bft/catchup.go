@@ -1,0 +1,528 @@
+package bft
+
+import (
+	"fmt"
+	"slices"
+)
+
+// catchUp brings a member that is behind to where the others are. Three ways,
+// by how far behind it is:
+//
+//   - a few rounds: it asks one peer for all accepted blocks above its last
+//     committed leader (DAGRequest) and decides for itself;
+//   - more: it asks for the chain of commits with a proof (ChainRequest),
+//     fetches their blocks from all peers in parallel, and adopts them;
+//   - beyond what peers keep: it follows the hand-overs to the newest one and
+//     installs the application's state as of then (InstallSnapshot).
+//
+// No answer is believed: commits are certified by a quorum of votes or by a
+// hand-over, blocks by their digests, hand-overs by the committee before.
+type catchUp struct {
+	// claims are how far peers say they are. Claims decide only whom to ask.
+	claims []claim
+	active bool
+
+	// chain are certified commits that follow the newest one; pending are
+	// those that an answer brought and no proof covers yet, with their source.
+	chain    []*Commit
+	pending  []*Commit
+	from     PublicKey
+	asked    PublicKey // outstanding ChainRequest, zero if none
+	askedAt  Time
+	strikes  int
+	fetching int // commits of chain whose blocks were asked for
+
+	// dagAsked is the peer of an outstanding DAGRequest.
+	dagAsked    PublicKey
+	dagAskedAt  Time
+	dagThrough  Round
+	statusAt    Time
+	installing  *Handover // snapshot being installed
+	snapshotDue bool      // a peer has pruned what this member needs
+}
+
+type claim struct {
+	peer   PublicKey
+	commit CommitIndex
+}
+
+const (
+	// dagRequestGap is how many rounds above the newest complete one a block
+	// may lie before all blocks in between are asked for at once.
+	dagRequestGap = 3
+	// answerTimeout is how long a peer has to answer a catch-up request.
+	answerTimeout = 2 * Second
+	// maxPending bounds certified and uncertified commits kept in memory.
+	maxPending = 16 * MaxChain
+	// maxClaims bounds the peers whose progress is remembered.
+	maxClaims = 2 * MaxMembers
+	// voteHistory bounds the heads kept per member to prove commits with.
+	voteHistory = 32
+)
+
+func (c *catchUp) claim(peer PublicKey, commit CommitIndex) {
+	for i := range c.claims {
+		if c.claims[i].peer == peer {
+			c.claims[i].commit = max(c.claims[i].commit, commit)
+			return
+		}
+	}
+	if len(c.claims) < maxClaims {
+		c.claims = append(c.claims, claim{peer: peer, commit: commit})
+	}
+}
+
+// best is the highest commit that any peer claims.
+func (c *catchUp) best() (best CommitIndex) {
+	for _, k := range c.claims {
+		best = max(best, k.commit)
+	}
+	return best
+}
+
+// credible is the highest commit that at least one honest member claims: the
+// claim that f+1 members reach. A liar cannot move it.
+func (e *Engine) credible() CommitIndex {
+	var claimed []CommitIndex
+	for _, k := range e.catchUp.claims {
+		if _, ok := e.committee.Author(k.peer); ok {
+			claimed = append(claimed, k.commit)
+		}
+	}
+	w := e.committee.Witness()
+	if len(claimed) < w {
+		return 0
+	}
+	slices.Sort(claimed)
+	return claimed[len(claimed)-w]
+}
+
+// exhausted notes that a peer has nothing from a commit on.
+func (c *catchUp) exhausted(peer PublicKey, from CommitIndex) {
+	for i := range c.claims {
+		if c.claims[i].peer == peer {
+			c.claims[i].commit = min(c.claims[i].commit, from-1)
+		}
+	}
+}
+
+// lost forgets a peer and whatever was asked of it.
+func (c *catchUp) lost(peer PublicKey) {
+	c.claims = slices.DeleteFunc(c.claims, func(k claim) bool { return k.peer == peer })
+	if c.asked == peer {
+		c.asked = PublicKey{}
+	}
+	if c.dagAsked == peer {
+		c.dagAsked = PublicKey{}
+	}
+}
+
+// next is the certified commit that follows the newest one.
+func (c *catchUp) next() *Commit {
+	if len(c.chain) == 0 {
+		return nil
+	}
+	return c.chain[0]
+}
+
+// committed drops what is now behind.
+func (c *catchUp) committed(k *Commit) {
+	if len(c.chain) > 0 && c.chain[0].Index == k.Index {
+		c.chain = c.chain[1:]
+		c.fetching = max(0, c.fetching-1)
+	}
+	for len(c.pending) > 0 && c.pending[0].Index <= k.Index {
+		c.pending = c.pending[1:]
+	}
+}
+
+func (c *catchUp) epochStarted() {
+	c.chain, c.pending, c.fetching = nil, nil, 0
+	c.asked, c.dagAsked, c.dagThrough = PublicKey{}, PublicKey{}, 0
+	c.installing, c.snapshotDue = nil, false
+}
+
+// noteVote learns from a block's vote how far its author is.
+func (e *Engine) noteVote(from PublicKey, h *Head) {
+	if k := e.committee.Members[h.Author]; k != e.self {
+		e.catchUp.claim(k, h.Vote.Index)
+	}
+}
+
+// rememberVote keeps the heads with which this member can prove commits.
+func (e *Engine) rememberVote(h *Head) {
+	l := e.votes[h.Author]
+	if h.Vote.Index == 0 || len(l) > 0 && l[len(l)-1].Vote.Index >= h.Vote.Index {
+		return
+	}
+	l = append(l, h)
+	if len(l) > voteHistory {
+		l = l[1:]
+	}
+	e.votes[h.Author] = l
+}
+
+// trimVotes keeps, of each member, the newest vote that the newest commit
+// covers and those above it.
+func (e *Engine) trimVotes() {
+	for a, l := range e.votes {
+		for len(l) > 1 && l[1].Vote.Index <= e.last.Index {
+			l = l[1:]
+		}
+		e.votes[a] = l
+	}
+}
+
+// provingVotes returns a vote of each member that lies on the chain this
+// member holds.
+func (e *Engine) provingVotes() (votes []*UnverifiedBlock) {
+	for _, l := range e.votes {
+		if len(l) > 0 && l[0].Vote.Index <= e.last.Index {
+			votes = append(votes, &UnverifiedBlock{Header: l[0].Header, Signature: l[0].Signature})
+		}
+	}
+	return votes
+}
+
+// status notes how far a peer is, and tells it if this member is further.
+func (e *Engine) status(from PublicKey, s *Status) {
+	e.catchUp.claim(from, s.Commit)
+	if s.Epoch < e.committee.Epoch || s.Commit < e.last.Index {
+		e.send(from, e.ownStatus())
+	}
+	if s.Epoch == e.committee.Epoch && s.Round > e.dag.complete+dagRequestGap {
+		e.lagging(from, s.Round)
+	}
+}
+
+// lagging asks a peer that has blocks of a much later round for all of those
+// in between.
+func (e *Engine) lagging(from PublicKey, r Round) {
+	c := &e.catchUp
+	if c.dagAsked != (PublicKey{}) && e.now.Mono-c.dagAskedAt < answerTimeout || from == e.self || len(c.chain) > 0 || c.asked != (PublicKey{}) {
+		return
+	}
+	if e.credible() > e.last.Index+e.limits.CatchUpLag {
+		return // too far behind: by certified commits
+	}
+	c.dagAsked, c.dagAskedAt = from, e.now.Mono
+	above := max(e.schedule.Round, c.dagThrough)
+	if above > e.dag.complete {
+		above = e.schedule.Round
+	}
+	e.send(from, &DAGRequest{Epoch: e.committee.Epoch, Above: above})
+	e.report(Event{Kind: EventFetch, Member: from, Round: r, Count: int(r - above)})
+}
+
+func (e *Engine) dagEnd(from PublicKey, m *DAGEnd) {
+	c := &e.catchUp
+	if m.Epoch != e.committee.Epoch || from != c.dagAsked {
+		return
+	}
+	c.dagAsked = PublicKey{}
+	if m.More && m.Through > c.dagThrough {
+		c.dagThrough = m.Through
+		e.lagging(from, m.Through+1)
+	}
+}
+
+// pumpCatchUp decides whether this member is behind, and whom to ask next.
+func (e *Engine) pumpCatchUp() {
+	c := &e.catchUp
+	if c.installing != nil {
+		return
+	}
+	behind := e.credible() > e.last.Index+e.limits.CatchUpLag || c.best() > e.last.Index && e.stalled() || len(c.chain) > 0
+	if behind != c.active {
+		c.active = behind
+		count := 0
+		if behind {
+			count = int(c.best() - e.last.Index)
+		}
+		e.report(Event{Kind: EventCatchUp, Count: count})
+	}
+	e.pumpStatus()
+	if !behind {
+		return
+	}
+	e.fetchBodies()
+	if e.ended && e.handover.content == nil || len(c.chain)+len(c.pending) >= maxPending {
+		return
+	}
+	e.askChain()
+}
+
+// stalled reports that commits have stopped coming for longer than idle rounds
+// explain.
+func (e *Engine) stalled() bool {
+	return e.now.Mono-e.lastCommit > 2*(e.committee.Params.IdleInterval+e.committee.Params.LeaderTimeout)
+}
+
+// pumpStatus tells the others where this member is while it makes no progress;
+// those that are further answer with theirs.
+func (e *Engine) pumpStatus() {
+	pause := 2 * (e.committee.Params.IdleInterval + e.committee.Params.LeaderTimeout)
+	at := max(e.lastCommit, e.catchUp.statusAt) + pause
+	if at <= e.now.Mono {
+		e.catchUp.statusAt = e.now.Mono
+		e.broadcast(e.ownStatus(), 0)
+		if own := e.catchUp.best(); own <= e.last.Index && e.stalled() && !e.ended {
+			e.askRounds()
+		}
+		at = e.now.Mono + pause
+	}
+	e.tickAt(at)
+}
+
+// askRounds asks some peer for blocks that this member may have missed while
+// nobody is known to be ahead: after a partition all members can be short of
+// each other's newest blocks.
+func (e *Engine) askRounds() {
+	if len(e.links) == 0 || e.rules.NoRetransmission {
+		return
+	}
+	peer := e.links[int(e.now.Mono/Second)%len(e.links)]
+	e.send(peer, &DAGRequest{Epoch: e.committee.Epoch, Above: e.schedule.Round})
+}
+
+// askChain asks for the commits after those already known.
+func (e *Engine) askChain() {
+	c := &e.catchUp
+	if c.asked != (PublicKey{}) {
+		at := c.askedAt + answerTimeout
+		if at > e.now.Mono {
+			e.tickAt(at)
+			return
+		}
+		c.strikes++
+		c.dropPending()
+	}
+	from := e.last.Index + CommitIndex(len(c.chain)+len(c.pending)) + 1
+	peer, ok := c.ahead(from, e.committee, len(c.pending) > 0)
+	if !ok || e.ended {
+		c.asked = PublicKey{}
+		return
+	}
+	c.asked, c.askedAt = peer, e.now.Mono
+	e.send(peer, &ChainRequest{From: from})
+	e.tickAt(e.now.Mono + answerTimeout)
+}
+
+// ahead picks a peer that claims a commit; once an answer is partly here its
+// source is asked for the rest.
+func (c *catchUp) ahead(commit CommitIndex, committee *Committee, stay bool) (PublicKey, bool) {
+	if stay {
+		return c.from, true
+	}
+	for i := range c.claims {
+		k := c.claims[(i+c.strikes)%len(c.claims)]
+		if k.commit >= commit {
+			return k.peer, true
+		}
+	}
+	return PublicKey{}, false
+}
+
+func (c *catchUp) dropPending() {
+	c.pending = nil
+	c.asked = PublicKey{}
+}
+
+// chainResponse appends commits, and certifies as many as the proof covers.
+func (e *Engine) chainResponse(from PublicKey, m *ChainResponse) {
+	c := &e.catchUp
+	if from != c.asked {
+		return
+	}
+	c.asked = PublicKey{}
+	if err := e.extendChain(from, m); err != nil {
+		e.report(Event{Kind: EventBadAnswer, Member: from, Text: err.Error()})
+		c.strikes++
+		c.dropPending()
+		c.lost(from)
+	}
+}
+
+func (e *Engine) extendChain(from PublicKey, m *ChainResponse) error {
+	c := &e.catchUp
+	expected := e.last.Index + CommitIndex(len(c.chain)+len(c.pending)) + 1
+	if m.Lowest > expected {
+		c.snapshotDue = true
+		e.send(from, &HandoverRequest{From: e.committee.Epoch})
+		return nil
+	}
+	if len(m.Commits) == 0 {
+		// What is pending cannot be proven yet: votes for the newest commits
+		// are still to come. The rest is decided from the DAG.
+		c.exhausted(from, expected)
+		c.strikes++
+		c.dropPending()
+		return nil
+	}
+	tail := e.chainTail()
+	for _, k := range m.Commits {
+		if k.Index <= tail.Index {
+			continue // decided here meanwhile
+		}
+		if k.Index != tail.Index+1 || k.Previous != tail.Digest || k.Epoch != e.committee.Epoch {
+			return fmt.Errorf("commit %d does not continue the chain at %d", k.Index, tail.Index)
+		}
+		c.pending = append(c.pending, k)
+		tail = Vote{Index: k.Index, Digest: k.digest}
+	}
+	c.from = from
+	certified, err := e.certify(m, tail)
+	if err != nil {
+		return err
+	}
+	for len(c.pending) > 0 && c.pending[0].Index <= certified {
+		c.chain = append(c.chain, c.pending[0])
+		c.pending = c.pending[1:]
+	}
+	return nil
+}
+
+// chainTail is the newest commit known, certified or not.
+func (e *Engine) chainTail() Vote {
+	c := &e.catchUp
+	switch {
+	case len(c.pending) > 0:
+		k := c.pending[len(c.pending)-1]
+		return Vote{Index: k.Index, Digest: k.digest}
+	case len(c.chain) > 0:
+		k := c.chain[len(c.chain)-1]
+		return Vote{Index: k.Index, Digest: k.digest}
+	}
+	return e.last
+}
+
+// certify returns the highest commit that the proof in an answer covers: the
+// end of the epoch if a hand-over is given whose end is here, otherwise the
+// highest commit at or above which a quorum of members vote on this chain.
+func (e *Engine) certify(m *ChainResponse, tail Vote) (CommitIndex, error) {
+	if e.rules.AcceptAnyChain {
+		return tail.Index, nil
+	}
+	if h := m.Handover; h != nil {
+		if err := h.Verify(e.committee, e.verify); err != nil {
+			return 0, err
+		}
+		if h.End > tail.Index {
+			return 0, nil // the rest of the epoch comes with the next answer
+		}
+		if k, ok := e.known(h.End); !ok || k != h.EndDigest {
+			return 0, fmt.Errorf("the chain does not contain the end of epoch %d at %d", h.Epoch, h.End)
+		}
+		e.handover.proven = h
+		return h.End, nil
+	}
+	var covered []CommitIndex
+	seen := make([]bool, e.committee.Size())
+	for _, u := range m.Votes {
+		h, err := u.VerifyHead(e.committee, e.verify)
+		if err != nil {
+			return 0, err
+		}
+		if k, ok := e.known(h.Vote.Index); ok && k == h.Vote.Digest && !seen[h.Author] {
+			seen[h.Author] = true
+			covered = append(covered, h.Vote.Index)
+		}
+	}
+	if len(covered) < e.committee.Quorum() {
+		return 0, nil // more of the chain may bring the votes within reach
+	}
+	slices.Sort(covered)
+	return covered[len(covered)-e.committee.Quorum()], nil
+}
+
+// known returns the digest of a commit in the chain being built.
+func (e *Engine) known(i CommitIndex) (Digest, bool) {
+	c := &e.catchUp
+	if i == e.last.Index {
+		return e.last.Digest, true
+	}
+	for _, l := range [][]*Commit{c.chain, c.pending} {
+		if len(l) > 0 && i >= l[0].Index && i <= l[len(l)-1].Index {
+			return l[i-l[0].Index].digest, true
+		}
+	}
+	return Digest{}, false
+}
+
+// fetchBodies wants the blocks of the next certified commits, as many as the
+// window and the memory for waiting blocks allow.
+func (e *Engine) fetchBodies() {
+	c := &e.catchUp
+	for c.fetching < len(c.chain) && len(e.waiting.wanted) < e.limits.FetchWindow && e.waiting.bytes < e.limits.WaitingBytes/2 {
+		for _, ref := range c.chain[c.fetching].Blocks {
+			if !e.dag.has(ref) {
+				e.want(ref, e.self, true)
+			}
+		}
+		c.fetching++
+	}
+}
+
+// adopt makes certified commits the newest ones, in order, once their blocks
+// are here.
+func (e *Engine) adopt() {
+	for !e.ended && !e.halted {
+		k := e.catchUp.next()
+		if k == nil || k.Index != e.last.Index+1 {
+			return
+		}
+		// What lies at or below the leader's garbage collection round is in no
+		// commit from here on, and nobody needs to have kept it.
+		e.collectGarbage(e.gcRound(k.Leader.Round))
+		for _, ref := range k.Blocks {
+			if !e.dag.has(ref) {
+				return
+			}
+		}
+		e.commit(k)
+	}
+}
+
+// handovers follows the chain of trust. The one that ends the running epoch
+// proves where it ends; later ones lead to a snapshot when commits are gone.
+func (e *Engine) handovers(from PublicKey, list []*Handover) {
+	trusted := e.committee
+	newest := (*Handover)(nil)
+	var path []*Handover
+	for _, h := range list {
+		if h.Epoch < trusted.Epoch {
+			continue
+		}
+		if err := h.Verify(trusted, e.verify); err != nil {
+			e.report(Event{Kind: EventBadAnswer, Member: from, Text: err.Error()})
+			e.catchUp.lost(from)
+			return
+		}
+		if h.Epoch == e.committee.Epoch {
+			e.handover.proven = h
+		}
+		trusted, newest = h.Next(), h
+		path = append(path, h)
+	}
+	if newest == nil {
+		return
+	}
+	e.catchUp.claim(from, newest.End)
+	if e.catchUp.snapshotDue && e.catchUp.installing == nil {
+		e.persist.Handovers = append(e.persist.Handovers, path...)
+		e.catchUp.installing = newest
+		e.emit(InstallSnapshot{Handover: newest})
+	}
+}
+
+// snapshotInstalled continues behind the hand-over whose state was installed.
+func (e *Engine) snapshotInstalled(h *Handover) {
+	if e.catchUp.installing == nil || h.Digest() != e.catchUp.installing.Digest() {
+		return
+	}
+	e.last = Vote{Index: h.End, Digest: h.EndDigest}
+	e.durable, e.unsynced = e.last, nil
+	e.applied = h.End
+	e.lastCommit = e.now.Mono
+	e.startEpoch(h)
+}

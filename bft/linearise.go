@@ -1,0 +1,104 @@
+package bft
+
+import (
+	"fmt"
+	"slices"
+)
+
+// gcRound is the round up to which history below a committed leader is neither
+// emitted nor looked at: a function of the leader alone, never of what a
+// member happens to have collected.
+func (e *Engine) gcRound(leader Round) Round {
+	depth := e.committee.Params.GCDepth
+	if e.rules.GCByLocalState {
+		leader = e.dag.top()
+		depth = min(depth, 6)
+	}
+	if leader <= depth {
+		return 0
+	}
+	return leader - depth
+}
+
+// linearise turns a decided leader block into the commit that follows the
+// newest one: the part of its history not committed before, by round, author
+// and digest, and the leader itself, which is the only one of its round.
+func (e *Engine) linearise(leader *vertex) *Commit {
+	gc := e.gcRound(leader.head.Round)
+	var blocks []Ref
+	requests := uint32(0)
+	e.dag.history(leader,
+		func(v *vertex) bool { return v.commit == 0 && v.head.Round > gc },
+		func(v *vertex) {
+			blocks = append(blocks, v.head.Ref())
+			requests += v.head.Requests
+		})
+	slices.SortFunc(blocks, Ref.Compare)
+	c := &Commit{
+		Index: e.last.Index + 1, Previous: e.last.Digest, Epoch: e.committee.Epoch, Leader: leader.head.Ref(),
+		Time: e.commitTime(leader), Requests: requests, Blocks: blocks,
+	}
+	c.seal(e.committee.Network)
+	return c
+}
+
+// commitTime is the median timestamp of the leader's parents in the round
+// before, of whom at most f lie: the lower median lies within what honest
+// members said. It is at least one µs after the last time given out.
+func (e *Engine) commitTime(leader *vertex) Time {
+	var times []Time
+	for i, p := range leader.head.Parents {
+		switch {
+		case p.Round+1 != leader.head.Round && !e.rules.MedianOverAll:
+		case p.Round == 0:
+			times = append(times, e.committee.Start)
+		case leader.parents[i] != nil:
+			times = append(times, leader.parents[i].head.Timestamp)
+		}
+	}
+	slices.Sort(times)
+	return max(times[(len(times)-1)/2], e.schedule.LastTime+1)
+}
+
+// commit makes a commit the newest one: decided here or certified by a quorum.
+// It reports whether the leaders of later rounds changed.
+func (e *Engine) commit(c *Commit) (leadersChanged bool) {
+	if next := e.catchUp.next(); next != nil && next.digest != c.digest {
+		e.halt(fmt.Sprintf("commit %d decided here is %s, but a quorum certifies %s: this member's order diverges; keep its data for analysis and rejoin it with an empty store", c.Index, c.digest, next.digest))
+		return false
+	}
+	before := e.schedule.DemotedMembers()
+	for r := e.schedule.Round + 1; r < c.Leader.Round; r++ {
+		e.report(Event{Kind: EventSlotSkipped, Member: e.committee.Members[e.schedule.Leader(r)], Round: r})
+	}
+	gc := e.gcRound(c.Leader.Round)
+	decided := c.Leader.Round - e.schedule.Round
+	leadersChanged = e.schedule.advance(c, e.committee.Params.DemotionWindow)
+	if leadersChanged && !e.rules.EmitPastWindowEnd || int(decided) > len(e.slots) {
+		e.slots = nil
+	} else {
+		e.slots = e.slots[decided:]
+	}
+	if after := e.schedule.DemotedMembers(); !slices.Equal(before, after) {
+		e.report(Event{Kind: EventScheduleChanged, Count: len(after), Round: c.Leader.Round})
+	}
+	for _, ref := range c.Blocks {
+		if v := e.dag.byRef[ref.Digest]; v != nil && v.commit == 0 {
+			v.commit = c.Index
+			if v.head.Requests > 0 {
+				e.propose.pendingPayloads--
+			}
+		}
+	}
+	e.last = Vote{Index: c.Index, Digest: c.digest}
+	e.lastCommit = e.now.Mono
+	e.unsynced = append(e.unsynced, unsyncedCommit{seq: e.persist.Seq, vote: e.last})
+	e.persist.Commits = append(e.persist.Commits, &CommitRecord{Commit: c, Schedule: e.schedule.clone()})
+	e.ended = c.Time >= e.committee.Start+e.committee.Params.EpochDuration
+	e.emit(Deliver{Commit: c, EndsEpoch: e.ended})
+	e.propose.committed()
+	e.catchUp.committed(c)
+	e.trimVotes()
+	e.collectGarbage(gc)
+	return leadersChanged
+}

@@ -1,0 +1,332 @@
+package bft
+
+import "slices"
+
+// proposing is the state from which own blocks are made, and when.
+type proposing struct {
+	// round is the highest round with an own block; own is that block (nil
+	// before the first of the epoch) and ownSeq the Persist that holds it.
+	round  Round
+	own    *Block
+	ownSeq uint64
+	// stopped: this member proposes no more in this epoch.
+	stopped bool
+	// from is the first epoch in which this member may propose.
+	from Epoch
+	// sealing: a payload was asked for and has not come.
+	sealing bool
+	queued  RequestsQueued
+
+	// at is when the newest own block was made; sentAt when it was last sent.
+	at, sentAt Time
+	// builtOn are the members seen to have built on the newest own block.
+	builtOn []bool
+	// pendingPayloads counts accepted, uncommitted blocks with payload.
+	pendingPayloads int
+	// completeAt is when the newest complete round became so; it was then
+	// completeRound.
+	completeRound Round
+	completeAt    Time
+	// roundTime is a running mean of the time from one round to the next
+	// while there is work.
+	roundTime Time
+	// fill is a running mean of the payload bytes of own blocks.
+	fill int
+	// failures counts leader timeouts since the last commit: the timeout
+	// doubles with each, up to 8 times the parameter.
+	failures int
+	// followed is, by author, when an empty block last made this member
+	// propose.
+	followed []Time
+	follow   bool
+}
+
+// entered notices a block of a round in which this member has not proposed.
+func (p *proposing) entered(e *Engine, h *Head) {
+	if h.Round <= p.round || e.member && h.Author == e.me {
+		return
+	}
+	if h.Requests > 0 || e.now.Mono-p.followed[h.Author] >= e.committee.Params.IdleInterval/2 || p.followed[h.Author] == 0 {
+		p.followed[h.Author] = e.now.Mono
+		p.follow = true
+	}
+}
+
+func (p *proposing) committed() { p.failures = 0 }
+
+// mayPropose reports whether this member may sign blocks now.
+func (e *Engine) mayPropose() bool {
+	return e.member && !e.propose.stopped && !e.rejoin.active && e.committee.Epoch >= e.propose.from && e.catchUp.installing == nil
+}
+
+// tryPropose makes the next own block if its round may begin, and asks for a
+// tick when time alone could change that.
+func (e *Engine) tryPropose() (proposed bool) {
+	p := &e.propose
+	if !e.mayPropose() || p.sealing || len(e.catchUp.chain) > 0 {
+		return false
+	}
+	r := e.dag.complete
+	if r != p.completeRound || p.completeAt == 0 {
+		e.noteComplete(r)
+	}
+	if r+1 <= p.round {
+		return false
+	}
+	if at := e.wantedAt(); at > e.now.Mono {
+		e.tickAt(at)
+		return false
+	}
+	if at := p.at + e.floor(); p.at != 0 && at > e.now.Mono && r+1 == p.round+1 {
+		e.tickAt(at)
+		return false
+	}
+	if !e.mayLeave(r) {
+		at := p.completeAt + e.leaderTimeout()
+		if at > e.now.Mono {
+			e.tickAt(at)
+			return false
+		}
+		e.leaveLate(r)
+	}
+	p.follow = false
+	if limit := e.payloadLimit(); limit > 0 && p.queued.Requests > 0 {
+		p.sealing = true
+		params := e.committee.Params
+		e.emit(RequestPayload{Requests: limit, Bytes: int(params.PayloadLimit), RequestBytes: int(params.RequestLimit)})
+		return false
+	}
+	e.proposeBlock(nil, Digest{}, 0)
+	return true
+}
+
+func (e *Engine) noteComplete(r Round) {
+	p := &e.propose
+	if p.completeAt != 0 && e.active() {
+		p.roundTime += (e.now.Mono - p.completeAt - p.roundTime) / 8
+	}
+	p.completeRound, p.completeAt = r, e.now.Mono
+}
+
+// active reports whether there is something to order: a payload not yet
+// committed, or an epoch to bring to its end.
+func (e *Engine) active() bool {
+	return e.propose.pendingPayloads > 0 || e.ended
+}
+
+// wantedAt is when the next round is wanted: at once while there is something
+// to order or another member has gone ahead, after the idle interval if not.
+func (e *Engine) wantedAt() Time {
+	p := &e.propose
+	if e.active() || p.follow || p.queued.Requests > 0 && e.mayCarry() || p.at == 0 {
+		return e.now.Mono
+	}
+	return p.at + e.committee.Params.IdleInterval
+}
+
+// floor is the shortest time between two own blocks: nothing while payloads
+// are small, so that latency is that of the network, and growing with them, so
+// that a loaded member makes few large blocks instead of many small ones.
+func (e *Engine) floor() Time {
+	if e.ended {
+		return 5 * Millisecond
+	}
+	share := min(e.propose.fill, e.limits.FullPayload)
+	return e.limits.MaxFloor * Time(share) / Time(max(1, e.limits.FullPayload))
+}
+
+func (e *Engine) leaderTimeout() Time {
+	return e.committee.Params.LeaderTimeout << min(e.propose.failures, 3)
+}
+
+// mayLeave reports whether a complete round r is worth leaving: its leader's
+// block is here, and the leader block of the round before has a quorum of
+// votes or can no longer get one. Without the second condition f fast members
+// that never vote for honest leaders would stop all decisions. Members whose
+// link is down or that were late before are not waited for: that costs
+// nothing but their slots.
+func (e *Engine) mayLeave(r Round) bool {
+	if r == 0 {
+		return true
+	}
+	l := e.dag.layer(r)
+	if l == nil {
+		return true
+	}
+	leader := e.schedule.Leader(r)
+	if l.first[leader] == nil && !e.suspects[leader] && !e.dag.shunned[leader] {
+		return false
+	}
+	if r < 2 || e.rules.NoWaitForVotes {
+		return true
+	}
+	votes, absent := e.votesFor(r)
+	return votes >= e.committee.Quorum() || votes+absent < e.committee.Quorum()
+}
+
+// votesFor returns the most votes of round r that one block of the leader of
+// the round before has, and the number of members that may still vote.
+func (e *Engine) votesFor(r Round) (votes, absent int) {
+	leader := e.schedule.Leader(r - 1)
+	e.leaderBlocks(r-1, leader, func(b *vertex) bool {
+		n := e.newTally()
+		e.dag.blocks(r, func(v *vertex) bool {
+			if ref, ok := v.vote(leader); ok && ref.Digest == b.head.digest {
+				n.add(v.head.Author)
+			}
+			return true
+		})
+		votes = max(votes, n.count)
+		return true
+	})
+	l := e.dag.layer(r)
+	for a, v := range l.first {
+		if v == nil && !e.suspects[a] && !e.dag.shunned[a] {
+			absent++
+		}
+	}
+	return votes, absent
+}
+
+// leaveLate goes on without the leader or the votes: whoever is absent is not
+// waited for again until it is in time once.
+func (e *Engine) leaveLate(r Round) {
+	p := &e.propose
+	p.failures++
+	for a, v := range e.dag.layer(r).first {
+		if v == nil && !(e.member && Author(a) == e.me) {
+			e.suspects[a] = true
+		}
+	}
+	leader := e.schedule.Leader(r)
+	e.report(Event{Kind: EventLeaderTimeout, Member: e.committee.Members[leader], Round: r})
+}
+
+// mayCarry reports whether the next own block may carry requests: not while
+// the application is too far behind what was decided, and not after the end of
+// an epoch, whose later blocks are never committed.
+func (e *Engine) mayCarry() bool {
+	return !e.ended && e.last.Index <= e.applied+e.limits.MaxUnapplied
+}
+
+// payloadLimit is the number of requests that the next own block may carry. A
+// block may carry one request for every n µs since the author's previous one,
+// so that nobody can push time forward with tiny requests. A member whose
+// clock went back stays just ahead of its own past instead, which the median
+// makes harmless, so that a clock set back stops no client.
+func (e *Engine) payloadLimit() int {
+	if !e.mayCarry() {
+		return 0
+	}
+	_, previous := e.ownParent()
+	n := int64(e.committee.Size())
+	elapsed := int64(e.now.Wall - previous)
+	if elapsed <= 0 {
+		elapsed = 1000 * n
+	}
+	return int(min(elapsed/n, int64(e.committee.Params.PayloadRequests)))
+}
+
+// ownParent returns the own previous block and its timestamp.
+func (e *Engine) ownParent() (Ref, Time) {
+	if own := e.propose.own; own != nil {
+		return own.Ref(), own.Timestamp
+	}
+	return e.committee.Root(e.me), e.committee.Start
+}
+
+func (e *Engine) payloadReady(in PayloadReady) {
+	p := &e.propose
+	p.queued, p.sealing = in.Left, false
+	if !e.mayPropose() || e.dag.complete+1 <= p.round || in.Requests > e.payloadLimit() {
+		// Meanwhile the epoch ended, or the clock went back.
+		p.queued.Requests += in.Requests
+		p.queued.Bytes += len(in.Payload)
+		e.emit(ReturnPayload{Payload: in.Payload, Requests: in.Requests})
+		return
+	}
+	e.proposeBlock(in.Payload, in.Digest, in.Requests)
+}
+
+// proposeBlock signs and sends the own block that follows the newest complete
+// round. It is durable, with all that it builds on, before it is sent.
+func (e *Engine) proposeBlock(payload []byte, digest Digest, requests int) {
+	p := &e.propose
+	parent, previous := e.ownParent()
+	b := build(Header{
+		Network: e.committee.Network, Epoch: e.committee.Epoch, Round: e.dag.complete + 1, Author: e.me,
+		Timestamp: max(e.now.Wall, previous+max(1, Time(requests*e.committee.Size()))),
+		Parents:   e.chooseParents(parent),
+		Requests:  uint32(requests), PayloadSize: uint32(len(payload)), Payload: digest, Vote: e.durable,
+	}, payload, e.sign)
+	p.own, p.round, p.ownSeq = b, b.Round, e.persist.Seq
+	p.at, p.sentAt = e.now.Mono, e.now.Mono
+	p.builtOn = make([]bool, e.committee.Size())
+	p.follow = false
+	p.fill += (len(payload) - p.fill) / 4
+	e.take(b)
+	after := p.ownSeq
+	if e.rules.SendBeforeSync {
+		after = 0
+	}
+	e.broadcast(&BlockMessage{Block: b}, after)
+}
+
+// chooseParents returns the own previous block and, of every other member that
+// is not shunned, the newest block that is older than the next round.
+func (e *Engine) chooseParents(own Ref) []Ref {
+	r := e.dag.complete
+	parents := make([]Ref, 1, e.committee.Size())
+	parents[0] = own
+	for a := range Author(e.committee.Size()) {
+		if a == e.me {
+			continue
+		}
+		if r == 0 {
+			parents = append(parents, e.committee.Root(a))
+			continue
+		}
+		v := e.dag.newest[a]
+		for v != nil && v.head.Round > r {
+			v = v.parents[0]
+		}
+		if v != nil && v.head.Round > e.dag.gc && !e.dag.shunned[a] {
+			parents = append(parents, v.head.Ref())
+		}
+	}
+	return parents
+}
+
+// retransmit sends the newest own block again to members that have not been
+// seen to build on it, until a quorum has.
+func (e *Engine) retransmit() {
+	p := &e.propose
+	if p.own == nil || !e.member || e.rules.NoRetransmission || p.own.Epoch != e.committee.Epoch {
+		return
+	}
+	seen := 1
+	var to []PublicKey
+	for a, built := range p.builtOn {
+		switch {
+		case Author(a) == e.me:
+		case built:
+			seen++
+		default:
+			to = append(to, e.committee.Members[a])
+		}
+	}
+	if seen >= e.committee.Quorum() || len(to) == 0 {
+		return
+	}
+	pause := e.committee.Params.LeaderTimeout
+	if !e.active() {
+		pause += e.committee.Params.IdleInterval
+	}
+	if at := p.sentAt + pause; at > e.now.Mono {
+		e.tickAt(at)
+		return
+	}
+	p.sentAt = e.now.Mono
+	e.emit(Send{To: slices.Clone(to), Message: &BlockMessage{Block: p.own}, After: p.ownSeq})
+	e.tickAt(e.now.Mono + pause)
+}

@@ -1,0 +1,381 @@
+package bft
+
+import "slices"
+
+// waiting holds blocks that wait for ancestors, and the ancestors that are
+// wanted. Both are bounded: by a window of rounds, by one directly received
+// block per author and round, and by bytes.
+type waiting struct {
+	blocks []*waiter
+	byRef  map[Digest]*waiter
+	wanted []*want
+	wants  map[Digest]*want
+	bytes  int
+}
+
+// waiter is a verified block some of whose parents are not accepted yet.
+type waiter struct {
+	block   *Block
+	from    PublicKey
+	missing []*want
+}
+
+// want is a block that is needed and not here. It may be waiting itself, in
+// which case only its own ancestors are asked for.
+type want struct {
+	ref        Ref
+	dependents []*waiter
+	// certified: the block belongs to a commit that a quorum vouches for.
+	certified bool
+	from      PublicKey // who sent a block that needs it
+	since     Time
+	askAt     Time
+	attempts  int
+}
+
+func newWaiting() waiting {
+	return waiting{byRef: map[Digest]*waiter{}, wants: map[Digest]*want{}}
+}
+
+// receive takes in a verified block of this epoch.
+func (e *Engine) receive(from PublicKey, b *Block) {
+	ref := b.Ref()
+	if b.Epoch != e.committee.Epoch || e.dag.has(ref) || e.waiting.byRef[ref.Digest] != nil {
+		return
+	}
+	e.noteVote(from, b.Head)
+	wanted := e.waiting.wants[ref.Digest] != nil
+	if b.Author == e.me && e.member && b.Round > 0 && !e.rejoin.active {
+		e.foreignOwnBlock(b)
+	}
+	if !wanted {
+		if other := e.directlyHeld(b.Author, b.Round); other != nil {
+			e.equivocation(other, b.Head)
+			return
+		}
+		if b.Round > e.dag.complete+e.limits.Window {
+			e.lagging(from, b.Round)
+			return
+		}
+	}
+	if b.Round > e.dag.complete+dagRequestGap {
+		e.lagging(from, b.Round)
+	}
+	missing := e.missingParents(b.Head)
+	if len(missing) == 0 {
+		e.accept(b, from)
+		return
+	}
+	e.wait(b, from, missing)
+}
+
+// foreignOwnBlock reacts to a block that this member signed and does not have:
+// its disk is not what it was. Going on could mean two blocks for a round.
+func (e *Engine) foreignOwnBlock(b *Block) {
+	if e.propose.stopped {
+		return
+	}
+	e.propose.stopped = true
+	e.report(Event{Kind: EventProposingStopped, Member: e.self, Round: b.Round,
+		Text: "a block signed with this member's key is not on its disk: the disk was lost or is an old copy, or the key is used twice; this member proposes nothing more in this epoch"})
+}
+
+// directlyHeld returns the block of an author and round that is held because
+// its sender pushed it, not because another block builds on it.
+func (e *Engine) directlyHeld(a Author, r Round) *Head {
+	if l := e.dag.layer(r); l != nil && l.first[a] != nil {
+		return l.first[a].head
+	}
+	for _, w := range e.waiting.blocks {
+		if w.block.Author == a && w.block.Round == r {
+			return w.block.Head
+		}
+	}
+	return nil
+}
+
+func (e *Engine) missingParents(h *Head) (missing []Ref) {
+	for _, p := range h.Parents {
+		if p.Round > 0 && !e.dag.has(p) {
+			missing = append(missing, p)
+		}
+	}
+	return missing
+}
+
+func (e *Engine) wait(b *Block, from PublicKey, missing []Ref) {
+	w := &waiter{block: b, from: from}
+	e.waiting.blocks = append(e.waiting.blocks, w)
+	e.waiting.byRef[b.digest] = w
+	e.waiting.bytes += len(b.Payload)
+	for _, ref := range missing {
+		t := e.want(ref, from, false)
+		t.dependents = append(t.dependents, w)
+		w.missing = append(w.missing, t)
+	}
+	for e.waiting.bytes > e.limits.WaitingBytes && e.evict() {
+	}
+}
+
+// want notes that a block is needed.
+func (e *Engine) want(ref Ref, from PublicKey, certified bool) *want {
+	t := e.waiting.wants[ref.Digest]
+	if t == nil {
+		t = &want{ref: ref, from: from, since: e.now.Mono, askAt: e.now.Mono + e.fetchDelay(ref.Author)}
+		e.waiting.wants[ref.Digest] = t
+		e.waiting.wanted = append(e.waiting.wanted, t)
+	}
+	if certified && !t.certified {
+		t.certified, t.askAt = true, e.now.Mono
+	}
+	return t
+}
+
+// fetchDelay gives a block that its author is probably still sending the time
+// to arrive; fetching it from another peer would send large payloads twice.
+func (e *Engine) fetchDelay(a Author) Time {
+	if e.suspects[a] {
+		return 0
+	}
+	return max(e.limits.FetchDelay, 2*e.propose.roundTime)
+}
+
+// evict drops the waiting block of the highest round that no other waits for
+// and no commit needs. It can be fetched again.
+func (e *Engine) evict() bool {
+	var worst *waiter
+	for _, w := range e.waiting.blocks {
+		if e.waiting.wants[w.block.digest] == nil && (worst == nil || worst.block.Round < w.block.Round) {
+			worst = w
+		}
+	}
+	if worst == nil {
+		return false
+	}
+	e.forgetWaiter(worst)
+	e.report(Event{Kind: EventEvicted, Member: e.committee.Members[worst.block.Author], Round: worst.block.Round})
+	return true
+}
+
+func (e *Engine) forgetWaiter(w *waiter) {
+	e.waiting.blocks = slices.DeleteFunc(e.waiting.blocks, func(o *waiter) bool { return o == w })
+	delete(e.waiting.byRef, w.block.digest)
+	e.waiting.bytes -= len(w.block.Payload)
+	for _, t := range w.missing {
+		t.dependents = slices.DeleteFunc(t.dependents, func(o *waiter) bool { return o == w })
+		if len(t.dependents) == 0 && !t.certified {
+			e.forgetWant(t)
+		}
+	}
+}
+
+func (e *Engine) forgetWant(t *want) {
+	delete(e.waiting.wants, t.ref.Digest)
+	e.waiting.wanted = slices.DeleteFunc(e.waiting.wanted, func(o *want) bool { return o == t })
+}
+
+// accept takes a block into the DAG, and then every block that waited only for
+// it.
+func (e *Engine) accept(b *Block, from PublicKey) {
+	ready := []*Block{b}
+	for len(ready) > 0 {
+		b := ready[0]
+		ready = ready[1:]
+		if e.dag.has(b.Ref()) {
+			continue
+		}
+		e.take(b)
+		ready = append(ready, e.satisfied(b.digest)...)
+	}
+}
+
+// satisfied resolves the want for a block and returns the blocks that waited
+// for nothing else.
+func (e *Engine) satisfied(d Digest) (ready []*Block) {
+	t := e.waiting.wants[d]
+	if t == nil {
+		return nil
+	}
+	e.forgetWant(t)
+	for _, w := range t.dependents {
+		w.missing = slices.DeleteFunc(w.missing, func(o *want) bool { return o == t })
+		if len(w.missing) == 0 {
+			e.forgetWaiter(w)
+			ready = append(ready, w.block)
+		}
+	}
+	return ready
+}
+
+// take enters one block whose parents are all accepted.
+func (e *Engine) take(b *Block) {
+	v, earlier := e.dag.insert(b.Head)
+	e.persist.Blocks = append(e.persist.Blocks, b)
+	if earlier != nil {
+		e.equivocation(earlier.head, b.Head)
+	}
+	e.checkTime(v)
+	e.entered(v)
+}
+
+// entered updates what the engine derives from an accepted block, arrived or
+// recovered.
+func (e *Engine) entered(v *vertex) {
+	h := v.head
+	if h.Requests > 0 && v.commit == 0 {
+		e.propose.pendingPayloads++
+	}
+	if h.Round+1 >= e.dag.complete {
+		e.suspects[h.Author] = false
+	}
+	e.rememberVote(h)
+	if own := e.propose.own; own != nil && h.Author != e.me && slices.Contains(h.Parents, own.Ref()) {
+		e.propose.builtOn[h.Author] = true
+	}
+	e.propose.entered(e, h)
+}
+
+// checkTime applies the rules about timestamps, which need the author's
+// previous block. A block that breaks them stays, because others may have
+// built on it before they could know; its author is shunned.
+func (e *Engine) checkTime(v *vertex) {
+	previous := e.committee.Start
+	first := v.head
+	if p := v.head.Parents[0]; p.Round > 0 {
+		if v.parents[0] == nil {
+			return
+		}
+		first = v.parents[0].head
+		previous = first.Timestamp
+	}
+	if v.head.checkAgainstParent(previous, e.committee.Size()) != nil {
+		e.evidence(TimeViolation, first, v.head)
+	}
+}
+
+func (e *Engine) equivocation(first, other *Head) {
+	if first.digest != other.digest {
+		e.evidence(Equivocation, first, other)
+	}
+}
+
+// evidence records the first proof against a member in an epoch; a second one
+// would prove nothing new.
+func (e *Engine) evidence(kind EvidenceKind, first, other *Head) {
+	if e.dag.shunned[other.Author] || other.Author == e.me && e.member {
+		return
+	}
+	e.dag.shun(other.Author)
+	e.persist.Evidence = append(e.persist.Evidence, &Evidence{Kind: kind, Epoch: e.committee.Epoch, First: first, Other: other})
+	e.report(Event{Kind: EventEvidence, Member: e.committee.Members[other.Author], Round: other.Round,
+		Text: kind.String() + ": " + first.Ref().String() + " and " + other.Ref().String()})
+}
+
+// collectGarbage forgets blocks that can be committed no more. Requests of own
+// ones go back to the queue; ancestors that were wanted count as accepted.
+func (e *Engine) collectGarbage(to Round) {
+	if to <= e.dag.gc {
+		return
+	}
+	var own []Ref
+	e.dag.collect(to, func(v *vertex) {
+		if v.commit == 0 && v.head.Requests > 0 {
+			e.propose.pendingPayloads--
+			if e.member && v.head.Author == e.me {
+				own = append(own, v.head.Ref())
+			}
+		}
+	})
+	for _, ref := range slices.Backward(own) {
+		e.emit(Requeue{Block: ref})
+	}
+	e.emit(Forget{Epoch: e.committee.Epoch, Round: to})
+	e.releaseBelow(to)
+}
+
+func (e *Engine) releaseBelow(gc Round) {
+	for _, w := range slices.Clone(e.waiting.blocks) {
+		if w.block.Round <= gc {
+			e.forgetWaiter(w)
+		}
+	}
+	for _, t := range slices.Clone(e.waiting.wanted) {
+		if t.ref.Round <= gc && e.waiting.wants[t.ref.Digest] == t {
+			for _, b := range e.satisfied(t.ref.Digest) {
+				e.accept(b, e.self)
+			}
+		}
+	}
+}
+
+// pumpFetches asks for what is missing: first whoever sent the block that
+// needs it, then the others in turn.
+func (e *Engine) pumpFetches() {
+	if len(e.waiting.wanted) == 0 {
+		return
+	}
+	var asks []ask
+	var next Time
+	for _, t := range e.waiting.wanted {
+		if e.waiting.byRef[t.ref.Digest] != nil {
+			continue // here, waiting for ancestors of its own
+		}
+		if t.askAt > e.now.Mono {
+			if next == 0 || t.askAt < next {
+				next = t.askAt
+			}
+			continue
+		}
+		peer, ok := e.source(t)
+		if !ok {
+			continue
+		}
+		t.attempts++
+		t.askAt = e.now.Mono + e.limits.FetchRetry*Time(min(t.attempts, 8))
+		if next == 0 || t.askAt < next {
+			next = t.askAt
+		}
+		asks = addAsk(asks, peer, t.ref)
+	}
+	for _, a := range asks {
+		e.send(a.peer, &BlockRequest{Epoch: e.committee.Epoch, Refs: a.refs})
+		e.report(Event{Kind: EventFetch, Member: a.peer, Count: len(a.refs)})
+	}
+	if next != 0 {
+		e.tickAt(next)
+	}
+}
+
+type ask struct {
+	peer PublicKey
+	refs []Ref
+}
+
+func addAsk(asks []ask, peer PublicKey, ref Ref) []ask {
+	for i := range asks {
+		if asks[i].peer == peer && len(asks[i].refs) < MaxRefs {
+			asks[i].refs = append(asks[i].refs, ref)
+			return asks
+		}
+	}
+	return append(asks, ask{peer: peer, refs: []Ref{ref}})
+}
+
+// source picks whom to ask for a block.
+func (e *Engine) source(t *want) (PublicKey, bool) {
+	if t.attempts == 0 && !t.certified && t.from != e.self {
+		return t.from, true
+	}
+	peers := e.links
+	if len(peers) == 0 {
+		peers = e.committee.Members
+	}
+	// Spread certified fetches over all peers, retries over the others.
+	start := t.attempts + int(t.ref.Round) + int(t.ref.Author)
+	for i := range peers {
+		if p := peers[(start+i)%len(peers)]; p != e.self {
+			return p, true
+		}
+	}
+	return PublicKey{}, false
+}
