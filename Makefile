@@ -1,0 +1,57 @@
+# make          format, vet, staticcheck, tests
+# make quick    the inner loop: format, vet, short tests
+# make test     everything, with the race detector where code is concurrent; what CI runs
+# make sandbox  build and run a network of four sequencers on this machine
+.DEFAULT_GOAL := check
+.PHONY: check quick test lint format vet staticcheck build sandbox bench bench-peers generate clean go
+
+GO ?= go
+STATICCHECK = $(GO) tool -modfile=tools/staticcheck.mod staticcheck
+
+# Code without goroutines gains nothing from the race detector and would pay for it tenfold.
+SEQUENTIAL = '/(api|bft|cmd|internal|sim|test)(/|$$)'
+
+check: lint
+	$(GO) test ./...
+
+quick: format vet
+	$(GO) test -short ./...
+
+test: lint
+	$(GO) test -timeout 10m $$($(GO) list ./... | grep -E $(SEQUENTIAL))
+	@if command -v gcc >/dev/null; then race=-race; else echo 'no race detection: it needs gcc (apt-get install gcc)' >&2; race=; fi; \
+	set -x; $(GO) test -timeout 10m $$race $$($(GO) list ./... | grep -vE $(SEQUENTIAL))
+
+lint: format vet staticcheck
+
+format: go
+	@unformatted=$$(gofmt -l $$(find . -name '*.go' -not -path './.*' -not -name '*.pb.go')); \
+	if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+
+vet: go
+	$(GO) vet ./...
+
+staticcheck: go
+	$(STATICCHECK) ./...
+
+build: go
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/synod ./cmd/synod
+
+sandbox: build
+	bin/synod sandbox --dir ./net --sequencers 4 --ready-file ./net/ready.json
+
+bench: build
+	bin/synod bench
+
+bench-peers: go
+	cd bench/peers && $(GO) run .
+
+generate: go
+	./tools/generate.sh
+	$(GO) test ./telemetry -run TestMetricsPage -update
+
+clean:
+	rm -rf bin net
+
+go:
+	@command -v $(GO) >/dev/null || { echo 'synod needs Go 1.26 or newer: install it from https://go.dev/dl' >&2; exit 1; }

@@ -1,0 +1,147 @@
+package importrules_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/synod-network/synod"
+
+// mayImport says for each folder at the root which others its code may import; tests may import more. A more specific line
+// replaces that of its parent. Every folder may import itself and internal. "*" is anything.
+var mayImport = map[string][]string{
+	"api":               {},
+	"bench":             {"*"},
+	"bft":               {}, // the pure core knows only itself
+	"client":            {"api", "keys", "ordering"},
+	"cmd":               {"*"},
+	"internal":          {}, // leaf tools without domain meaning
+	"keys":              {},
+	"load":              {"api", "client", "node", "ordering", "telemetry"},
+	"node":              {"bft", "keys", "telemetry"},
+	"ordering":          {"api"}, // the promise knows no backend
+	"ordering/bftorder": {"bft", "keys", "node", "replica", "telemetry"},
+	"replica":           {"bft", "keys", "node", "telemetry"},
+	"sandbox":           {"bft", "keys", "node", "ordering", "replica", "sequencer", "telemetry"},
+	"sequencer":         {"api", "bft", "keys", "node", "ordering", "replica", "telemetry"},
+	"sim":               {"bft", "keys"},
+	"telemetry":         {}, // components depend on it, never the reverse
+	"test":              {"*"},
+}
+
+type listed struct {
+	ImportPath string
+	Dir        string
+	GoFiles    []string
+	Imports    []string
+	Export     string
+}
+
+// list asks the go command for packages.
+func list(t *testing.T, args ...string) []listed {
+	t.Helper()
+	noticeChanges(t)
+	cmd := exec.Command("go", append([]string{"list", "-e", "-json=ImportPath,Dir,GoFiles,Imports,Export"}, args...)...)
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v", args, err)
+	}
+	var packages []listed
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+// noticeChanges reads the folders of the module, so that the go command's test cache knows what this test depends on.
+func noticeChanges(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && path != "../.." && strings.HasPrefix(entry.Name(), ".") {
+			return fs.SkipDir
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a file may go while another test runs
+		t.Fatal(err)
+	}
+}
+
+func TestDependenciesPointOneWay(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		for _, complaint := range complaints(strings.TrimPrefix(p.ImportPath, module+"/"), p.Imports) {
+			t.Error(complaint)
+		}
+	}
+}
+
+// complaints returns what is wrong with the imports of the package in a folder.
+func complaints(folder string, imports []string) []string {
+	rule, home := ruleFor(folder)
+	if home == "" {
+		return []string{folder + ": say in mayImport what this folder may import"}
+	}
+	if slices.Contains(rule, "*") {
+		return nil
+	}
+	var wrong []string
+	for _, path := range imports {
+		inside, ok := strings.CutPrefix(path, module+"/")
+		if !ok || slices.ContainsFunc(append([]string{root(home), "internal"}, rule...), func(allowed string) bool {
+			return inside == allowed || strings.HasPrefix(inside, allowed+"/")
+		}) {
+			continue
+		}
+		wrong = append(wrong, folder+" must not import "+inside)
+	}
+	return wrong
+}
+
+// ruleFor returns the most specific line of the table for a folder.
+func ruleFor(folder string) (rule []string, home string) {
+	for home = folder; ; home = home[:strings.LastIndexByte(home, '/')] {
+		if rule, found := mayImport[home]; found {
+			return rule, home
+		}
+		if !strings.Contains(home, "/") {
+			return nil, ""
+		}
+	}
+}
+
+func root(folder string) string {
+	first, _, _ := strings.Cut(folder, "/")
+	return first
+}
+
+func TestComplaintsFindsEachKindOfMistake(t *testing.T) {
+	for _, tc := range []struct {
+		name, folder string
+		imports      []string
+		want         string
+	}{
+		{"the core imports its runtime", "bft", []string{module + "/replica"}, "bft must not import replica"},
+		{"a promise imports its backend's parts", "ordering", []string{module + "/replica/store"}, "ordering must not import replica/store"},
+		{"a folder of similar name is another folder", "telemetry", []string{module + "/telemetrics"}, "telemetry must not import telemetrics"},
+		{"a folder without a rule", "surprise/inner", nil, "surprise/inner: say in mayImport what this folder may import"},
+		{"a subfolder inherits", "node/config", []string{module + "/replica"}, "node/config must not import replica"},
+		{"what is allowed", "replica/p2p", []string{"net", module + "/keys", module + "/replica/store", module + "/internal/version"}, ""},
+	} {
+		if got := strings.Join(complaints(tc.folder, tc.imports), "; "); got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}

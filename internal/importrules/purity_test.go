@@ -1,0 +1,189 @@
+package importrules_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The engine's whole behaviour is a function of its inputs, so that a network of engines replays from a seed. What could break
+// that cannot be imported, and what could break it without an import is found in the syntax.
+var pureImports = []string{
+	"bytes", "cmp", "container/heap", "crypto/sha256", "encoding/binary", "encoding/hex", "errors", "fmt", "hash", "iter",
+	"maps", "math", "math/bits", "slices", "sort", "strconv", "strings",
+}
+
+// unorderedMark justifies a range over a map whose order cannot reach a result: "//bft:unordered <why>", on the line or above.
+const unorderedMark = "//bft:unordered "
+
+func TestEngineIsPure(t *testing.T) {
+	packages := list(t, "-deps", "-export", "./bft/...")
+	exports := map[string]string{}
+	for _, p := range packages {
+		exports[p.ImportPath] = p.Export
+	}
+	checked := 0
+	for _, p := range packages {
+		if p.ImportPath != module+"/bft" && !strings.HasPrefix(p.ImportPath, module+"/bft/") {
+			continue
+		}
+		var files []string
+		for _, name := range p.GoFiles {
+			files = append(files, filepath.Join(p.Dir, name))
+		}
+		found, err := impurities(p.ImportPath, files, exports)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, impurity := range found {
+			t.Error(impurity)
+		}
+		checked++
+	}
+	if checked == 0 {
+		t.Fatal("found no package of the engine")
+	}
+}
+
+// impurities type-checks the files of one package and returns what makes it depend on more than its inputs.
+func impurities(path string, files []string, exports map[string]string) ([]string, error) {
+	fset := token.NewFileSet()
+	var parsed []*ast.File
+	for _, name := range files {
+		file, err := parser.ParseFile(fset, name, nil, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		parsed = append(parsed, file)
+	}
+	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}}
+	lookup := func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) }
+	config := types.Config{Importer: importer.ForCompiler(fset, "gc", lookup)}
+	if _, err := config.Check(path, fset, parsed, info); err != nil {
+		return nil, fmt.Errorf("type-check %s: %w", path, err)
+	}
+	var found []string
+	for _, file := range parsed {
+		found = append(found, impuritiesOf(fset, file, info)...)
+	}
+	return found, nil
+}
+
+func impuritiesOf(fset *token.FileSet, file *ast.File, info *types.Info) []string {
+	var found []string
+	report := func(node ast.Node, what string) {
+		at := fset.Position(node.Pos())
+		found = append(found, fmt.Sprintf("%s:%d: %s", filepath.Base(at.Filename), at.Line, what))
+	}
+	justified := markedLines(fset, file)
+	ast.Inspect(file, func(node ast.Node) bool {
+		switch node := node.(type) {
+		case *ast.ImportSpec:
+			path := strings.Trim(node.Path.Value, `"`)
+			if !slices.Contains(pureImports, path) && !strings.HasPrefix(path, module+"/bft/") && path != module+"/bft" {
+				report(node, "imports "+path)
+			}
+		case *ast.GoStmt:
+			report(node, "starts a goroutine")
+		case *ast.SelectStmt:
+			report(node, "selects")
+		case *ast.ChanType:
+			report(node, "uses a channel")
+		case *ast.RangeStmt:
+			line := fset.Position(node.Pos()).Line
+			if isMap(info.TypeOf(node.X)) && !justified[line] && !justified[line-1] {
+				report(node, "ranges over a map; iterate over sorted keys, or justify with "+unorderedMark+"<why>")
+			}
+		case *ast.SelectorExpr:
+			if object := info.Uses[node.Sel]; object != nil && isMapIteration(object) && !sortedAt(node, file) {
+				line := fset.Position(node.Pos()).Line
+				if !justified[line] && !justified[line-1] {
+					report(node, "iterates over a map with maps."+object.Name()+"; wrap it in slices.Sorted")
+				}
+			}
+		}
+		return true
+	})
+	return found
+}
+
+func isMap(t types.Type) bool {
+	if t == nil {
+		return false
+	}
+	_, is := t.Underlying().(*types.Map)
+	return is
+}
+
+func isMapIteration(object types.Object) bool {
+	return object.Pkg() != nil && object.Pkg().Path() == "maps" && slices.Contains([]string{"Keys", "Values", "All"}, object.Name())
+}
+
+// sortedAt reports whether the function that selector names is called right inside slices.Sorted or a sibling.
+func sortedAt(selector *ast.SelectorExpr, file *ast.File) bool {
+	sorted := false
+	ast.Inspect(file, func(node ast.Node) bool {
+		call, ok := node.(*ast.CallExpr)
+		if !ok || len(call.Args) == 0 {
+			return true
+		}
+		name, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok || !strings.HasPrefix(name.Sel.Name, "Sorted") {
+			return true
+		}
+		if inner, ok := call.Args[0].(*ast.CallExpr); ok && inner.Fun == ast.Expr(selector) {
+			sorted = true
+		}
+		return true
+	})
+	return sorted
+}
+
+func markedLines(fset *token.FileSet, file *ast.File) map[int]bool {
+	lines := map[int]bool{}
+	for _, group := range file.Comments {
+		for _, comment := range group.List {
+			if why, found := strings.CutPrefix(comment.Text, unorderedMark); found && strings.TrimSpace(why) != "" {
+				lines[fset.Position(comment.Pos()).Line] = true
+			}
+		}
+	}
+	return lines
+}
+
+func TestImpuritiesFindsEachKind(t *testing.T) {
+	exports := map[string]string{}
+	for _, p := range list(t, "-deps", "-export", "time", "maps", "slices") {
+		exports[p.ImportPath] = p.Export
+	}
+	found, err := impurities("impure", []string{"testdata/impure.go"}, exports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"impure.go:7: imports time",
+		"impure.go:11: uses a channel",
+		"impure.go:12: starts a goroutine",
+		"impure.go:13: selects",
+		"impure.go:17: ranges over a map",
+		"impure.go:20: ranges over a map", // the mark gives no reason
+		"impure.go:27: iterates over a map with maps.Keys",
+	}
+	if len(found) != len(want) {
+		t.Fatalf("found %d, want %d:\n%s", len(found), len(want), strings.Join(found, "\n"))
+	}
+	for i, w := range want {
+		if !strings.HasPrefix(found[i], w) {
+			t.Errorf("found %q, want %q", found[i], w)
+		}
+	}
+}
