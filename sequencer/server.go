@@ -1,0 +1,135 @@
+package sequencer
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	orderingv1 "github.com/synod-network/synod/api/synod/ordering/v1"
+	"github.com/synod-network/synod/ordering"
+)
+
+// Clients may ping this often, and are pinged when they have been silent.
+const (
+	pingAtMost   = 10 * time.Second
+	pingSilent   = 30 * time.Second
+	pingPatience = 10 * time.Second
+)
+
+// Windows let a stream run at full rate over a link of 10 ms and 1 Gbit/s, and
+// bound what one connection can make the server hold. In bytes.
+const (
+	streamWindow     = 1 << 20
+	connectionWindow = 4 << 20
+)
+
+// Server is one listener of the ordering service.
+type Server struct {
+	config   Config
+	listener net.Listener
+	orderer  ordering.Orderer
+	access   *access
+	service  *service
+	health   *health.Server
+	grpc     *grpc.Server
+	drain    context.CancelCauseFunc
+}
+
+// New returns a server for the orderer on a listener, which it owns from then
+// on. It fails if the files that config names cannot be used, or if strangers
+// could reach the listener unauthenticated; the caller then still owns it.
+func New(orderer ordering.Orderer, listener net.Listener, config Config) (*Server, error) {
+	config = config.withDefaults()
+	access, err := newAccess(config, listener.Addr())
+	if err != nil {
+		return nil, fmt.Errorf("sequencer service: %w", err)
+	}
+	draining, drain := context.WithCancelCause(context.Background())
+	gate := &gate{access: access, limit: int64(config.Streams), log: config.Log, observer: config.Observer, draining: draining}
+	s := &Server{
+		config:   config,
+		listener: listener,
+		orderer:  orderer,
+		access:   access,
+		service:  &service{orderer: orderer, log: config.Log, observer: config.Observer},
+		health:   health.NewServer(),
+		drain:    drain,
+		grpc: grpc.NewServer(
+			grpc.Creds(access.credentials()),
+			grpc.UnaryInterceptor(gate.unary),
+			grpc.StreamInterceptor(gate.stream),
+			grpc.MaxRecvMsgSize(config.MessageBytes),
+			grpc.MaxConcurrentStreams(uint32(config.StreamsPerConnection)),
+			grpc.InitialWindowSize(streamWindow),
+			grpc.InitialConnWindowSize(connectionWindow),
+			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingAtMost, PermitWithoutStream: true}),
+			grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingSilent, Timeout: pingPatience}),
+		),
+	}
+	s.reportHealth()
+	orderingv1.RegisterOrderingServiceServer(s.grpc, s.service)
+	healthpb.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+	return s, nil
+}
+
+// Address is where the server listens.
+func (s *Server) Address() net.Addr { return s.listener.Addr() }
+
+// Subscribers is the number of subscriptions open now.
+func (s *Server) Subscribers() int { return int(s.service.subscribers.Load()) }
+
+// Reload reads the certificate and the tokens again, for connections and calls
+// to come. On an error what was in force stays so.
+func (s *Server) Reload() error { return s.access.reload() }
+
+// Run serves until ctx ends, and then drains: health goes down, after a lull
+// streams are ended with SHUTTING_DOWN, and calls in hand get the drain time to
+// finish. It returns nil after that, or what made serving impossible.
+func (s *Server) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.grpc.Serve(s.listener) }()
+	ticker := time.NewTicker(s.config.ReadyEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			s.reportHealth()
+		case <-ctx.Done():
+			s.stop()
+			return <-served
+		case err := <-served:
+			s.stop()
+			return fmt.Errorf("serving on %v: %w", s.listener.Addr(), err)
+		}
+	}
+}
+
+// reportHealth publishes the orderer's readiness; Watch tells those who wait for
+// a change.
+func (s *Server) reportHealth() {
+	serving := healthpb.HealthCheckResponse_SERVING
+	if s.orderer.Ready() != nil {
+		serving = healthpb.HealthCheckResponse_NOT_SERVING
+	}
+	s.health.SetServingStatus("", serving)
+	s.health.SetServingStatus(orderingv1.OrderingService_ServiceDesc.ServiceName, serving)
+}
+
+func (s *Server) stop() {
+	s.health.Shutdown()
+	lull := time.NewTimer(s.config.Lull)
+	defer lull.Stop()
+	<-lull.C
+	s.drain(errDraining)
+	deadline := time.AfterFunc(s.config.Drain, s.grpc.Stop)
+	defer deadline.Stop()
+	s.grpc.GracefulStop()
+}
