@@ -40,7 +40,6 @@ type homeMeter struct {
 	mu      sync.Mutex
 	latency *hdrhistogram.Histogram // microseconds, of requests due in the window
 	ordered int                     // delivered in the window
-	total   int                     // delivered ever
 }
 
 const (
@@ -96,7 +95,6 @@ func (m *meter) ordered(node int, requests [][]byte) {
 			home.latency.RecordValue(min(max((now-due)/1000, 1), longestLatency))
 		}
 	})
-	home.total += mine
 	if now >= from && now < to {
 		home.ordered += mine
 	}
@@ -106,17 +104,16 @@ func (m *meter) ordered(node int, requests [][]byte) {
 }
 
 // totals adds up what was delivered at the homes of the requests.
-func (m *meter) totals() (ordered, total int, latency *hdrhistogram.Histogram) {
+func (m *meter) totals() (ordered int, latency *hdrhistogram.Histogram) {
 	latency = hdrhistogram.New(1, longestLatency, 3)
 	for i := range m.perHome {
 		h := &m.perHome[i]
 		h.mu.Lock()
 		ordered += h.ordered
-		total += h.total
 		latency.Merge(h.latency)
 		h.mu.Unlock()
 	}
-	return ordered, total, latency
+	return ordered, latency
 }
 
 // pauses keeps the times inside the window in which nothing was delivered
@@ -150,6 +147,11 @@ func (p *pauses) delivered(now, from, to int64) {
 // close counts the time up to the end of the window and returns the longest
 // pause and the sum of the long ones.
 func (p *pauses) close(from, to int64) (longest, sum time.Duration) {
-	p.delivered(max(p.last, to), from, to)
+	p.mu.Lock()
+	end := max(p.last, to)
+	p.mu.Unlock()
+	p.delivered(end, from, to)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return time.Duration(p.longest), time.Duration(p.sum)
 }

@@ -80,11 +80,13 @@ func (r *run) measure(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if err := r.drain(ctx); err != nil {
-		return Result{}, err
-	}
+	drainErr := r.drain(ctx)
+	// Different sequences say more than a drain that does not end for them.
 	if err := compare(r.meter.nodes, r.live); err != nil {
-		return Result{}, err
+		return Result{}, errors.Join(err, drainErr)
+	}
+	if drainErr != nil {
+		return Result{}, drainErr
 	}
 	return r.result(cpu), nil
 }
@@ -144,6 +146,9 @@ func (r *run) drain(ctx context.Context) error {
 	var last uint64
 	since := time.Now()
 	drained := func() bool {
+		if r.broken() {
+			return true
+		}
 		low, high := r.spread()
 		if high != last {
 			last, since = high, time.Now()
@@ -160,6 +165,12 @@ func (r *run) drain(ctx context.Context) error {
 		return fmt.Errorf("draining %d requests (heights %v): %w", r.generator.next.Load(), r.heights(), err)
 	}
 	return nil
+}
+
+// broken reports whether a node delivered what it should not have, after which
+// its height means nothing.
+func (r *run) broken() bool {
+	return slices.ContainsFunc(r.meter.nodes, func(s *sequence) bool { return s.broken() })
 }
 
 // spread returns the lowest and highest height among live nodes.
@@ -182,7 +193,7 @@ func (r *run) heights() []uint64 {
 }
 
 func (r *run) result(cpu time.Duration) Result {
-	ordered, _, latency := r.meter.totals()
+	ordered, latency := r.meter.totals()
 	longest, sum := r.meter.pauses.close(r.meter.from.Load(), r.meter.to.Load())
 	return Result{
 		Workload: r.w.Name, Nodes: r.w.Nodes, Size: r.w.Size, Rate: r.w.Rate,

@@ -75,6 +75,12 @@ func (s *sequence) height() uint64 {
 	return s.count
 }
 
+func (s *sequence) broken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err != nil
+}
+
 // compare reports the first node that delivered something else than the first
 // node at the same height. Nodes in live must also have ended at one height.
 func compare(nodes []*sequence, live func(node int) bool) error {
