@@ -160,12 +160,22 @@ func TestSilentCrowdDoesNotLockPeersOut(t *testing.T) {
 		c.Limits.MaxPending = limit
 		c.Limits.HandshakeTimeout = time.Hour
 	})
-	for range 3 * limit {
+	var crowd [3 * limit]net.Conn
+	for i := range crowd {
 		conn, err := net.Dial("tcp", node.address)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
+		crowd[i] = conn
+	}
+	for _, oldest := range crowd[:2*limit] {
+		if err := oldest.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := oldest.Read(make([]byte, 1)); isTimeout(err) {
+			t.Fatal("an old connection stays while newer ones were dropped")
+		}
 	}
 	eventually(t, "the oldest to be dropped", func() bool { return node.Refused()[p2p.TooManyPending] == 2*limit })
 	friend := start(t, high, map[keys.PublicKey]string{low.Public(): node.address})
@@ -298,7 +308,9 @@ func TestRoguePeerIsCutOff(t *testing.T) {
 // A peer that dials anew has lost its link, whatever this end believes: the new connection replaces the old one.
 func TestNewestConnectionWins(t *testing.T) {
 	low, high := lowHigh()
-	node := start(t, low, map[keys.PublicKey]string{high.Public(): ""})
+	node := start(t, low, map[keys.PublicKey]string{high.Public(): ""}, func(c *p2p.Config) {
+		c.Limits.DeadAfter = time.Hour // so that nothing but the replacement ends the old link
+	})
 	old := rogue(t, node, high)
 	rogue(t, node, high)
 	receive(t, node.down, "Down of the old link")

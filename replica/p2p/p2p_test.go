@@ -254,7 +254,9 @@ func TestBothDial(t *testing.T) {
 				}
 			})
 		}
-		if n := a.lane(b, p2p.Live).Connects; n > 3 {
+		// Without courtesy a collision can cost several connections: the end that does not decide may take up an older
+		// choice after a newer one, and then both start over.
+		if n := a.lane(b, p2p.Live).Connects; n > 10 {
 			t.Errorf("%d connections: the ends are flapping", n)
 		}
 		a.stop()
