@@ -1,0 +1,169 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/synod-network/synod/keys"
+	"github.com/synod-network/synod/node/config"
+)
+
+// write puts a configuration into a file and returns its path.
+func write(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "node.toml")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestMistakesAreOneLineWithPlaceAndFix is what an operator sees; FILE stands for the path.
+func TestMistakesAreOneLineWithPlaceAndFix(t *testing.T) {
+	for _, tc := range []struct {
+		name, content string
+		environ       []string
+		set           config.Override
+		want          string
+	}{
+		{name: "misspelt key", content: "name = \"a\"\n\n[peer]\nlisten_adress = \"\"\nlistn = \"\"",
+			want: `FILE:4: unknown key peer.listen_adress; remove it, or see docs/configuration.md for the keys there are`},
+		{name: "nearly right", content: "[storage]\nretain_comits = 5",
+			want: `FILE:2: unknown key storage.retain_comits; did you mean storage.retain_commits?`},
+		{name: "right key, wrong table", content: "pprof_listen = \"127.0.0.1:1\"",
+			want: `FILE:1: unknown key pprof_listen; did you mean admin.pprof_listen?`},
+		{name: "key of a peer", content: "[[peers]]\nname = \"b\"\nadress = \"c:1\"",
+			want: `FILE:3: unknown key peers.adress; did you mean peers.address?`},
+		{name: "number without unit", content: "[shutdown]\ndrain_timeout = \"10\"",
+			want: `FILE:2: shutdown.drain_timeout: "10" is no duration; write it like 500ms, 30s or 2h`},
+		{name: "decimal unit", content: "[queue]\nbytes = \"64MB\"",
+			want: `FILE:2: queue.bytes: "64MB" is no size; write it like 512B, 64KiB, 4MiB or 2GiB`},
+		{name: "profiles for everybody", content: "[admin]\npprof_listen = \"0.0.0.0:6060\"",
+			want: `FILE:2: admin.pprof_listen: "0.0.0.0:6060" can be reached from other machines and profiles reveal memory contents; listen on 127.0.0.1, or leave it empty`},
+		{name: "clear text for everybody", content: "[public]\nlisten = \":7111\"",
+			want: `FILE:2: public.listen: ":7111" can be reached from other machines; set public.tls_cert_file and public.tls_key_file, or listen on 127.0.0.1`},
+		{name: "one port twice", content: "[admin]\nlisten = \"127.0.0.1:7111\"",
+			want: `FILE:2: admin.listen: "127.0.0.1:7111" is also public.listen; give each listener its own port`},
+		{name: "half of a certificate", content: "[public]\ntls_cert_file = \"cert.pem\"",
+			want: `FILE:2: public.tls_cert_file: and public.tls_key_file go together; set both or neither`},
+		{name: "a file that is no TOML", content: "name = sequencer1",
+			want: `FILE:1: `},
+		{name: "bad environment", content: "", environ: []string{"SYNOD_QUEUE__REQUESTS=many"},
+			want: `environment SYNOD_QUEUE__REQUESTS: queue.requests: "many" is no whole number`},
+		{name: "misspelt environment", content: "", environ: []string{"SYNOD_LOG__LEVLE=info"},
+			want: `environment SYNOD_LOG__LEVLE: unknown variable; did you mean SYNOD_LOG__LEVEL?`},
+		{name: "environment judged after all sources", content: "", environ: []string{"SYNOD_LOG__FORMAT=xml"},
+			want: `environment SYNOD_LOG__FORMAT: log.format: "xml" is unknown; use auto, text or json`},
+		{name: "bad flag", content: "", set: config.Override{Key: "log.levle", Value: "info", Origin: "flag --set"},
+			want: `flag --set: unknown key log.levle; did you mean log.level?`},
+		{name: "a list by flag", content: "", set: config.Override{Key: "peers", Value: "x", Origin: "flag --set"},
+			want: `flag --set: peers is a list and can be set in the file only`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			path := write(t, tc.content)
+			sources := config.Sources{File: path, Environ: tc.environ}
+			if tc.set.Key != "" {
+				sources.Overrides = []config.Override{tc.set}
+			}
+			_, _, err := config.LoadSequencer(sources)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			got := strings.ReplaceAll(err.Error(), path, "FILE")
+			if !strings.HasPrefix(got, tc.want) || strings.Contains(got, "\n") {
+				t.Fatalf("\ngot  %s\nwant %s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestStrongerSourcesWin(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("text\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, "[queue]\nrequests = 2\nbytes = \"2MiB\"\n[log]\nlevel = \"warn\"\n")
+	c, loaded, err := config.LoadSequencer(config.Sources{
+		File: path,
+		Environ: []string{
+			"SYNOD_QUEUE__BYTES=3MiB", "SYNOD_LOG__LEVEL=error", "SYNOD_LOG__FORMAT_FILE=" + secret,
+			"SYNOD_SEQUENCER1_SERVICE_HOST=10.0.0.1", // what a container platform adds is no mistake
+		},
+		Overrides: []config.Override{{Key: "log.level", Value: "debug", Origin: "flag --set"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Queue.Requests != 2 || c.Queue.Bytes != 3*config.MiB || c.Log.Level.String() != "debug" || c.Log.Format != "text" {
+		t.Fatalf("loaded %+v %+v", c.Queue, c.Log)
+	}
+	origins := map[string]string{}
+	for _, v := range loaded.Values() {
+		origins[v.Key] = strings.ReplaceAll(v.Origin, path, "FILE") + " " + v.Value
+	}
+	for key, want := range map[string]string{
+		"queue.requests":       "FILE:2 2",
+		"queue.bytes":          `environment SYNOD_QUEUE__BYTES "3MiB"`,
+		"log.level":            `flag --set "debug"`,
+		"log.format":           `environment SYNOD_LOG__FORMAT_FILE "text"`,
+		"storage.segment_size": `default "64MiB"`,
+	} {
+		if origins[key] != want {
+			t.Errorf("%s comes from %s, want %s", key, origins[key], want)
+		}
+	}
+}
+
+func TestRelativePathsStartAtTheFile(t *testing.T) {
+	path := write(t, "data_dir = \"/var/lib/synod\"\n")
+	c, _, err := config.LoadSequencer(config.Sources{File: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.DataDir != "/var/lib/synod" || c.KeyFile != filepath.Join(filepath.Dir(path), "key.pem") {
+		t.Fatalf("data %s, key %s", c.DataDir, c.KeyFile)
+	}
+	if c.Public.TLSCert != "" {
+		t.Fatalf("an empty path became %s", c.Public.TLSCert)
+	}
+}
+
+// TestRenderedDefaultsParseBack keeps the written file, its documentation and the struct the same thing.
+func TestRenderedDefaultsParseBack(t *testing.T) {
+	for _, peers := range [][]config.PeerAddress{nil, {{Name: "b", Key: keys.PublicKey{1}, Address: "b:1"}, {Name: "c", Key: keys.PublicKey{2}}}} {
+		want := config.DefaultSequencer()
+		want.Peers = peers
+		text := config.Render(want, "header")
+		got := &config.Sequencer{} // nothing may come from a default
+		if _, err := config.Load(got, config.Sources{File: write(t, string(text))}); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("\ngot  %+v\nwant %+v", got, want)
+		}
+	}
+}
+
+func TestEveryKeyIsDocumented(t *testing.T) {
+	var undocumented func(prefix string, table reflect.Type)
+	undocumented = func(prefix string, table reflect.Type) {
+		for i := range table.NumField() {
+			f := table.Field(i)
+			key := f.Tag.Get("toml")
+			if doc := f.Tag.Get("doc"); key == "" || !strings.HasSuffix(doc, ".") {
+				t.Errorf("%s%s has no key or no sentence: %q", prefix, f.Name, doc)
+			}
+			inner := f.Type
+			if inner.Kind() == reflect.Slice {
+				inner = inner.Elem()
+			}
+			if inner.Kind() == reflect.Struct {
+				undocumented(prefix+key+".", inner)
+			}
+		}
+	}
+	undocumented("", reflect.TypeFor[config.Sequencer]())
+}
