@@ -231,10 +231,10 @@ func TestSilentLinkIsDetectedByBothEnds(t *testing.T) {
 	receive(t, b.up, "Up again")
 	connected(t, a, b)
 	talk(t, a, b)
-	for _, n := range []struct{ self, other *node }{{a, b}, {b, a}} {
-		if err := n.self.lane(n.other, p2p.Live).LastError; !strings.Contains(err, "heard nothing for 500ms") && err != "replaced by a newer connection" && err != "closed by the peer" {
-			t.Errorf("the link ended with %q", err)
-		}
+	// Whoever notices first closes the sockets, which the other may see before its own time is up.
+	reasons := a.lane(b, p2p.Live).LastError + "; " + b.lane(a, p2p.Live).LastError
+	if !strings.Contains(reasons, "heard nothing for 500ms") {
+		t.Errorf("the link ended with %s", reasons)
 	}
 }
 
