@@ -49,6 +49,7 @@ bench-peers: go
 generate: go
 	./tools/generate.sh
 	$(GO) test ./telemetry -run TestMetricsPage -update
+	$(GO) test ./node/config -run TestConfigurationPage -update
 
 clean:
 	rm -rf bin net
