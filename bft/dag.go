@@ -44,8 +44,10 @@ type dag struct {
 	quorum int
 	gc     Round // blocks up to this round are forgotten
 	layers []layer
-	byRef  map[Digest]*vertex
-	size   int
+	// byRef is keyed by the whole reference: a digest alone would let a lying
+	// parent reference pass one block off as another author's or round's.
+	byRef map[Ref]*vertex
+	size  int
 	// complete is the newest round in which a quorum of authors, not shunned,
 	// has blocks; 0 at the start of an epoch, when all have their roots.
 	complete Round
@@ -59,7 +61,7 @@ type dag struct {
 
 func newDAG(c *Committee) dag {
 	n := c.Size()
-	return dag{n: n, quorum: c.Quorum(), byRef: map[Digest]*vertex{}, newest: make([]*vertex, n), shunned: make([]bool, n)}
+	return dag{n: n, quorum: c.Quorum(), byRef: map[Ref]*vertex{}, newest: make([]*vertex, n), shunned: make([]bool, n)}
 }
 
 // top returns the highest round with an accepted block.
@@ -93,20 +95,20 @@ func (d *dag) blocks(r Round, yield func(*vertex) bool) {
 }
 
 // has reports whether a reference counts as accepted.
-func (d *dag) has(r Ref) bool { return r.Round <= d.gc || d.byRef[r.Digest] != nil }
+func (d *dag) has(r Ref) bool { return r.Round <= d.gc || d.byRef[r] != nil }
 
 // insert adds a block whose parents all count as accepted, and returns the
 // author's earlier block of the same round if there is one.
 func (d *dag) insert(h *Head) (v, earlier *vertex) {
 	v = &vertex{head: h, parents: make([]*vertex, len(h.Parents))}
 	for i, p := range h.Parents {
-		v.parents[i] = d.byRef[p.Digest]
+		v.parents[i] = d.byRef[p]
 	}
 	for d.top() < h.Round {
 		d.layers = append(d.layers, layer{first: make([]*vertex, d.n)})
 	}
 	l := d.layer(h.Round)
-	d.byRef[h.digest] = v
+	d.byRef[h.Ref()] = v
 	d.size++
 	if earlier = l.first[h.Author]; earlier != nil {
 		l.variants = append(l.variants, v)
@@ -157,7 +159,7 @@ func (d *dag) shun(a Author) {
 func (d *dag) collect(to Round, dropped func(*vertex)) {
 	for d.gc < to && len(d.layers) > 0 {
 		d.blocks(d.gc+1, func(v *vertex) bool {
-			delete(d.byRef, v.head.digest)
+			delete(d.byRef, v.head.Ref())
 			v.parents = nil // cut the chain that would keep all history alive
 			d.size--
 			dropped(v)

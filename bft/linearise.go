@@ -83,7 +83,7 @@ func (e *Engine) commit(c *Commit) (leadersChanged bool) {
 		e.report(Event{Kind: EventScheduleChanged, Count: len(after), Round: c.Leader.Round})
 	}
 	for _, ref := range c.Blocks {
-		if v := e.dag.byRef[ref.Digest]; v != nil && v.commit == 0 {
+		if v := e.dag.byRef[ref]; v != nil && v.commit == 0 {
 			v.commit = c.Index
 			if v.head.Requests > 0 {
 				e.propose.pendingPayloads--

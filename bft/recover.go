@@ -55,7 +55,7 @@ func (e *Engine) enterRecovered(found Recovered) {
 func (e *Engine) markCommitted(commits []*Commit) {
 	for _, c := range commits {
 		for _, ref := range c.Blocks {
-			if v := e.dag.byRef[ref.Digest]; v != nil && v.commit == 0 {
+			if v := e.dag.byRef[ref]; v != nil && v.commit == 0 {
 				v.commit = c.Index
 				if v.head.Requests > 0 {
 					e.propose.pendingPayloads--

@@ -7,9 +7,9 @@ import "slices"
 // block per author and round, and by bytes.
 type waiting struct {
 	blocks []*waiter
-	byRef  map[Digest]*waiter
+	byRef  map[Ref]*waiter
 	wanted []*want
-	wants  map[Digest]*want
+	wants  map[Ref]*want
 	bytes  int
 }
 
@@ -34,17 +34,17 @@ type want struct {
 }
 
 func newWaiting() waiting {
-	return waiting{byRef: map[Digest]*waiter{}, wants: map[Digest]*want{}}
+	return waiting{byRef: map[Ref]*waiter{}, wants: map[Ref]*want{}}
 }
 
 // receive takes in a verified block of this epoch.
 func (e *Engine) receive(from PublicKey, b *Block) {
 	ref := b.Ref()
-	if b.Epoch != e.committee.Epoch || e.dag.has(ref) || e.waiting.byRef[ref.Digest] != nil {
+	if b.Epoch != e.committee.Epoch || e.dag.has(ref) || e.waiting.byRef[ref] != nil {
 		return
 	}
 	e.noteVote(from, b.Head)
-	wanted := e.waiting.wants[ref.Digest] != nil
+	wanted := e.waiting.wants[ref] != nil
 	if b.Author == e.me && e.member && b.Round > 0 && !e.rejoin.active {
 		e.foreignOwnBlock(b)
 	}
@@ -106,7 +106,7 @@ func (e *Engine) missingParents(h *Head) (missing []Ref) {
 func (e *Engine) wait(b *Block, from PublicKey, missing []Ref) {
 	w := &waiter{block: b, from: from}
 	e.waiting.blocks = append(e.waiting.blocks, w)
-	e.waiting.byRef[b.digest] = w
+	e.waiting.byRef[b.Ref()] = w
 	e.waiting.bytes += len(b.Payload)
 	for _, ref := range missing {
 		t := e.want(ref, from, false)
@@ -119,10 +119,10 @@ func (e *Engine) wait(b *Block, from PublicKey, missing []Ref) {
 
 // want notes that a block is needed.
 func (e *Engine) want(ref Ref, from PublicKey, certified bool) *want {
-	t := e.waiting.wants[ref.Digest]
+	t := e.waiting.wants[ref]
 	if t == nil {
 		t = &want{ref: ref, from: from, since: e.now.Mono, askAt: e.now.Mono + e.fetchDelay(ref.Author)}
-		e.waiting.wants[ref.Digest] = t
+		e.waiting.wants[ref] = t
 		e.waiting.wanted = append(e.waiting.wanted, t)
 	}
 	if certified && !t.certified {
@@ -145,7 +145,7 @@ func (e *Engine) fetchDelay(a Author) Time {
 func (e *Engine) evict() bool {
 	var worst *waiter
 	for _, w := range e.waiting.blocks {
-		if e.waiting.wants[w.block.digest] == nil && (worst == nil || worst.block.Round < w.block.Round) {
+		if e.waiting.wants[w.block.Ref()] == nil && (worst == nil || worst.block.Round < w.block.Round) {
 			worst = w
 		}
 	}
@@ -159,7 +159,7 @@ func (e *Engine) evict() bool {
 
 func (e *Engine) forgetWaiter(w *waiter) {
 	e.waiting.blocks = slices.DeleteFunc(e.waiting.blocks, func(o *waiter) bool { return o == w })
-	delete(e.waiting.byRef, w.block.digest)
+	delete(e.waiting.byRef, w.block.Ref())
 	e.waiting.bytes -= len(w.block.Payload)
 	for _, t := range w.missing {
 		t.dependents = slices.DeleteFunc(t.dependents, func(o *waiter) bool { return o == w })
@@ -170,7 +170,7 @@ func (e *Engine) forgetWaiter(w *waiter) {
 }
 
 func (e *Engine) forgetWant(t *want) {
-	delete(e.waiting.wants, t.ref.Digest)
+	delete(e.waiting.wants, t.ref)
 	e.waiting.wanted = slices.DeleteFunc(e.waiting.wanted, func(o *want) bool { return o == t })
 }
 
@@ -185,14 +185,14 @@ func (e *Engine) accept(b *Block, from PublicKey) {
 			continue
 		}
 		e.take(b)
-		ready = append(ready, e.satisfied(b.digest)...)
+		ready = append(ready, e.satisfied(b.Ref())...)
 	}
 }
 
 // satisfied resolves the want for a block and returns the blocks that waited
 // for nothing else.
-func (e *Engine) satisfied(d Digest) (ready []*Block) {
-	t := e.waiting.wants[d]
+func (e *Engine) satisfied(ref Ref) (ready []*Block) {
+	t := e.waiting.wants[ref]
 	if t == nil {
 		return nil
 	}
@@ -300,8 +300,8 @@ func (e *Engine) releaseBelow(gc Round) {
 		}
 	}
 	for _, t := range slices.Clone(e.waiting.wanted) {
-		if t.ref.Round <= gc && e.waiting.wants[t.ref.Digest] == t {
-			for _, b := range e.satisfied(t.ref.Digest) {
+		if t.ref.Round <= gc && e.waiting.wants[t.ref] == t {
+			for _, b := range e.satisfied(t.ref) {
 				e.accept(b, e.self)
 			}
 		}
@@ -317,7 +317,7 @@ func (e *Engine) pumpFetches() {
 	var asks []ask
 	var next Time
 	for _, t := range e.waiting.wanted {
-		if e.waiting.byRef[t.ref.Digest] != nil {
+		if e.waiting.byRef[t.ref] != nil {
 			continue // here, waiting for ancestors of its own
 		}
 		if t.askAt > e.now.Mono {
