@@ -32,7 +32,9 @@ func printOutcomes(out io.Writer, workloads []load.Workload, outcomes []outcome)
 	fmt.Fprintln(out, "workload\tengine\treq/s\tp50 ms\tp99 ms\tCPU µs/req\tpause ms\tpeak MiB\t")
 	for _, o := range outcomes {
 		if o.Result == nil {
-			reason, _, _ := strings.Cut(o.Error, "\n")
+			// Of what a process said, the last line tells most; all of it goes to
+			// standard error.
+			reason := o.Error[strings.LastIndexByte(o.Error, '\n')+1:]
 			fmt.Fprintf(out, "%s\t%s\tfailed: %s\n", o.Workload, o.Engine, reason)
 			continue
 		}

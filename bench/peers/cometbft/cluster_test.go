@@ -10,6 +10,9 @@ import (
 
 // Ordering with and without mempool gossip, with the verdict of load.Run.
 func TestClusterOrders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs whole clusters for seconds")
+	}
 	w := load.Workload{
 		Name: "short", Nodes: 4, Size: 256, Rate: 500, Outstanding: 20_000,
 		WarmUp: 100 * time.Millisecond, Measure: time.Second,

@@ -15,8 +15,9 @@ const slots = 1 << 20
 // delivered. id is written last and read first, so a slot that is being reused
 // for another request is recognised.
 type slot struct {
-	id, due atomic.Int64 // due: nanoseconds since the meter's epoch
-	home    atomic.Int32
+	id   atomic.Int64 // the request's number plus 1; 0: none
+	due  atomic.Int64 // nanoseconds since the meter's epoch
+	home atomic.Int32
 }
 
 // A meter takes the deliveries of all nodes and keeps what the result needs.
@@ -60,9 +61,6 @@ func newMeter(w Workload) *meter {
 		m.nodes = append(m.nodes, &sequence{size: w.Size})
 		m.perHome[i].latency = hdrhistogram.New(1, longestLatency, 3)
 	}
-	for i := range m.table {
-		m.table[i].id.Store(-1)
-	}
 	return m
 }
 
@@ -71,10 +69,10 @@ func (m *meter) now() int64 { return int64(time.Since(m.epoch)) }
 // expect notes a request before it is handed over.
 func (m *meter) expect(id uint64, due int64, home int) {
 	s := &m.table[id%slots]
-	s.id.Store(-1)
+	s.id.Store(0)
 	s.due.Store(due)
 	s.home.Store(int32(home))
-	s.id.Store(int64(id))
+	s.id.Store(int64(id) + 1)
 }
 
 // ordered takes the requests that a node delivered.
@@ -86,7 +84,7 @@ func (m *meter) ordered(node int, requests [][]byte) {
 	home.mu.Lock()
 	m.nodes[node].append(requests, func(id uint64) {
 		s := &m.table[id%slots]
-		if s.id.Load() != int64(id) || int(s.home.Load()) != node {
+		if s.id.Load() != int64(id)+1 || int(s.home.Load()) != node {
 			return
 		}
 		mine++

@@ -16,6 +16,9 @@ import (
 
 // Ordering through a crash of the leader, with the verdict of load.Run.
 func TestClusterOrders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs whole clusters for seconds")
+	}
 	tuning := Best()
 	w := load.Workload{
 		Name: "short", Nodes: 4, Size: 256, Rate: 500, Outstanding: 20_000,
