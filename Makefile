@@ -9,7 +9,7 @@ GO ?= go
 STATICCHECK = $(GO) tool -modfile=tools/staticcheck.mod staticcheck
 
 # Code without goroutines gains nothing from the race detector and would pay for it tenfold.
-SEQUENTIAL = '/(api|bft|cmd|internal|sim|test)(/|$$)'
+SEQUENTIAL = 'synod/(api|bft|cmd|internal|sim|test)(/|$$)'
 
 check: lint
 	$(GO) test ./...

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -28,12 +30,31 @@ var mayImport = map[string][]string{
 	"node":              {"bft", "keys", "telemetry"},
 	"ordering":          {"api"}, // the promise knows no backend
 	"ordering/bftorder": {"bft", "keys", "node", "replica", "telemetry"},
-	"replica":           {"bft", "keys", "node", "telemetry"},
+	"replica":           {"bft", "keys", "node", "ordering", "telemetry"}, // speaks the words of the promise that it helps to keep
 	"sandbox":           {"bft", "keys", "node", "ordering", "replica", "sequencer", "telemetry"},
 	"sequencer":         {"api", "bft", "keys", "node", "ordering", "replica", "telemetry"},
 	"sim":               {"bft", "keys"},
 	"telemetry":         {}, // components depend on it, never the reverse
 	"test":              {"*"},
+}
+
+// TestArchitectureHasALineForEachFolder keeps the map for newcomers complete, and free of folders that are gone.
+func TestArchitectureHasALineForEachFolder(t *testing.T) {
+	page, err := os.ReadFile("../../docs/ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range list(t, "./...") {
+		folder := root(strings.TrimPrefix(p.ImportPath, module+"/"))
+		if row := "\n| `" + folder + "/"; !strings.Contains(string(page), row) {
+			t.Errorf("docs/ARCHITECTURE.md has no line for %s/", folder)
+		}
+	}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z/]+)/`").FindAllStringSubmatch(string(page), -1) {
+		if _, err := os.Stat(filepath.Join("../..", row[1])); err != nil {
+			t.Errorf("docs/ARCHITECTURE.md has a line for %s/, which is not there", row[1])
+		}
+	}
 }
 
 type listed struct {
