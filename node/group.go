@@ -217,10 +217,8 @@ func (g *Group) stop(force context.Context, started []*running) error {
 		if err := r.drain(deadline); err != nil && first == nil {
 			first = fmt.Errorf("drain %s: %w", r.stage.Name, err)
 		}
-		r.end()
-		<-r.done
-		if r.err != nil && !errors.Is(r.err, context.Canceled) && first == nil {
-			first = fmt.Errorf("stop %s: %w", r.stage.Name, r.err)
+		if err := r.stop(); err != nil && first == nil {
+			first = fmt.Errorf("stop %s: %w", r.stage.Name, err)
 		}
 		g.Log.Debug("stopped", "stage", r.stage.Name)
 	}
@@ -240,6 +238,25 @@ func (r *running) drain(deadline context.Context) error {
 		return nil
 	}
 	return r.stage.Drain(deadline)
+}
+
+// endGrace is how long a stage may take to return once its context has ended. One that takes longer is left behind: the process
+// is about to exit, and must.
+const endGrace = 3 * time.Second
+
+func (r *running) stop() error {
+	r.end()
+	grace := time.NewTimer(endGrace)
+	defer grace.Stop()
+	select {
+	case <-r.done:
+	case <-grace.C:
+		return fmt.Errorf("did not end within %s", endGrace)
+	}
+	if errors.Is(r.err, context.Canceled) {
+		return nil
+	}
+	return r.err
 }
 
 func wait(ctx context.Context, span time.Duration) {

@@ -149,6 +149,27 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	})
 }
 
+func TestAStageThatDoesNotEndIsLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d diary
+		signals, release := make(chan os.Signal), make(chan struct{})
+		stuck := node.Stage{Name: "links", Run: func(_ context.Context, ready func()) error {
+			ready()
+			<-release
+			return nil
+		}}
+		done := running(t, newGroup(signals, d.stage("store"), stuck))
+		signals <- syscall.SIGTERM
+		if err := <-done; err == nil || !strings.Contains(err.Error(), "stop links: did not end within") {
+			t.Fatalf("got %v", err)
+		}
+		if got := d.String(); got != "start store, drain store, end store" {
+			t.Fatalf("the others were not stopped in order: %s", got)
+		}
+		close(release)
+	})
+}
+
 func TestAStageThatFailsStopsTheOthers(t *testing.T) {
 	broken := errors.New("disk on fire")
 	for _, tc := range []struct {

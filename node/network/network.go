@@ -22,6 +22,7 @@ import (
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/node/config"
 	"github.com/synod-network/synod/node/genesis"
+	"github.com/synod-network/synod/replica/store"
 )
 
 // MaxSequencers is the most that one directory is made for: beyond it, ports of neighbours would collide with other roles'.
@@ -194,6 +195,14 @@ func (p Plan) write(draft string) error {
 	}
 	for i := range members {
 		if err := p.writeConfig(NodeAt(draft, i), i, members); err != nil {
+			return err
+		}
+	}
+	for i := range members {
+		// The store is made here and not at the first start: a sequencer that finds none has lost it, and must not sign
+		// before it knows what it may have signed.
+		options := store.Options{Dir: NodeAt(draft, i).DataDir, Network: g.Committee().Network}
+		if err := store.Create(options, store.Newborn); err != nil {
 			return err
 		}
 	}
