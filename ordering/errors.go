@@ -36,12 +36,13 @@ func (e *Overloaded) Unwrap() error { return ErrOverloaded }
 // TooLarge is the [ErrTooLarge] that tells the limit.
 type TooLarge struct {
 	// Size is that of the request, or of all requests of the call when only
-	// together they are too large; Limit is the largest admitted. In bytes.
+	// together they are too large; Limit is the largest admitted. In bytes, or in
+	// requests for a call of too many.
 	Size, Limit int
 }
 
 func (e *TooLarge) Error() string {
-	return fmt.Sprintf("%v: %d bytes, at most %d are admitted", ErrTooLarge, e.Size, e.Limit)
+	return fmt.Sprintf("%v: size %d, limit %d", ErrTooLarge, e.Size, e.Limit)
 }
 
 func (e *TooLarge) Unwrap() error { return ErrTooLarge }

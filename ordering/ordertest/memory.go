@@ -241,6 +241,9 @@ func (n *MemoryNode) Submit(ctx context.Context, requests ...[]byte) error {
 	if size > m.config.QueueBytes {
 		return &ordering.TooLarge{Size: size, Limit: m.config.QueueBytes}
 	}
+	if len(requests) > m.config.QueueRequests {
+		return &ordering.TooLarge{Size: len(requests), Limit: m.config.QueueRequests}
+	}
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -258,6 +261,13 @@ func (n *MemoryNode) Submit(ctx context.Context, requests ...[]byte) error {
 	n.queue.Count += len(requests)
 	m.announce()
 	return nil
+}
+
+// Queued is the number of requests that wait to be ordered.
+func (n *MemoryNode) Queued() int {
+	n.network.mu.Lock()
+	defer n.network.mu.Unlock()
+	return n.queue.Count
 }
 
 // Read implements [ordering.Orderer].
