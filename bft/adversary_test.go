@@ -42,3 +42,52 @@ func TestAMisnamedReferenceIsNotSatisfiedByTheBlockOfThatDigest(t *testing.T) {
 		t.Error("an honest block was held back by another's lie about its parent")
 	}
 }
+
+// F and G, two members of seven, send blocks of round 6 that skip their own
+// blocks of round 5. Whoever then followed only the line of their own parents
+// would name four blocks of round 5, sign a block that all others refuse, and
+// be out for the epoch: it may not sign another one for that round.
+func TestMembersThatSkipTheirOwnPastLeaveOthersAValidBlock(t *testing.T) {
+	c := testCommittee(7, nil)
+	g := newGrid(c)
+	e := engineOf(c, testKey(0), Rules{})
+	e.Step(e.now, RequestsQueued{Requests: 1, Bytes: 8}) // A waits for its payload meanwhile
+	arrive(t, e, g.rounds(1, 5, 1, 2, 3, 4, 5, 6)...)
+	for _, a := range []Author{5, 6} {
+		parents := []Ref{g.ref(a, 4)}
+		for _, p := range []Author{1, 2, 3, 4, 11 - a} {
+			parents = append(parents, g.ref(p, 5))
+		}
+		arrive(t, e, g.add(a, 6, parents...))
+	}
+	own, _ := sent[*BlockMessage](payload(e, 1))
+	if len(own) != 1 || own[0].Block.Round != 6 {
+		t.Fatalf("want one own block of round 6, got %d blocks", len(own))
+	}
+	wire(t, c, own[0].Block)
+}
+
+// Three members of four were just a quorum while A was away. When one of them
+// then turns out to have equivocated, the others can still only build on its
+// old blocks: rounds that were complete stay complete. (Were they not, nobody
+// could propose before A filled the gap, and A cannot fill rounds that are
+// forgotten.)
+func TestAnEquivocatorExposedAtTheQuorumStopsNobody(t *testing.T) {
+	c := testCommittee(4, func(p *Params) { p.GCDepth = 10 })
+	g := newGrid(c)
+	e := engineOf(c, testKey(0), Rules{})
+	e.Step(e.now, RequestsQueued{Requests: 1, Bytes: 8}) // A waits for its payload meanwhile
+	arrive(t, e, g.rounds(1, 30, 1, 2, 3)...)
+	if e.dag.gc == 0 {
+		t.Fatal("nothing was forgotten")
+	}
+	variant := blockBy(c, 3, 30, g.blocks["D30"].Parents, func(h *Header) { h.Timestamp++ })
+	if n := len(effects[Persist](arrive(t, e, variant))[0].Evidence); n != 1 {
+		t.Fatalf("%d proofs of equivocation, want 1", n)
+	}
+	own, _ := sent[*BlockMessage](payload(e, 1))
+	if len(own) != 1 || own[0].Block.Round != 31 {
+		t.Fatalf("want an own block of round 31, got %d blocks", len(own))
+	}
+	wire(t, c, own[0].Block)
+}

@@ -32,9 +32,8 @@ type layer struct {
 	// others of authors that equivocate.
 	first    []*vertex
 	variants []*vertex
-	// authors counts the entries of first, usable those by authors that are
-	// not shunned.
-	authors, usable int
+	// authors counts the entries of first.
+	authors int
 }
 
 // dag holds the accepted blocks of an epoch above the garbage collection
@@ -48,8 +47,8 @@ type dag struct {
 	// parent reference pass one block off as another author's or round's.
 	byRef map[Ref]*vertex
 	size  int
-	// complete is the newest round in which a quorum of authors, not shunned,
-	// has blocks; 0 at the start of an epoch, when all have their roots.
+	// complete is the newest round in which a quorum of authors has blocks; 0
+	// at the start of an epoch, when all have their roots.
 	complete Round
 	// newest is each author's block of the highest round.
 	newest []*vertex
@@ -116,9 +115,6 @@ func (d *dag) insert(h *Head) (v, earlier *vertex) {
 	}
 	l.first[h.Author] = v
 	l.authors++
-	if !d.shunned[h.Author] {
-		l.usable++
-	}
 	if n := d.newest[h.Author]; n == nil || n.head.Round < h.Round {
 		d.newest[h.Author] = v
 	}
@@ -129,31 +125,37 @@ func (d *dag) insert(h *Head) (v, earlier *vertex) {
 func (d *dag) completeRounds() {
 	for {
 		l := d.layer(d.complete + 1)
-		if l == nil || l.usable < d.quorum {
+		if l == nil || l.authors < d.quorum {
 			return
 		}
 		d.complete++
 	}
 }
 
-// shun stops building on an author's blocks.
-func (d *dag) shun(a Author) {
-	if d.shunned[a] {
-		return
+// newestBefore returns an author's newest block of a round before r that its
+// newest block descends from, nil if there is none that is still held.
+func (d *dag) newestBefore(a Author, r Round) *vertex {
+	v := d.newest[a]
+	for v != nil && v.head.Round >= r {
+		v = v.parents[0]
 	}
-	d.shunned[a] = true
-	for i := range d.layers {
-		if d.layers[i].first[a] != nil {
-			d.layers[i].usable--
-		}
+	if v == nil || v.head.Round <= d.gc {
+		return nil
 	}
-	for d.complete > d.gc {
-		if l := d.layer(d.complete); l != nil && l.usable >= d.quorum {
-			break
-		}
-		d.complete--
-	}
+	return v
 }
+
+// grounded reports whether a quorum of the newest complete round can be built
+// on. It cannot where only garbage collection vouches for that round.
+func (d *dag) grounded() bool {
+	l := d.layer(d.complete)
+	return d.complete == 0 || l != nil && l.authors >= d.quorum
+}
+
+// shun stops building on an author's blocks, except where a quorum cannot do
+// without: rounds that were complete stay so, or a member exposed after the
+// fact could leave honest ones with nothing to build on.
+func (d *dag) shun(a Author) { d.shunned[a] = true }
 
 // collect forgets the blocks up to a round and calls dropped for each.
 func (d *dag) collect(to Round, dropped func(*vertex)) {

@@ -63,7 +63,7 @@ func (e *Engine) mayPropose() bool {
 // tick when time alone could change that.
 func (e *Engine) tryPropose() (proposed bool) {
 	p := &e.propose
-	if !e.mayPropose() || p.sealing || len(e.catchUp.chain) > 0 {
+	if !e.mayPropose() || p.sealing || len(e.catchUp.chain) > 0 || !e.dag.grounded() {
 		return false
 	}
 	r := e.dag.complete
@@ -238,7 +238,7 @@ func (e *Engine) ownParent() (Ref, Time) {
 func (e *Engine) payloadReady(in PayloadReady) {
 	p := &e.propose
 	p.queued, p.sealing = in.Left, false
-	if !e.mayPropose() || e.dag.complete+1 <= p.round || in.Requests > e.payloadLimit() {
+	if !e.mayPropose() || !e.dag.grounded() || e.dag.complete+1 <= p.round || in.Requests > e.payloadLimit() {
 		// Meanwhile the epoch ended, or the clock went back.
 		p.queued.Requests += in.Requests
 		p.queued.Bytes += len(in.Payload)
@@ -273,25 +273,48 @@ func (e *Engine) proposeBlock(payload []byte, digest Digest, requests int) {
 }
 
 // chooseParents returns the own previous block and, of every other member that
-// is not shunned, the newest block that is older than the next round.
+// is not shunned, the newest block that is older than the next round. Blocks of
+// shunned members fill up what is missing to a quorum.
 func (e *Engine) chooseParents(own Ref) []Ref {
 	r := e.dag.complete
-	parents := make([]Ref, 1, e.committee.Size())
-	parents[0] = own
-	for a := range Author(e.committee.Size()) {
-		if a == e.me {
+	if r == 0 {
+		return e.rootParents(own)
+	}
+	parents := append(make([]Ref, 0, e.committee.Size()), own)
+	previous := 0
+	if own.Round == r {
+		previous++
+	}
+	l := e.dag.layer(r)
+	for a, v := range l.first {
+		if Author(a) == e.me || e.dag.shunned[a] {
 			continue
 		}
-		if r == 0 {
-			parents = append(parents, e.committee.Root(a))
-			continue
+		// Whoever has a block in round r counts towards the quorum by that
+		// block, even if its later ones do not descend from it.
+		if v != nil {
+			previous++
+		} else {
+			v = e.dag.newestBefore(Author(a), r)
 		}
-		v := e.dag.newest[a]
-		for v != nil && v.head.Round > r {
-			v = v.parents[0]
-		}
-		if v != nil && v.head.Round > e.dag.gc && !e.dag.shunned[a] {
+		if v != nil {
 			parents = append(parents, v.head.Ref())
+		}
+	}
+	for a, v := range l.first {
+		if v != nil && Author(a) != e.me && e.dag.shunned[a] && previous < e.committee.Quorum() {
+			parents = append(parents, v.head.Ref())
+			previous++
+		}
+	}
+	return parents
+}
+
+func (e *Engine) rootParents(own Ref) []Ref {
+	parents := append(make([]Ref, 0, e.committee.Size()), own)
+	for a := range Author(e.committee.Size()) {
+		if a != e.me {
+			parents = append(parents, e.committee.Root(a))
 		}
 	}
 	return parents

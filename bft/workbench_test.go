@@ -74,7 +74,7 @@ func (g *grid) ref(a Author, r Round) Ref {
 	if r == 0 {
 		return g.c.Root(a)
 	}
-	b := g.blocks[fmt.Sprint(a, r)]
+	b := g.blocks[fmt.Sprintf("%s%d", a, r)]
 	if b == nil {
 		panic(fmt.Sprintf("no block %s%d", a, r))
 	}
@@ -84,7 +84,7 @@ func (g *grid) ref(a Author, r Round) Ref {
 // add makes one block with the given parents, own first.
 func (g *grid) add(a Author, r Round, parents ...Ref) *Block {
 	b := blockBy(g.c, a, r, parents, nil)
-	g.blocks[fmt.Sprint(a, r)] = b
+	g.blocks[fmt.Sprintf("%s%d", a, r)] = b
 	return b
 }
 
@@ -158,4 +158,18 @@ func membersOf(n int) (all []Author) {
 		all = append(all, Author(a))
 	}
 	return all
+}
+
+// payload answers a RequestPayload with k requests of eight bytes.
+func payload(e *Engine, k int) []Effect {
+	var w writer
+	for i := range k {
+		w.u32(8)
+		w.u64(uint64(i))
+	}
+	in := PayloadReady{Payload: w.buf, Requests: k}
+	if k > 0 {
+		in.Digest = PayloadDigest(w.buf)
+	}
+	return e.Step(e.now, in)
 }
