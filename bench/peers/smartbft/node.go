@@ -175,7 +175,9 @@ func sequenceOf(p types.Proposal) (uint64, error) {
 	return metadata.LatestSequence, nil
 }
 
-// Sync delivers what the cluster decided without this node.
+// Sync delivers what the cluster decided without this node, and takes it out of
+// the pool, which would forward it to be ordered again: the library remembers
+// only the newest thousand or so that it saw ordered.
 func (n *node) Sync() types.SyncResponse {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -185,6 +187,9 @@ func (n *node) Sync() types.SyncResponse {
 	}
 	for _, d := range missing {
 		n.deliver(d)
+		for _, r := range n.RequestsFromProposal(d.Proposal) {
+			n.consensus.Pool.RemoveRequest(r) // an error says that it was not there
+		}
 	}
 	return types.SyncResponse{Latest: n.last}
 }
