@@ -124,6 +124,7 @@ type Engine struct {
 	rejoin   rejoin
 	suspects []bool      // members that rounds no longer wait for, by author
 	links    []PublicKey // peers whose link is up
+	drift    []Time      // see Progress
 	votes    [][]*Head   // per author, newest heads by commit vote, ascending
 	halted   bool
 }
@@ -312,7 +313,9 @@ type Progress struct {
 	Round    Round // newest round with a quorum of blocks
 	Own      Round // newest round in which this member proposed
 	GCRound  Round
+	Leader   Round // round of the newest committed leader
 	Commit   CommitIndex
+	Applied  CommitIndex
 	Digest   Digest
 	LastTime Time
 	Member   bool
@@ -326,6 +329,9 @@ type Progress struct {
 	Newest []Time
 	// NewestRound is the round of each member's newest block.
 	NewestRound []Round
+	// Drift is, of each member, the timestamp of its newest block minus this
+	// member's clock when the block was accepted.
+	Drift []Time
 	// Blocks, Waiting and WaitingBytes measure memory.
 	Blocks, Waiting, WaitingBytes int
 	Behind                        CommitIndex // commits that a peer is known to be ahead
@@ -335,7 +341,7 @@ type Progress struct {
 func (e *Engine) Progress() Progress {
 	p := Progress{
 		Epoch: e.committee.Epoch, Round: e.dag.complete, Own: e.propose.round, GCRound: e.dag.gc,
-		Commit: e.last.Index, Digest: e.last.Digest, LastTime: e.schedule.LastTime, Member: e.member,
+		Leader: e.schedule.Round, Applied: e.applied, Drift: slices.Clone(e.drift), Commit: e.last.Index, Digest: e.last.Digest, LastTime: e.schedule.LastTime, Member: e.member,
 		Proposing: e.mayPropose(), Ended: e.ended, CatchUp: e.catchUp.active, Demoted: e.schedule.DemotedMembers(),
 		Blocks: e.dag.size, Waiting: len(e.waiting.blocks), WaitingBytes: e.waiting.bytes,
 	}

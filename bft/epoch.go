@@ -199,6 +199,7 @@ func (e *Engine) enter(c *Committee, s Schedule) {
 	e.waiting = newWaiting()
 	e.propose = proposing{builtOn: make([]bool, c.Size()), followed: make([]Time, c.Size())}
 	e.suspects = make([]bool, c.Size())
+	e.drift = make([]Time, c.Size())
 	e.votes = make([][]*Head, c.Size())
 	e.catchUp.epochStarted()
 }

@@ -214,6 +214,7 @@ func (e *Engine) take(b *Block) {
 	if earlier != nil {
 		e.equivocation(earlier.head, b.Head)
 	}
+	e.drift[b.Author] = b.Timestamp - e.now.Wall
 	e.checkTime(v)
 	e.entered(v)
 }

@@ -1,0 +1,114 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/synod-network/synod/bft"
+	"github.com/synod-network/synod/ordering"
+	"github.com/synod-network/synod/replica/store"
+)
+
+// apply feeds the application, commit by commit, from the newest snapshot on:
+// first those on disk, then those that are decided.
+func (r *Replica) apply(ctx context.Context) error {
+	next, err := r.restoreApplication()
+	if err != nil {
+		return err
+	}
+	for {
+		o, err := r.chain.wait(ctx, next)
+		select {
+		case s := <-r.restores:
+			if err := r.cfg.Application.Restore(s.data); err != nil {
+				return fmt.Errorf("restore the application after commit %d: %w", s.handover.End, err)
+			}
+			next = s.handover.End + 1
+			r.signals.restored(s.handover)
+			continue
+		default:
+		}
+		switch {
+		case ctx.Err() != nil || errors.Is(err, ordering.ErrClosed):
+			return nil
+		case err != nil:
+			return fmt.Errorf("read commit %d for the application: %w", next, err)
+		}
+		if err := r.applyOne(o); err != nil {
+			return err
+		}
+		next++
+	}
+}
+
+func (r *Replica) applyOne(o *Ordered) error {
+	app := r.cfg.Application
+	err := app.Apply(o.Commit, func() ([][]byte, error) {
+		var data [][]byte
+		for _, p := range o.Payloads {
+			data = append(data, p.Data)
+		}
+		return data, nil
+	})
+	if err != nil {
+		return fmt.Errorf("apply commit %d: %w", o.Index, err)
+	}
+	r.metrics.Ordering.Applied(int(o.Requests), o.size())
+	var ended *bft.EpochEnded
+	if r.endsEpoch(o.Commit) {
+		if ended, err = r.endEpoch(o.Commit); err != nil {
+			return err
+		}
+	}
+	r.signals.appliedTo(o.Index, ended)
+	return nil
+}
+
+// endsEpoch tells whether a commit ends its epoch. It is asked for the newest
+// epoch only: earlier ones end where their hand-overs say.
+func (r *Replica) endsEpoch(c *bft.Commit) bool {
+	if h, ok := r.cfg.Store.Handover(c.Epoch); ok {
+		return h.End == c.Index
+	}
+	k := r.committee.Load()
+	return k != nil && k.Epoch == c.Epoch && c.Time >= k.Start+k.Params.EpochDuration
+}
+
+// endEpoch asks the application for its answer and stores its snapshot, which
+// a restart begins from and members that are behind ask for.
+func (r *Replica) endEpoch(c *bft.Commit) (*bft.EpochEnded, error) {
+	ended, err := r.cfg.Application.EndEpoch(c)
+	if err != nil {
+		return nil, fmt.Errorf("end epoch %d: %w", c.Epoch, err)
+	}
+	data, err := r.cfg.Application.Snapshot()
+	if err != nil {
+		return nil, fmt.Errorf("snapshot after epoch %d: %w", c.Epoch, err)
+	}
+	s := &snapshot{epoch: c.Epoch, index: c.Index, data: data}
+	r.writer.add(work{snapshot: s})
+	r.server.setSnapshot(s)
+	return &ended, nil
+}
+
+// restoreApplication brings the application to the newest snapshot on disk and
+// returns the first commit to apply.
+func (r *Replica) restoreApplication() (bft.CommitIndex, error) {
+	stored, err := r.cfg.Store.Meta(snapshotKey)
+	if errors.Is(err, store.ErrNotFound) {
+		return 1, r.cfg.Application.Restore(nil)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the application's snapshot: %w", err)
+	}
+	s, err := decodeSnapshot(stored)
+	if err != nil {
+		return 0, err
+	}
+	if err := r.cfg.Application.Restore(s.data); err != nil {
+		return 0, fmt.Errorf("restore the application after commit %d: %w", s.index, err)
+	}
+	r.server.setSnapshot(s)
+	return s.index + 1, nil
+}

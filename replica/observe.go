@@ -1,0 +1,149 @@
+package replica
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/synod-network/synod/bft"
+	"github.com/synod-network/synod/keys"
+	"github.com/synod-network/synod/telemetry"
+)
+
+// name is how people call a member.
+func (r *Replica) name(k bft.PublicKey) string {
+	if n, ok := r.cfg.Names[keys.PublicKey(k)]; ok {
+		return n
+	}
+	return k.String()
+}
+
+// nameMembers makes the metrics of the committee's members exist.
+func (r *Replica) nameMembers(c *bft.Committee) {
+	names := make([]string, 0, c.Size())
+	for _, k := range c.Members {
+		names = append(names, r.name(k))
+	}
+	r.metrics.SetMembers(names)
+}
+
+// observe turns what the engine reports into metrics and log lines.
+func (r *Replica) observe(e bft.Event) {
+	m := r.metrics.Engine
+	switch e.Kind {
+	case bft.EventEvidence:
+		m.Evidence(telemetry.Equivocation)
+		r.log.Error("a member provably broke the rules; its evidence is stored and it is no longer built upon",
+			slog.String("member", r.name(e.Member)), slog.Uint64("round", uint64(e.Round)), slog.String("evidence", e.Text))
+	case bft.EventDivergence:
+		m.Evidence(telemetry.Divergence)
+		r.log.Error("other members report another state than this one: find out which software differs before the network stops",
+			slog.String("text", e.Text))
+	case bft.EventLeaderTimeout:
+		m.LeaderTimeouts.Inc()
+		r.log.Debug("went on without the leader", slog.String("leader", r.name(e.Member)), slog.Uint64("round", uint64(e.Round)))
+	case bft.EventSlotSkipped:
+		m.Slot(r.name(e.Member), false)
+	case bft.EventScheduleChanged:
+		r.log.Info("leaders changed", slog.Int("demoted", e.Count), slog.Uint64("round", uint64(e.Round)))
+	case bft.EventFetch:
+		m.Fetches.Inc()
+	case bft.EventEvicted:
+		m.Rejected(telemetry.RejectWindow)
+	case bft.EventCatchUp:
+		if e.Count > 0 {
+			r.log.Info("catching up", slog.Int("commits_behind", e.Count))
+		} else {
+			r.log.Info("caught up")
+		}
+	case bft.EventBadAnswer:
+		r.metrics.Catchup.Refused.Inc()
+		r.log.Warn("a peer's answer to a catch-up request is unusable; asking another", slog.String("peer", r.name(e.Member)), slog.String("why", e.Text))
+	case bft.EventProposingStopped:
+		r.log.Error(e.Text, slog.Uint64("round", uint64(e.Round)))
+	}
+}
+
+// rejectionOf sorts the reasons for refusing a block.
+func rejectionOf(err error) telemetry.Rejection {
+	switch {
+	case errors.Is(err, bft.ErrWrongNetwork):
+		return telemetry.RejectNetwork
+	case errors.Is(err, bft.ErrWrongEpoch):
+		return telemetry.RejectEpoch
+	case errors.Is(err, bft.ErrBadSignature):
+		return telemetry.RejectSignature
+	default:
+		return telemetry.RejectMalformed
+	}
+}
+
+// Observe connects the gauges to this replica's state.
+func (r *Replica) Observe() {
+	m := r.metrics
+	m.Ingress.Observe(func() telemetry.QueueState {
+		requests, bytes := r.queue.size()
+		return telemetry.QueueState{
+			Requests: int64(requests), Bytes: int64(bytes),
+			RequestLimit: int64(r.cfg.Queue.Requests), BytesLimit: int64(r.cfg.Queue.Bytes),
+		}
+	})
+	m.Ordering.Observe(func() telemetry.OrderingState {
+		head, last := r.chain.newest()
+		s := telemetry.OrderingState{Height: uint64(head)}
+		if last > 0 {
+			s.LastTime = time.UnixMicro(int64(last))
+		}
+		return s
+	})
+	m.Engine.Observe(r.engineState)
+	m.Catchup.Observe(func() telemetry.CatchupState {
+		p := r.progress.Load()
+		if p == nil || !p.CatchUp {
+			return telemetry.CatchupState{}
+		}
+		return telemetry.CatchupState{Active: true, Target: uint64(p.Commit + p.Behind)}
+	})
+	m.Peers.Observe(r.peersState)
+	m.Store.Observe(func() telemetry.StoreState {
+		s := r.cfg.Store.Stats()
+		pruned := uint64(0)
+		if s.Lowest > 1 {
+			pruned = uint64(s.Lowest) - 1
+		}
+		return telemetry.StoreState{Bytes: s.LogBytes + int64(s.IndexBytes), LimitBytes: r.cfg.Retention.Bytes, PrunedHeight: pruned}
+	})
+}
+
+func (r *Replica) engineState() telemetry.EngineState {
+	p, c := r.progress.Load(), r.committee.Load()
+	if p == nil || c == nil {
+		return telemetry.EngineState{}
+	}
+	s := telemetry.EngineState{
+		Epoch: uint64(p.Epoch), Round: uint64(p.Round), CommittedRound: uint64(p.Leader), Decided: uint64(p.Commit),
+		Applied: uint64(p.Applied), Members: c.Size(), Quorum: c.Quorum(), MaxFaults: c.Witness() - 1,
+		WaitingBlocks: p.Waiting, Demoted: map[string]bool{}, ClockDrift: map[string]time.Duration{},
+	}
+	for a, k := range c.Members {
+		s.Demoted[r.name(k)] = false
+		if a < len(p.Drift) {
+			s.ClockDrift[r.name(k)] = time.Duration(p.Drift[a]) * time.Microsecond
+		}
+	}
+	for _, a := range p.Demoted {
+		s.Demoted[r.name(c.Members[a])] = true
+	}
+	return s
+}
+
+func (r *Replica) peersState() telemetry.PeersState {
+	s := telemetry.PeersState{Connected: map[string]bool{}, RTT: map[string]time.Duration{}, QueuedBytes: map[string]int64{}}
+	for _, p := range r.links.Stats() {
+		n := r.name(bft.PublicKey(p.Peer))
+		s.Connected[n] = p.Live.Connected
+		s.RTT[n] = p.Live.RoundTrip
+		s.QueuedBytes[n] = int64(p.Live.QueuedBytes + p.Bulk.QueuedBytes)
+	}
+	return s
+}

@@ -1,0 +1,315 @@
+// Package instance puts one sequencer together from its configuration: store,
+// replica, orderer, service, and the ports for operators. A sequencer that runs
+// alone and one in a sandbox are made by the same code.
+package instance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/synod-network/synod/bft"
+	"github.com/synod-network/synod/keys"
+	"github.com/synod-network/synod/node"
+	"github.com/synod-network/synod/node/config"
+	"github.com/synod-network/synod/node/exit"
+	"github.com/synod-network/synod/node/genesis"
+	"github.com/synod-network/synod/ordering"
+	"github.com/synod-network/synod/ordering/bftorder"
+	"github.com/synod-network/synod/replica"
+	"github.com/synod-network/synod/replica/store"
+	"github.com/synod-network/synod/sequencer"
+	"github.com/synod-network/synod/telemetry"
+)
+
+// Instance is one sequencer, made and not yet running.
+type Instance struct {
+	Config  *config.Sequencer
+	Genesis *genesis.Genesis
+	Health  *node.Health
+	Log     *slog.Logger
+
+	level   *slog.LevelVar
+	store   *store.Store
+	replica *replica.Replica
+	orderer *bftorder.Orderer
+	service *sequencer.Server
+	metrics *prometheus.Registry
+
+	listeners map[string]net.Listener
+}
+
+// Options are what a sequencer needs beside its configuration.
+type Options struct {
+	// LogTo receives the log.
+	LogTo io.Writer
+	// Rejoin says that the store is an old copy: the sequencer proposes again
+	// only when no epoch can be running in which it may have signed.
+	Rejoin bool
+}
+
+// New opens the store and the listeners. Close gives them back if the instance
+// is not run.
+func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err error) {
+	i := &Instance{Config: c, Health: node.NewHealth(), level: &slog.LevelVar{}, metrics: prometheus.NewRegistry(), listeners: map[string]net.Listener{}}
+	i.level.Set(slog.Level(c.Log.Level))
+	i.Log = telemetry.NewLogger(o.LogTo, telemetry.LogFormat(c.Log.Format), i.level, c.Name)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, i.Close())
+		}
+	}()
+	if i.Genesis, err = genesis.Load(c.GenesisFile); err != nil {
+		return nil, err
+	}
+	key, err := i.loadKey()
+	if err != nil {
+		return nil, err
+	}
+	m := telemetry.New(i.metrics)
+	if err := i.openStore(m); err != nil {
+		return nil, err
+	}
+	if err := i.listen(ctx); err != nil {
+		return nil, err
+	}
+	i.replica, err = replica.New(i.replicaConfig(key, m, o))
+	if err != nil {
+		return nil, err
+	}
+	i.replica.Observe()
+	i.orderer = bftorder.New(i.replica)
+	if err := i.serve(m); err != nil {
+		return nil, err
+	}
+	i.Health.Live("store", i.store.Err)
+	i.Health.Ready("ordering", i.orderer.Ready)
+	return i, nil
+}
+
+func (i *Instance) loadKey() (keys.PrivateKey, error) {
+	c := i.Config
+	key, err := keys.Load(c.KeyFile)
+	if err != nil {
+		return key, exit.Errorf(exit.BadConfig, "%w", err)
+	}
+	member, ok := i.Genesis.Find(c.Name)
+	if !ok {
+		return key, exit.Errorf(exit.BadConfig, "%s: no sequencer is called %q in %s; set name to the one that this node's key has there", c.KeyFile, c.Name, c.GenesisFile)
+	}
+	if member.Key != key.Public() {
+		return key, exit.Errorf(exit.BadConfig, "%s holds key %s, but %s says that %s has %s; use the key file that was made for %s", c.KeyFile, key.Public(), c.GenesisFile, c.Name, member.Key, c.Name)
+	}
+	return key, nil
+}
+
+// openStore opens the store, or makes one that knows that it may have
+// forgotten something.
+func (i *Instance) openStore(m *telemetry.Metrics) error {
+	options := store.Options{
+		Dir: i.Config.DataDir, Network: i.Genesis.Committee().Network, SegmentSize: int64(i.Config.Storage.SegmentSize), Log: i.Log,
+		ObserveSync: func(bytes int64, took time.Duration) {
+			m.Store.Written.Add(float64(bytes))
+			m.Store.Synced(took)
+		},
+	}
+	s, err := store.Open(options)
+	if errors.Is(err, store.ErrMissing) {
+		i.Log.Warn("there is no store; making an empty one and asking the others from which epoch this sequencer may propose again", slog.String("data_dir", i.Config.DataDir))
+		if err := store.Create(options, store.Replacement); err != nil {
+			return err
+		}
+		s, err = store.Open(options)
+	}
+	if err != nil {
+		return err
+	}
+	i.store = s
+	return nil
+}
+
+func (i *Instance) listen(ctx context.Context) error {
+	c := i.Config
+	for _, l := range []struct{ use, key, address string }{
+		{"public", "public.listen", c.Public.Listen}, {"peer", "peer.listen", c.Peer.Listen},
+		{"admin", "admin.listen", c.Admin.Listen}, {"pprof", "admin.pprof_listen", c.Admin.Pprof},
+	} {
+		if l.address == "" {
+			continue
+		}
+		listener, err := node.Listen(ctx, l.use, l.key, l.address)
+		if err != nil {
+			return err
+		}
+		i.listeners[l.use] = listener
+	}
+	return nil
+}
+
+func (i *Instance) replicaConfig(key keys.PrivateKey, m *telemetry.Metrics, o Options) replica.Config {
+	c := i.Config
+	names := map[keys.PublicKey]string{}
+	peers := map[keys.PublicKey]string{}
+	for _, member := range i.Genesis.Members {
+		names[member.Key] = member.Name
+		peers[member.Key] = ""
+	}
+	for _, p := range c.Peers {
+		peers[p.Key] = p.Address
+		names[p.Key] = p.Name
+	}
+	committee := i.Genesis.Committee()
+	return replica.Config{
+		Genesis: committee, Key: key, Store: i.store, Application: bftorder.NewTally(committee),
+		Listener: i.listeners["peer"], Peers: peers, Names: names,
+		Queue:     replica.QueueLimits{Requests: int(c.Queue.Requests), Bytes: int(c.Queue.Bytes)},
+		Retention: replica.Retention{Commits: bft.CommitIndex(c.Storage.RetainCommits), Bytes: int64(c.Storage.RetainBytes)},
+		Rejoin:    o.Rejoin, Metrics: m, Log: i.Log,
+	}
+}
+
+func (i *Instance) serve(m *telemetry.Metrics) (err error) {
+	c := i.Config
+	i.service, err = sequencer.New(i.orderer, i.listeners["public"], sequencer.Config{
+		CertificateFile: c.Public.TLSCert, KeyFile: c.Public.TLSKey, TokenFile: c.Public.TokenFile,
+		Drain: time.Duration(c.Shutdown.DrainTimeout), Log: i.Log, Observer: observer{m},
+	})
+	if err != nil {
+		return err
+	}
+	m.Delivery.Observe(func() telemetry.DeliveryState { return telemetry.DeliveryState{Subscribers: i.service.Subscribers()} })
+	return nil
+}
+
+// Stages are the parts of the running sequencer, in the order of their start.
+func (i *Instance) Stages() []node.Stage {
+	name := func(s string) string { return i.Config.Name + " " + s }
+	stages := []node.Stage{
+		{Name: name("replica"), Run: func(ctx context.Context, ready func()) error {
+			ready()
+			return errors.Join(i.replica.Run(ctx), i.store.Close())
+		}, Drain: i.replica.Drain},
+		{Name: name("service"), Run: func(ctx context.Context, ready func()) error {
+			ready()
+			return i.service.Run(ctx)
+		}},
+		node.ServeHTTP(name("admin"), i.listeners["admin"], node.OperatorHandler(i.Health, i.metrics)),
+	}
+	if l, ok := i.listeners["pprof"]; ok {
+		stages = append(stages, node.ServeHTTP(name("pprof"), l, node.ProfileHandler()))
+	}
+	return stages
+}
+
+// Ready says where the sequencer listens.
+func (i *Instance) Ready() node.ReadyNode {
+	r := node.ReadyNode{Name: i.Config.Name, Role: "sequencer", Listeners: map[string]string{}}
+	for use, l := range i.listeners {
+		r.Listeners[use] = l.Addr().String()
+	}
+	return r
+}
+
+// Address is where a listener of the given use listens.
+func (i *Instance) Address(use string) string { return i.listeners[use].Addr().String() }
+
+// Orderer gives the order, for what runs in the same process.
+func (i *Instance) Orderer() ordering.Orderer { return i.orderer }
+
+// Replica is the running engine, for what shows its state.
+func (i *Instance) Replica() *replica.Replica { return i.replica }
+
+// SetPeers changes where the other sequencers are reached.
+func (i *Instance) SetPeers(peers map[keys.PublicKey]string) { i.replica.SetPeers(peers) }
+
+// Reload takes over what can change while running: certificates, tokens, log
+// level.
+func (i *Instance) Reload(level slog.Level) error {
+	i.level.Set(level)
+	return i.service.Reload()
+}
+
+// Close gives back what New opened. It is for an instance that was never run.
+func (i *Instance) Close() error {
+	var errs []error
+	for _, l := range i.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if i.store != nil {
+		errs = append(errs, i.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// observer turns what the service does into metrics. What the queue decides is
+// counted there.
+type observer struct{ m *telemetry.Metrics }
+
+func (o observer) Submitted(reason sequencer.Reason, requests, bytes int) {
+	switch reason {
+	case sequencer.Invalid, sequencer.Unauthenticated, sequencer.TooManyStreams:
+		for range max(1, requests) {
+			o.m.Ingress.Count(telemetry.Refused, bytes/max(1, requests))
+		}
+	}
+}
+
+func (o observer) Delivered(_, bytes int) {
+	o.m.Delivery.Blocks.Inc()
+	o.m.Delivery.Bytes.Add(float64(bytes))
+}
+
+func (o observer) SubscriptionEnded(reason sequencer.Reason) {
+	switch reason {
+	case "":
+		o.m.Delivery.Ended(telemetry.EndedByClient)
+	case sequencer.ShuttingDown:
+		o.m.Delivery.Ended(telemetry.EndedByDrain)
+	case sequencer.Pruned:
+		o.m.Delivery.Ended(telemetry.EndedPruned)
+	default:
+		o.m.Delivery.Ended(telemetry.EndedFailed)
+	}
+}
+
+func (o observer) Panicked() {}
+
+// Run runs one sequencer until it is told to stop.
+func Run(ctx context.Context, c *config.Sequencer, o Options, readyFile string, reload func() (slog.Level, error)) error {
+	i, err := New(ctx, c, o)
+	if err != nil {
+		return err
+	}
+	stages := i.Stages()
+	if readyFile != "" {
+		stages = append(stages, node.ReadyFile(readyFile, i.Health, func() node.Ready {
+			return node.Ready{PID: os.Getpid(), Network: i.Genesis.ID.String(), Nodes: []node.ReadyNode{i.Ready()}}
+		}))
+	}
+	signals, stop := node.Signals()
+	defer stop()
+	group := node.Group{
+		Stages: stages, Health: i.Health, Log: i.Log, Signals: signals,
+		LameDuck: time.Duration(c.Shutdown.LameDuck), DrainTimeout: time.Duration(c.Shutdown.DrainTimeout),
+		Reload: func() error {
+			level, err := reload()
+			if err != nil {
+				return fmt.Errorf("reload: %w", err)
+			}
+			return i.Reload(level)
+		},
+	}
+	r := i.Ready()
+	i.Log.Info("sequencer starts", slog.String("network", i.Genesis.Name), slog.String("public", r.Listeners["public"]),
+		slog.String("peer", r.Listeners["peer"]), slog.String("admin", r.Listeners["admin"]))
+	return group.Run(ctx)
+}
