@@ -223,17 +223,23 @@ func (x *index) backlog() (entries int, bytes uint64) {
 
 // drain writes what waits to the database. The batch is atomic and tells how far the log is indexed with it. It reaches
 // the disk when sync is set, or when so much has come together that replaying it would take long.
-func (x *index) drain(sync bool, more func(*pebble.Batch) error) error {
+//
+// change, if not nil, alters the state in the same write; what it returns completes the batch.
+func (x *index) drain(sync bool, change func(*state) completion) error {
 	x.drainMu.Lock()
 	defer x.drainMu.Unlock()
 
 	x.mu.Lock()
+	var complete completion
+	if change != nil {
+		complete = change(&x.state)
+	}
 	entries, st, logged := x.filling, x.state, x.logged
 	x.draining, x.filling, x.waiting = entries, make(map[string][]byte), 0
 	x.mu.Unlock()
 
 	sync = sync || logged-x.synced >= syncEvery
-	err := x.write(entries, st, sync, more)
+	err := x.write(entries, st, sync, complete)
 	if err != nil {
 		return fmt.Errorf("write index: %w", err)
 	}
@@ -246,7 +252,10 @@ func (x *index) drain(sync bool, more func(*pebble.Batch) error) error {
 	return nil
 }
 
-func (x *index) write(entries map[string][]byte, st state, sync bool, more func(*pebble.Batch) error) error {
+// completion adds to a batch what depends on a change of the state.
+type completion func(*pebble.Batch) error
+
+func (x *index) write(entries map[string][]byte, st state, sync bool, complete completion) error {
 	b := x.db.NewBatch()
 	defer func() { _ = b.Close() }()
 	for k, v := range entries {
@@ -254,8 +263,8 @@ func (x *index) write(entries map[string][]byte, st state, sync bool, more func(
 			return err
 		}
 	}
-	if more != nil {
-		if err := more(b); err != nil {
+	if complete != nil {
+		if err := complete(b); err != nil {
 			return err
 		}
 	}

@@ -117,7 +117,7 @@ func (s *Store) delegate() error {
 		}
 	}
 	wake(s.wakeIndex)
-	if s.tail.offset > s.tail.segment.capacity/2 && !s.segments.hasReady() {
+	if s.tail.offset > s.tail.segment.capacity/4 && !s.segments.hasReady() {
 		wake(s.wakePrepare)
 	}
 	return nil

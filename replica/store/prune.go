@@ -30,19 +30,23 @@ func (s *Store) Prune(below bft.CommitIndex, depth bft.Round) error {
 }
 
 func (s *Store) prune(below bft.CommitIndex, floor blockPoint) error {
-	first := s.index.forget(below, floor)
-	// The index forgets first, durably, together with all that the log holds up to here; then nothing needs the files.
-	err := s.index.drain(true, func(b *pebble.Batch) error {
-		for _, r := range [][2][]byte{
-			{commitKey(0), commitKey(below)},
-			{roundKey(blockPoint{}), roundKey(floor)},
-			{segmentKey(0), segmentKey(first)},
-		} {
-			if err := b.DeleteRange(r[0], r[1], nil); err != nil {
-				return err
+	var first uint64
+	// The index forgets first: in one write, durably, and together with all that the log holds up to here. Then nothing
+	// needs the files.
+	err := s.index.drain(true, func(st *state) completion {
+		first = s.index.forget(st, below, floor)
+		return func(b *pebble.Batch) error {
+			for _, r := range [][2][]byte{
+				{commitKey(0), commitKey(below)},
+				{roundKey(blockPoint{}), roundKey(floor)},
+				{segmentKey(0), segmentKey(first)},
+			} {
+				if err := b.DeleteRange(r[0], r[1], nil); err != nil {
+					return err
+				}
 			}
+			return nil
 		}
-		return nil
 	})
 	if err != nil {
 		return err
@@ -51,11 +55,8 @@ func (s *Store) prune(below bft.CommitIndex, floor blockPoint) error {
 }
 
 // forget raises the lowest commit and returns the new first segment: the oldest that holds something still needed, or the
-// one in use.
-func (x *index) forget(below bft.CommitIndex, floor blockPoint) (first uint64) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	st := &x.state
+// one in use. x.mu is held.
+func (x *index) forget(st *state, below bft.CommitIndex, floor blockPoint) (first uint64) {
 	st.lowest = max(st.lowest, below)
 	for st.first < st.end.segment {
 		sum := x.summaries[st.first]

@@ -197,7 +197,11 @@ func (l *segments) create(ctx context.Context) (*segment, error) {
 		return nil, fmt.Errorf("create %s: %w", path, err)
 	}
 	for at := int64(0); at < size && err == nil; at += zeroChunk {
-		_, err = f.WriteAt(l.zeroPages()[:min(zeroChunk, size-at)], at)
+		if at >= l.shortest() && l.urgent.Load() {
+			size = at // a commit had better not wait for the rest
+			break
+		}
+		_, err = f.WriteAt(l.zeroPages(), at)
 		if err == nil {
 			err = l.pause(ctx)
 		}
@@ -210,6 +214,9 @@ func (l *segments) create(ctx context.Context) (*segment, error) {
 	}
 	return &segment{path: path, file: f, capacity: size}, nil
 }
+
+// shortest is the size of the shortest segment worth keeping.
+func (l *segments) shortest() int64 { return max(smallestSegment, l.target/4) }
 
 func (l *segments) pause(ctx context.Context) error {
 	if l.urgent.Load() {
@@ -262,7 +269,7 @@ func (l *segments) retire(below uint64) error {
 
 // dispose makes a retired segment a spare or deletes it. l.mu is held.
 func (l *segments) dispose(s *segment) error {
-	if len(l.spare) >= l.maxSpares || s.capacity > 2*l.target || s.capacity < l.target {
+	if len(l.spare) >= l.maxSpares || s.capacity > 2*l.target || s.capacity < l.shortest() {
 		if err := l.fs.Remove(s.path); err != nil {
 			return fmt.Errorf("delete pruned segment: %w", err)
 		}
