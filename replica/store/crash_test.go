@@ -262,7 +262,7 @@ func (w *world) done(err error) error {
 // thing found wrong.
 func live(t testing.TB, seed uint64, plant func(*disk)) error {
 	rng := rand.New(rand.NewPCG(seed, 0))
-	w := &world{t: t, rng: rng, disk: newDisk(rng), is: newModel()}
+	w := &world{t: t, rng: rng, disk: newDisk(seed), is: newModel()}
 	if err := store.Create(w.options(), store.Newborn); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ var errPower = errors.New("the power is off")
 // disk is a file system in memory that can lose power at any operation, also those of the index. What is left then is
 // what was synced, any subset of the sectors written since, and any prefix of the changes to directories since.
 type disk struct {
-	mu    sync.Mutex
+	mu    sync.Mutex // guards all that follows
 	rng   *rand.Rand
 	files map[string]*inode
 	// durable holds the names as of the last SyncDir, changes what they were after each operation since.
@@ -40,6 +40,8 @@ type disk struct {
 	failAt  int
 	failure error
 	full    int
+	// indexFailure fails every write of the index.
+	indexFailure error
 	// Planted lies.
 	ignoreSync, ignoreSyncDir bool
 }
@@ -50,9 +52,9 @@ type inode struct {
 	dirty   map[int]bool // sectors
 }
 
-func newDisk(rng *rand.Rand) *disk {
+func newDisk(seed uint64) *disk {
 	return &disk{
-		rng: rng, files: map[string]*inode{}, durable: map[string]*inode{}, index: vfs.NewCrashableMem(), locked: map[string]bool{},
+		rng: rand.New(rand.NewPCG(seed, 1)), files: map[string]*inode{}, durable: map[string]*inode{}, index: vfs.NewCrashableMem(), locked: map[string]bool{},
 	}
 }
 
@@ -77,7 +79,7 @@ func (d *disk) crash() *disk {
 	// Of the index all or nothing survives that it did not sync: in between, this clone would reorder names in a directory,
 	// which journaling file systems do not and Pebble does not expect.
 	index := d.index.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100 * d.rng.IntN(2), RNG: d.rng})
-	n := newDisk(d.rng)
+	n := newDisk(d.rng.Uint64())
 	n.index = index
 	n.ignoreSync, n.ignoreSyncDir = d.ignoreSync, d.ignoreSyncDir
 	names := d.durable
@@ -210,12 +212,15 @@ type unlock func()
 
 func (u unlock) Close() error { u(); return nil }
 
-// Index counts the index's operations among those at which the power can go. It does not fail them: what the index
-// does afterwards happens to a disk that nobody will see.
+// Index counts the index's operations among those at which the power can go. It does not fail them then: what
+// the index does afterwards happens to a disk that nobody will see.
 func (d *disk) Index() vfs.FS {
-	return errorfs.Wrap(d.index, errorfs.InjectorFunc(func(errorfs.Op) error {
+	return errorfs.Wrap(d.index, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
+		if d.indexFailure != nil && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			return d.indexFailure
+		}
 		if d.image == nil {
 			if d.ops++; d.ops == d.powerAt {
 				d.image = d.crash()

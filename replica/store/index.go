@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -122,6 +123,8 @@ func decodeSegmentSummary(b []byte) (s segmentSummary, err error) {
 // index finds things in the log. New entries wait in memory until drain writes them to the database.
 type index struct {
 	db *pebble.DB
+	// broken is set once the database has panicked.
+	broken atomic.Bool
 
 	// drainMu is held by whoever writes to the database.
 	drainMu sync.Mutex
@@ -255,7 +258,15 @@ func (x *index) drain(sync bool, change func(*state) completion) error {
 // completion adds to a batch what depends on a change of the state.
 type completion func(*pebble.Batch) error
 
-func (x *index) write(entries map[string][]byte, st state, sync bool, complete completion) error {
+func (x *index) write(entries map[string][]byte, st state, sync bool, complete completion) (err error) {
+	// Pebble panics when it cannot write its own log, a full disk included, and keeps its locks then. For the store that
+	// is an error like any other, after which the database is left alone.
+	defer func() {
+		if r := recover(); r != nil {
+			x.broken.Store(true)
+			err = fmt.Errorf("database gave up: %v", r)
+		}
+	}()
 	b := x.db.NewBatch()
 	defer func() { _ = b.Close() }()
 	for k, v := range entries {
@@ -370,6 +381,13 @@ func (x *index) recent(lower, upper string) []pair {
 	}
 	slices.SortFunc(list, func(a, b pair) int { return bytes.Compare(a.key, b.key) })
 	return list
+}
+
+func (x *index) close() error {
+	if x.broken.Load() {
+		return nil
+	}
+	return x.db.Close()
 }
 
 func (x *index) snapshot() state {

@@ -26,10 +26,12 @@ func (s *Store) Stats() Stats {
 	st := s.index.snapshot()
 	out := Stats{
 		Lowest: st.lowest, Highest: st.highest,
-		IndexBytes: s.index.db.Metrics().DiskSpaceUsage(),
-		Groups:     s.groups.Load(), WrittenBytes: s.bytes.Load(),
+		Groups: s.groups.Load(), WrittenBytes: s.bytes.Load(),
 		Recycled: s.segments.recycled.Load(), Stalls: s.segments.stalls.Load(),
 		ReadErrors: s.readErrors.Load(),
+	}
+	if !s.index.broken.Load() {
+		out.IndexBytes = s.index.db.Metrics().DiskSpaceUsage()
 	}
 	out.Backlog, _ = s.index.backlog()
 	s.segments.describe(&out)

@@ -207,7 +207,7 @@ func (s *Store) Close() error {
 func (s *Store) release() error {
 	var err error
 	if s.index != nil {
-		err = s.index.db.Close()
+		err = s.index.close()
 	}
 	return errors.Join(err, s.segments.close(), s.lock.Close())
 }
