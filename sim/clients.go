@@ -35,7 +35,12 @@ func (w *World) startClients(m *member) {
 	w.later(pause(), arrive)
 }
 
+// submit hands a request to a member. Clients turn to members of the committee
+// only: a newcomer could not order anything yet.
 func (w *World) submit(m *member) {
+	if !m.up || !m.elected() {
+		return
+	}
 	padding := w.random.IntN(100)
 	if w.chance(0.002) {
 		padding = int(w.opts.Params.RequestLimit) - requestHead

@@ -189,15 +189,16 @@ func (i *image) addState(s *state) {
 	}
 	for i.lowest+i.retain < s.index && i.lowest < i.highest {
 		c := i.commits[i.lowest]
+		if i.newest == nil || i.lowest > i.newest.End {
+			return // no snapshot leads beyond it: others may need it, and the engine after a restart
+		}
 		delete(i.commits, i.lowest)
 		i.lowest++
 		if c == nil {
 			continue
 		}
 		for _, ref := range c.Blocks {
-			if i.newest != nil && c.Epoch <= i.newest.Epoch {
-				i.drop(blockKey{c.Epoch, ref})
-			}
+			i.drop(blockKey{c.Epoch, ref})
 		}
 	}
 }

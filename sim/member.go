@@ -242,7 +242,10 @@ func (m *member) feed(in bft.Input) {
 		return
 	}
 	m.stepping = true
-	for life := m.life; len(m.inputs) > 0 && m.life == life && m.world.failure == nil; {
+	for life, steps := m.life, 0; len(m.inputs) > 0 && m.life == life && m.world.failure == nil; steps++ {
+		if steps > stormLimit {
+			m.world.fail("member %s takes %d steps at one instant, the last for %T", m.name, steps, m.inputs[0])
+		}
 		in := m.inputs[0]
 		m.inputs = m.inputs[1:]
 		now := m.clock.read(m.world.now)
@@ -481,6 +484,12 @@ func (m *member) tellEvent(e bft.Event) {
 		who = " about " + peer.name
 	}
 	m.world.story.tell(m.world.now, m.name, "reports %s%s, round %d %s", e.Kind, who, e.Round, e.Text)
+}
+
+// elected reports whether the member is in the committee of its epoch.
+func (m *member) elected() bool {
+	_, in := m.committee.Author(m.key)
+	return in
 }
 
 // String tells how far the member is.

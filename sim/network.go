@@ -100,6 +100,7 @@ func (w *World) carry(from, to *member, l *link, f *frame) {
 		l.last = at
 	}
 	w.report.Messages++
+	w.kinds[f.bytes[0]]++
 	w.agenda.plan(at, func() { to.arrive(from, f) })
 }
 
@@ -107,7 +108,7 @@ func (w *World) carry(from, to *member, l *link, f *frame) {
 func (w *World) damage(f *frame) *frame {
 	b := bytes.Clone(f.bytes)
 	if w.chance(0.2) {
-		return &frame{bytes: b[:w.random.IntN(len(b))], damaged: true}
+		return &frame{bytes: b[:1+w.random.IntN(len(b)-1)], damaged: true}
 	}
 	for range 1 + w.random.IntN(3) {
 		b[w.random.IntN(len(b))] ^= 1 << w.random.IntN(8)

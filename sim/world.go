@@ -28,6 +28,8 @@ type World struct {
 	story   story
 	report  Report
 	failure error
+	second  int      // events before the running second
+	kinds   [256]int // messages sent in the running second, by the first byte
 }
 
 // newWorld makes a network that has not started.
@@ -106,10 +108,35 @@ func (w *World) run(until bft.Time, done func() bool) {
 			w.now = until
 			return
 		}
-		w.now = e.at
-		w.report.Events++
+		w.turn(e.at)
 		w.happen(e)
 	}
+}
+
+// stormLimit is how many events, or steps of one engine without time passing,
+// mean that a network is busy with itself.
+const stormLimit = 300_000
+
+// turn moves the clock on and fails a world that does too much in too little
+// time.
+func (w *World) turn(at bft.Time) {
+	w.report.Events++
+	if at/bft.Second != w.now/bft.Second {
+		w.second, w.kinds = w.report.Events, [256]int{}
+	}
+	w.now = at
+	if n := w.report.Events - w.second; n > stormLimit*max(1, w.opts.Nodes/4) {
+		w.fail("a storm: %d events within a second%s", n, w.kindsSent())
+	}
+}
+
+func (w *World) kindsSent() (text string) {
+	for kind, n := range w.kinds {
+		if n > 0 {
+			text += fmt.Sprintf(", %d messages of kind %d", n, kind)
+		}
+	}
+	return text
 }
 
 // happen turns a panic of an engine into a failure of the run.
