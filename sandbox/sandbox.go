@@ -21,6 +21,10 @@ import (
 	"github.com/synod-network/synod/sequencer/instance"
 )
 
+// Storage keeps a sandbox small, where a network of its own would keep all that
+// its disks hold.
+var Storage = config.Storage{RetainCommits: 10_000, RetainBytes: 1 * config.GiB, SegmentSize: 16 * config.MiB}
+
 // Options say what network to run.
 type Options struct {
 	Plan network.Plan

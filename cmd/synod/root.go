@@ -25,6 +25,9 @@ func newRoot() *cobra.Command {
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
+		newSandbox(),
+		newSequencer(),
+		newLoad(),
 		newNetwork(),
 		newConfig(),
 		newCompletion(),

@@ -43,14 +43,15 @@ type Plan struct {
 	BasePort int
 
 	Parameters genesis.Parameters
-	Now        time.Time // becomes the beginning of agreed time
+	Storage    config.Storage // of each node
+	Now        time.Time      // becomes the beginning of agreed time
 }
 
 // DefaultPlan returns the plan for four sequencers on this machine.
 func DefaultPlan(dir string) Plan {
 	return Plan{
 		Dir: dir, Name: "synod", Sequencers: 4, Host: "127.0.0.1", BasePort: 7100,
-		Parameters: genesis.DefaultParameters(), Now: time.Now(),
+		Parameters: genesis.DefaultParameters(), Storage: config.DefaultSequencer().Storage, Now: time.Now(),
 	}
 }
 
@@ -211,7 +212,7 @@ func (p Plan) write(draft string) error {
 
 func (p Plan) writeConfig(node Node, i int, members []genesis.Member) error {
 	c := config.DefaultSequencer()
-	c.Name = node.Name
+	c.Name, c.Storage = node.Name, p.Storage
 	c.Public.Listen = p.address(loopback, i, clients)
 	c.Peer.Listen = p.address(p.Host, i, peers)
 	c.Admin.Listen = p.address(loopback, i, operators)

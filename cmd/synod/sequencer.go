@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/synod-network/synod/node/exit"
+	"github.com/synod-network/synod/replica/store"
+	"github.com/synod-network/synod/sequencer/instance"
+)
+
+func newSequencer() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sequencer",
+		Short: "Run one sequencer",
+		Long: "Runs one sequencer until TERM or INT, which drain it; a second one ends it at once. HUP reads the log level,\n" +
+			"certificate and tokens again.",
+		Example: "  synod sequencer --config ./net/sequencer1/node.toml",
+		Args:    noArgs,
+	}
+	file := cmd.Flags().String("config", "", "configuration `file` of the node (required)")
+	readyFile := cmd.Flags().String("ready-file", "", "`file` to write once the node can order, with where it listens (default none)")
+	rejoin := cmd.Flags().Bool("rejoin", false, "the store is a copy or from a backup: propose only when nothing signed since can be contradicted (default false)")
+	set := setFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *file == "" {
+			return exit.Errorf(exit.Usage, "no configuration is named; write --config FILE, made by synod network init")
+		}
+		c, _, err := loadSequencer(*file, *set)
+		if err != nil {
+			return err
+		}
+		reload := func() (slog.Level, error) {
+			c, _, err := loadSequencer(*file, *set)
+			if err != nil {
+				return 0, err
+			}
+			return slog.Level(c.Log.Level), nil
+		}
+		options := instance.Options{LogTo: os.Stderr, Rejoin: *rejoin}
+		return unavailable(instance.Run(cmd.Context(), c, options, *readyFile, reload))
+	}
+	return cmd
+}
+
+// isBusy tells whether something is in use by another process.
+func isBusy(err error) bool {
+	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, store.ErrLocked)
+}
