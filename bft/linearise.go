@@ -10,10 +10,6 @@ import (
 // member happens to have collected.
 func (e *Engine) gcRound(leader Round) Round {
 	depth := e.committee.Params.GCDepth
-	if e.rules.GCByLocalState {
-		leader = e.dag.top()
-		depth = min(depth, 6)
-	}
 	if leader <= depth {
 		return 0
 	}
@@ -25,6 +21,9 @@ func (e *Engine) gcRound(leader Round) Round {
 // and digest, and the leader itself, which is the only one of its round.
 func (e *Engine) linearise(leader *vertex) *Commit {
 	gc := e.gcRound(leader.head.Round)
+	if top := e.dag.top(); e.rules.GCByLocalState && top > 6 {
+		gc = max(gc, min(top-6, leader.head.Round-1))
+	}
 	var blocks []Ref
 	requests := uint32(0)
 	e.dag.history(leader,
