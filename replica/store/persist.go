@@ -12,6 +12,8 @@ const (
 	// them Persist writes the index itself.
 	maxBacklog      = 1 << 14
 	maxBacklogBytes = 256 << 20
+	// maxKey bounds the key of a value; the format could hold 64 KiB.
+	maxKey = 1 << 10
 )
 
 // Persist makes a batch durable, all of it or nothing. When it returns nil the batch survives a crash and every reader sees
@@ -52,6 +54,11 @@ func (s *Store) check(b *Batch) error {
 	}
 	if size := groupSize(b); size > MaxGroup {
 		return fmt.Errorf("%w: %d bytes, limit %d", ErrTooLarge, size, MaxGroup)
+	}
+	for _, r := range b.records {
+		if len(r.key) > maxKey {
+			return fmt.Errorf("%w: a key of %d bytes, limit %d", ErrTooLarge, len(r.key), maxKey)
+		}
 	}
 	return nil
 }
