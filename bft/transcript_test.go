@@ -20,9 +20,9 @@ import (
 // writes the transcripts anew, for review.
 //
 // A block is named by its author and round: B2 is member B's block of round 2,
-// and B2' and B2'' are other blocks that B made for that round. B2@25ms gives
-// it a timestamp, counted from the start of the epoch (default: 10 ms a round),
-// B2#3 a payload of three requests. The commands are
+// and B2' is another block that B made for that round. B2@25ms gives it a
+// timestamp, counted from the start of the epoch (default: 10 ms a round), B2#3
+// a payload of three requests. The commands are
 //
 //	network n=4 [gc=ROUNDS] [window=COMMITS]
 //	    Starts afresh with members A, B, C, D.
