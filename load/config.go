@@ -27,6 +27,9 @@ type Config struct {
 	// Drain is how long to wait, once submitting has ended, for what was accepted
 	// to come out everywhere. Default 30 s.
 	Drain time.Duration
+	// Stop, if set, ends submitting early when it is closed; what was accepted is
+	// still waited for.
+	Stop <-chan struct{}
 	// Progress, if set, is called each second.
 	Progress func(Progress)
 }

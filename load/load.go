@@ -56,7 +56,10 @@ func Run(ctx context.Context, config Config, targets ...Target) (Result, error) 
 			group.Go(func() { lane.run(running, submitting) })
 		}
 	}
-	<-submitting.Done()
+	select {
+	case <-submitting.Done():
+	case <-config.Stop:
+	}
 	stop()
 	ledger.endSubmitting(time.Since(start))
 	settle(running, ledger, config.Drain)

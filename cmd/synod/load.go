@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -25,7 +27,8 @@ func newLoad() *cobra.Command {
 		Use:   "load",
 		Short: "Drive requests through a network and judge what comes out",
 		Long: "Submits requests to sequencers, reads the order back from all of them, and compares: everything accepted must come out,\n" +
-			"once, and at the same place everywhere. Latency runs from when a request was due to its first delivery.\n\n" +
+			"once, and at the same place everywhere. Latency runs from when a request was due to its first delivery. INT or TERM ends\n" +
+			"submitting early, a second one ends waiting for what was accepted.\n\n" +
 			"Exits with 1 if anything was lost, duplicated or reordered, or nothing was ordered; 75 if no sequencer can be reached.",
 		Example: "  synod load --ready-file ./net/ready.json --rate 1000 --size 1KiB --duration 10s\n" +
 			"  synod load --endpoint 127.0.0.1:7111 --endpoint 127.0.0.1:7121 --rate 0",
@@ -50,9 +53,9 @@ func newLoad() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
-		defer stop()
-		workload.Size = int(size)
+		stop, ctx, release := twoSignals(cmd.Context())
+		defer release()
+		workload.Size, workload.Stop = int(size), stop
 		result, err := driving(ctx, cmd.ErrOrStderr(), workload, targets)
 		if err != nil {
 			return err
@@ -63,6 +66,29 @@ func newLoad() *cobra.Command {
 		return judge(ctx, result)
 	}
 	return cmd
+}
+
+// twoSignals closes stop at the first INT or TERM and ends the context at the
+// second.
+func twoSignals(parent context.Context) (stop <-chan struct{}, ctx context.Context, release func()) {
+	signals, stopping := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(parent)
+	var obeying sync.WaitGroup
+	obeying.Go(func() {
+		for received := 0; received < 2; received++ {
+			select {
+			case <-signals:
+			case <-ctx.Done():
+				return
+			}
+			if received == 0 {
+				close(stopping)
+			}
+		}
+		cancel()
+	})
+	return stopping, ctx, func() { signal.Stop(signals); cancel(); obeying.Wait() }
 }
 
 // driving runs the workload and shows its progress.
