@@ -70,7 +70,7 @@ func (e *Engine) tryPropose() (proposed bool) {
 	if r != p.completeRound || p.completeAt == 0 {
 		e.noteComplete(r)
 	}
-	if r+1 <= p.round {
+	if e.buildsOn()+1 <= p.round {
 		return false
 	}
 	if at := e.wantedAt(); at > e.now.Mono {
@@ -81,7 +81,7 @@ func (e *Engine) tryPropose() (proposed bool) {
 		e.tickAt(at)
 		return false
 	}
-	if !e.mayLeave(r) {
+	if e.buildsOn() == r && !e.mayLeave(r) {
 		at := p.completeAt + e.leaderTimeout()
 		if at > e.now.Mono {
 			e.tickAt(at)
@@ -98,6 +98,17 @@ func (e *Engine) tryPropose() (proposed bool) {
 	}
 	e.proposeBlock(nil, Digest{}, 0)
 	return true
+}
+
+// buildsOn is the round on which the next own block builds: the newest complete
+// one. A leader that the others have just overtaken builds on the round before
+// instead: they may be waiting for its block, and it can still be committed.
+func (e *Engine) buildsOn() Round {
+	r := e.dag.complete
+	if r > e.dag.gc+1 && e.propose.round+1 == r && e.schedule.Leader(r) == e.me {
+		return r - 1
+	}
+	return r
 }
 
 func (e *Engine) noteComplete(r Round) {
@@ -154,7 +165,7 @@ func (e *Engine) mayLeave(r Round) bool {
 		return true
 	}
 	leader := e.schedule.Leader(r)
-	if l.first[leader] == nil && !e.suspects[leader] && !e.dag.shunned[leader] {
+	if l.first[leader] == nil && e.mayCome(leader, r) {
 		return false
 	}
 	if r < 2 || e.rules.NoWaitForVotes {
@@ -162,6 +173,14 @@ func (e *Engine) mayLeave(r Round) bool {
 	}
 	votes, absent := e.votesFor(r)
 	return votes >= e.committee.Quorum() || votes+absent < e.committee.Quorum()
+}
+
+// mayCome reports whether a member's block for a complete round is worth
+// waiting for: not one's own, which would be there, nor that of a member that
+// has gone on to a later round without.
+func (e *Engine) mayCome(a Author, r Round) bool {
+	newest := e.dag.newest[a]
+	return a != e.me && !e.suspects[a] && !e.dag.shunned[a] && (newest == nil || newest.head.Round < r)
 }
 
 // votesFor returns the most votes of round r that one block of the leader of
@@ -181,7 +200,7 @@ func (e *Engine) votesFor(r Round) (votes, absent int) {
 	})
 	l := e.dag.layer(r)
 	for a, v := range l.first {
-		if v == nil && !e.suspects[a] && !e.dag.shunned[a] {
+		if v == nil && e.mayCome(Author(a), r) {
 			absent++
 		}
 	}
@@ -238,7 +257,7 @@ func (e *Engine) ownParent() (Ref, Time) {
 func (e *Engine) payloadReady(in PayloadReady) {
 	p := &e.propose
 	p.queued, p.sealing = in.Left, false
-	if !e.mayPropose() || !e.dag.grounded() || e.dag.complete+1 <= p.round || in.Requests > e.payloadLimit() {
+	if !e.mayPropose() || !e.dag.grounded() || e.buildsOn()+1 <= p.round || in.Requests > e.payloadLimit() {
 		// Meanwhile the epoch ended, or the clock went back.
 		p.queued.Requests += in.Requests
 		p.queued.Bytes += len(in.Payload)
@@ -254,7 +273,7 @@ func (e *Engine) proposeBlock(payload []byte, digest Digest, requests int) {
 	p := &e.propose
 	parent, previous := e.ownParent()
 	b := build(Header{
-		Network: e.committee.Network, Epoch: e.committee.Epoch, Round: e.dag.complete + 1, Author: e.me,
+		Network: e.committee.Network, Epoch: e.committee.Epoch, Round: e.buildsOn() + 1, Author: e.me,
 		Timestamp: max(e.now.Wall, previous+max(1, Time(requests*e.committee.Size()))),
 		Parents:   e.chooseParents(parent),
 		Requests:  uint32(requests), PayloadSize: uint32(len(payload)), Payload: digest, Vote: e.durable,
@@ -276,7 +295,7 @@ func (e *Engine) proposeBlock(payload []byte, digest Digest, requests int) {
 // is not shunned, the newest block that is older than the next round. Blocks of
 // shunned members fill up what is missing to a quorum.
 func (e *Engine) chooseParents(own Ref) []Ref {
-	r := e.dag.complete
+	r := e.buildsOn()
 	if r == 0 {
 		return e.rootParents(own)
 	}
