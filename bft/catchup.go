@@ -54,6 +54,8 @@ const (
 	answerTimeout = 2 * Second
 	// maxPending bounds certified and uncertified commits kept in memory.
 	maxPending = 16 * MaxChain
+	// maxPendingBytes bounds the uncertified ones.
+	maxPendingBytes = 64 << 20
 	// maxClaims bounds the peers whose progress is remembered.
 	maxClaims = 2 * MaxMembers
 	// voteHistory bounds the heads kept per member to prove commits with.
@@ -246,8 +248,18 @@ func (e *Engine) pumpCatchUp() {
 		return
 	}
 	e.fetchBodies()
-	if e.ended && e.handover.content == nil || len(c.chain)+len(c.pending) >= maxPending {
+	if e.ended && e.handover.content == nil {
 		return
+	}
+	if len(c.chain)+len(c.pending) >= maxPending || chainSize(c.pending) >= maxPendingBytes {
+		if len(c.pending) == 0 {
+			return
+		}
+		// So much without a proof is a lie, or at least no way forward.
+		e.report(Event{Kind: EventBadAnswer, Member: c.from, Count: len(c.pending), Text: "commits without a proof"})
+		c.strikes++
+		c.dropPending()
+		c.lost(c.from)
 	}
 	e.askChain()
 }
@@ -348,18 +360,13 @@ func (e *Engine) extendChain(from PublicKey, m *ChainResponse) error {
 	expected := e.last.Index + CommitIndex(len(c.chain)+len(c.pending)) + 1
 	if m.Lowest > expected {
 		c.snapshotDue = true
+		c.exhausted(from, expected)
+		c.strikes++
 		e.send(from, &HandoverRequest{From: e.committee.Epoch})
 		return nil
 	}
-	if len(m.Commits) == 0 {
-		// What is pending cannot be proven yet: votes for the newest commits
-		// are still to come. The rest is decided from the DAG.
-		c.exhausted(from, expected)
-		c.strikes++
-		c.dropPending()
-		return nil
-	}
 	tail := e.chainTail()
+	var added []*Commit
 	for _, k := range m.Commits {
 		if k.Index <= tail.Index {
 			continue // decided here meanwhile
@@ -367,10 +374,10 @@ func (e *Engine) extendChain(from PublicKey, m *ChainResponse) error {
 		if k.Index != tail.Index+1 || k.Previous != tail.Digest || k.Epoch != e.committee.Epoch {
 			return fmt.Errorf("commit %d does not continue the chain at %d", k.Index, tail.Index)
 		}
-		c.pending = append(c.pending, k)
+		added = append(added, k)
 		tail = Vote{Index: k.Index, Digest: k.digest}
 	}
-	c.from = from
+	c.from, c.pending = from, append(c.pending, added...)
 	certified, err := e.certify(m, tail)
 	if err != nil {
 		return err
@@ -378,6 +385,14 @@ func (e *Engine) extendChain(from PublicKey, m *ChainResponse) error {
 	for len(c.pending) > 0 && c.pending[0].Index <= certified {
 		c.chain = append(c.chain, c.pending[0])
 		c.pending = c.pending[1:]
+	}
+	if certified < expected && !fullAnswer(added) {
+		// The sender has no more, and what is pending cannot be proven yet:
+		// votes for the newest commits are still to come. The rest is decided
+		// from the DAG, or somebody else has it.
+		c.exhausted(from, expected)
+		c.strikes++
+		c.dropPending()
 	}
 	return nil
 }

@@ -82,6 +82,20 @@ func answerDAG(m *DAGRequest, a Archive, send func(Message) bool) {
 // chainBytes bounds the commits in one ChainResponse.
 const chainBytes = 1 << 20
 
+// fullAnswer reports whether an answer holds as many commits as fit: there may
+// be more where they came from.
+func fullAnswer(list []*Commit) bool {
+	return len(list) >= MaxChain || chainSize(list) >= chainBytes
+}
+
+// chainSize is the number of bytes in the encodings of commits.
+func chainSize(list []*Commit) (size int) {
+	for _, c := range list {
+		size += minCommit + refSize*len(c.Blocks)
+	}
+	return size
+}
+
 func answerChain(m *ChainRequest, a Archive, votes []*UnverifiedBlock, send func(Message) bool) {
 	r := &ChainResponse{Lowest: a.Lowest()}
 	if m.From < r.Lowest {

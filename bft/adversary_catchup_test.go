@@ -1,0 +1,89 @@
+package bft
+
+import "testing"
+
+// behind returns an engine that is far behind: all of its links are up and two
+// members, of whom one must be honest, say that they are at commit 1000. It has
+// asked somebody for the chain of commits.
+func behind(t *testing.T) (e *Engine, asked PublicKey, from CommitIndex) {
+	t.Helper()
+	c := testCommittee(4, nil)
+	e = observer(c, Rules{})
+	var out []Effect
+	for _, k := range c.Members {
+		out = append(out, e.Step(e.now, PeerUp{Peer: k})...)
+	}
+	for _, k := range c.Members {
+		out = append(out, e.Step(e.now, MessageArrived{From: k, Message: &Status{Round: 5000, Commit: 1000}})...)
+	}
+	asked, from = lastAsked(t, out)
+	return e, asked, from
+}
+
+func lastAsked(t *testing.T, out []Effect) (PublicKey, CommitIndex) {
+	t.Helper()
+	requests, to := sent[*ChainRequest](out)
+	if len(requests) == 0 {
+		t.Fatal("nobody is asked for the chain of commits")
+	}
+	return to[len(to)-1][0], requests[len(requests)-1].From
+}
+
+// chainOf makes commits that nobody decided.
+func chainOf(c *Committee, after Vote, n int) (list []*Commit) {
+	for range n {
+		k := &Commit{Index: after.Index + 1, Previous: after.Digest, Epoch: c.Epoch, Leader: c.Root(0)}
+		k.seal(c.Network)
+		after = Vote{Index: k.Index, Digest: k.digest}
+		list = append(list, k)
+	}
+	return list
+}
+
+// Whatever a liar answers, a member that is behind asks somebody else soon.
+func TestALiarCannotHoldCatchUpHostage(t *testing.T) {
+	for name, answer := range map[string]func(e *Engine, from CommitIndex) *ChainResponse{
+		"nothing":       func(*Engine, CommitIndex) *ChainResponse { return &ChainResponse{} },
+		"all is pruned": func(*Engine, CommitIndex) *ChainResponse { return &ChainResponse{Lowest: ^CommitIndex(0)} },
+		"commits that nobody voted for": func(e *Engine, _ CommitIndex) *ChainResponse {
+			return &ChainResponse{Commits: chainOf(e.committee, e.chainTail(), 1)}
+		},
+		"long lists of commits that nobody voted for": func(e *Engine, _ CommitIndex) *ChainResponse {
+			return &ChainResponse{Commits: chainOf(e.committee, e.chainTail(), MaxChain)}
+		},
+		"old commits": func(e *Engine, _ CommitIndex) *ChainResponse {
+			return &ChainResponse{Commits: []*Commit{{Index: 0}}}
+		},
+		"long lists of old commits": func(*Engine, CommitIndex) *ChainResponse {
+			old := make([]*Commit, MaxChain)
+			for i := range old {
+				old[i] = &Commit{}
+			}
+			return &ChainResponse{Commits: old}
+		},
+		"a broken chain": func(e *Engine, from CommitIndex) *ChainResponse {
+			return &ChainResponse{Commits: []*Commit{{Index: from, Previous: Digest{1}}}}
+		},
+		"the end of the world": func(e *Engine, from CommitIndex) *ChainResponse {
+			return &ChainResponse{Commits: []*Commit{{Index: ^CommitIndex(0)}}}
+		},
+		"absurd votes": func(e *Engine, from CommitIndex) *ChainResponse {
+			return &ChainResponse{Commits: chainOf(e.committee, e.chainTail(), 1), Votes: []*UnverifiedBlock{{}, {Header: Header{Author: 999}}}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, liar, from := behind(t)
+			for range 50 {
+				out := e.Step(e.now, MessageArrived{From: liar, Message: answer(e, from)})
+				out = append(out, e.Step(e.now, MessageArrived{From: liar, Message: &Status{Round: 5000, Commit: 1000}})...)
+				if requests, to := sent[*ChainRequest](out); len(requests) > 0 {
+					if to[0][0] != liar {
+						return
+					}
+					from = requests[0].From
+				}
+			}
+			t.Errorf("fifty answers later member %s is still the one who is asked; %d commits are pending", liar, len(e.catchUp.pending))
+		})
+	}
+}
