@@ -1,6 +1,9 @@
 package bft
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // A reference names an author and a round beside the digest. A Byzantine
 // member can lie about both, so that one block seems to be several: A4's vote
@@ -90,4 +93,79 @@ func TestAnEquivocatorExposedAtTheQuorumStopsNobody(t *testing.T) {
 		t.Fatalf("want an own block of round 31, got %d blocks", len(own))
 	}
 	wire(t, c, own[0].Block)
+}
+
+// D never showed a block. Now it sends one on top of an own block that nobody
+// has, and when that is asked for, one that again needs an unknown one, and so
+// on down: all of them empty. What waits is bounded in bytes all the same.
+func TestBlocksThatWaitForTheirPastAreBounded(t *testing.T) {
+	c := testCommittee(4, nil)
+	g := newGrid(c)
+	e := observer(c, Rules{})
+	e.limits.WaitingBytes = 64 << 10
+	arrive(t, e, g.rounds(1, 400, 0, 1, 2)...)
+	top := e.dag.complete
+	var chain []*Block
+	own := Ref{Round: 1, Author: 3, Digest: Digest{1}}
+	for r := Round(2); r <= top+1; r++ {
+		chain = append(chain, blockBy(c, 3, r, []Ref{own, g.ref(0, r-1), g.ref(1, r-1), g.ref(2, r-1)}, nil))
+		own = chain[len(chain)-1].Ref()
+	}
+	for _, b := range slices.Backward(chain) {
+		arrive(t, e, b)
+	}
+	p := e.Progress()
+	if limit := e.limits.WaitingBytes / 256; p.Waiting > limit {
+		t.Errorf("%d blocks wait, limit %d for %d bytes", p.Waiting, limit, e.limits.WaitingBytes)
+	}
+	if len(e.waiting.wanted) > 2*p.Waiting+1 {
+		t.Errorf("%d blocks are wanted for %d that wait", len(e.waiting.wanted), p.Waiting)
+	}
+}
+
+// DAGEnd can claim any round. An honest answer that follows is continued all
+// the same.
+func TestALyingDAGEndDoesNotEndTheNextAnswer(t *testing.T) {
+	c := testCommittee(4, nil)
+	g := newGrid(c)
+	e := observer(c, Rules{})
+	for _, k := range c.Members {
+		e.Step(e.now, PeerUp{Peer: k})
+	}
+	early, _ := g.rounds(1, 8, membersOf(4)...), g.rounds(9, 30, membersOf(4)...)
+	liar, honest := c.Members[3], c.Members[0]
+	e.Step(e.now, BlockArrived{From: liar, Block: g.blocks["D20"]})
+	e.Step(e.now, MessageArrived{From: liar, Message: &DAGEnd{Through: ^Round(0), More: true}})
+	after(e, 3*Second)
+	out := e.Step(e.now, MessageArrived{From: honest, Message: &Status{Round: 30}})
+	if requests, to := sent[*DAGRequest](out); len(requests) != 1 || to[0][0] != honest || requests[0].Above != 0 {
+		t.Fatalf("requests %v to %v, want one to the honest member", requests, to)
+	}
+	for _, b := range early {
+		e.Step(e.now, BlockArrived{From: honest, Block: b})
+	}
+	out = e.Step(e.now, MessageArrived{From: honest, Message: &DAGEnd{Through: 8, More: true}})
+	if requests, _ := sent[*DAGRequest](out); len(requests) != 1 || requests[0].Above > 8 {
+		t.Errorf("after an answer up to round 8 of 30 the next requests are %v", requests)
+	}
+}
+
+// While an epoch waits for its hand-over rounds go on, so that members that
+// are late see it end. They must not fill memory however long it takes.
+func TestAnEpochThatWaitsForItsHandoverStaysSmall(t *testing.T) {
+	c := testCommittee(1, func(p *Params) { p.EpochDuration = Second })
+	e := engineOf(c, testKey(0), Rules{})
+	for range 400 {
+		after(e, 10*Millisecond)
+	}
+	if !e.ended {
+		t.Fatal("the epoch has not ended")
+	}
+	before := e.Progress().Blocks
+	for range 60 * 100 {
+		after(e, 10*Millisecond)
+	}
+	if grown := e.Progress().Blocks - before; grown > 200 {
+		t.Errorf("the DAG grew by %d blocks in a minute in which nothing can be committed", grown)
+	}
 }

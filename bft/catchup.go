@@ -212,6 +212,7 @@ func (e *Engine) lagging(from PublicKey, r Round) {
 	if above > e.dag.complete {
 		above = e.schedule.Round
 	}
+	c.dagThrough = above
 	e.send(from, &DAGRequest{Epoch: e.committee.Epoch, Above: above})
 	e.report(Event{Kind: EventFetch, Member: from, Round: r, Count: int(r - above)})
 }

@@ -7,7 +7,7 @@ type Limits struct {
 	// Window is how many rounds above the newest complete one a block may lie
 	// to be kept while its ancestors are fetched.
 	Window Round
-	// WaitingBytes bounds the payloads of blocks that wait for ancestors.
+	// WaitingBytes bounds the memory of blocks that wait for ancestors.
 	WaitingBytes int
 	// FetchDelay is how long a missing ancestor may still be on its way before
 	// it is asked for; FetchRetry is the pause before another peer is asked.

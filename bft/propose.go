@@ -135,12 +135,20 @@ func (e *Engine) wantedAt() Time {
 	return p.at + e.committee.Params.IdleInterval
 }
 
+// roundsAfterEnd is how many rounds follow the last commit of an epoch at full
+// speed, for members that need them to see it. Later ones only fill memory
+// until the hand-over is complete.
+const roundsAfterEnd = 20
+
 // floor is the shortest time between two own blocks: nothing while payloads
 // are small, so that latency is that of the network, and growing with them, so
 // that a loaded member makes few large blocks instead of many small ones.
 func (e *Engine) floor() Time {
-	if e.ended {
+	if e.ended && e.dag.complete <= e.schedule.Round+roundsAfterEnd {
 		return 5 * Millisecond
+	}
+	if e.ended {
+		return e.committee.Params.IdleInterval
 	}
 	share := min(e.propose.fill, e.limits.FullPayload)
 	return e.limits.MaxFloor * Time(share) / Time(max(1, e.limits.FullPayload))

@@ -20,6 +20,10 @@ type waiter struct {
 	missing []*want
 }
 
+// size is about the memory that a waiter takes with the blocks that it wants;
+// a block without payload is not free.
+func (w *waiter) size() int { return 256 + 4*refSize*len(w.block.Parents) + len(w.block.Payload) }
+
 // want is a block that is needed and not here. It may be waiting itself, in
 // which case only its own ancestors are asked for.
 type want struct {
@@ -107,7 +111,7 @@ func (e *Engine) wait(b *Block, from PublicKey, missing []Ref) {
 	w := &waiter{block: b, from: from}
 	e.waiting.blocks = append(e.waiting.blocks, w)
 	e.waiting.byRef[b.Ref()] = w
-	e.waiting.bytes += len(b.Payload)
+	e.waiting.bytes += w.size()
 	for _, ref := range missing {
 		t := e.want(ref, from, false)
 		t.dependents = append(t.dependents, w)
@@ -160,7 +164,7 @@ func (e *Engine) evict() bool {
 func (e *Engine) forgetWaiter(w *waiter) {
 	e.waiting.blocks = slices.DeleteFunc(e.waiting.blocks, func(o *waiter) bool { return o == w })
 	delete(e.waiting.byRef, w.block.Ref())
-	e.waiting.bytes -= len(w.block.Payload)
+	e.waiting.bytes -= w.size()
 	for _, t := range w.missing {
 		t.dependents = slices.DeleteFunc(t.dependents, func(o *waiter) bool { return o == w })
 		if len(t.dependents) == 0 && !t.certified {
