@@ -87,3 +87,54 @@ func TestALiarCannotHoldCatchUpHostage(t *testing.T) {
 		})
 	}
 }
+
+// The certified chain reaches the end of the epoch and only blocks are missing.
+// What follows belongs to the next epoch: asking for it now would earn an answer
+// that looks like a broken chain, and blame an honest peer.
+func TestNothingBeyondAProvenEndIsAskedFor(t *testing.T) {
+	e, peer, _ := behind(t)
+	c := e.committee
+	chain := chainOf(c, Vote{}, 3)
+	for i, k := range chain { // blocks that are not here yet
+		k.Blocks = []Ref{{Round: Round(i + 1), Author: 0, Digest: Digest{byte(i)}}}
+		if i > 0 {
+			k.Previous = chain[i-1].digest
+		}
+		k.seal(c.Network)
+	}
+	h := &Handover{HandoverContent: HandoverContent{Network: c.Network, Epoch: c.Epoch, End: 3, EndDigest: chain[2].digest,
+		Schedule: newSchedule(4, c.Start+Second), Members: c.Members, Params: c.Params}}
+	for a := range Author(3) {
+		h.Signatures = append(h.Signatures, MemberSignature{Author: a, Signature: testSign(c.Members[a])(h.signedBytes())})
+	}
+	out := e.Step(e.now, MessageArrived{From: peer, Message: &ChainResponse{Commits: chain, Handover: h}})
+	if len(e.catchUp.chain) != 3 {
+		t.Fatalf("%d commits are certified, want 3", len(e.catchUp.chain))
+	}
+	if asked, _ := sent[*ChainRequest](out); len(asked) > 0 {
+		t.Errorf("commits from %d on are asked for, though the epoch ends at 3", asked[0].From)
+	}
+}
+
+// A false claim costs one question now and then. It must not keep a member that
+// is stuck from asking others for the rounds it may have missed.
+func TestAFalseClaimDoesNotKeepAStuckMemberFromAsking(t *testing.T) {
+	c := testCommittee(4, nil)
+	e := observer(c, Rules{})
+	for _, k := range c.Members {
+		e.Step(e.now, PeerUp{Peer: k})
+	}
+	liar := c.Members[3]
+	asked := map[PublicKey]bool{}
+	for range 600 {
+		out := after(e, 100*Millisecond)
+		out = append(out, e.Step(e.now, MessageArrived{From: liar, Message: &Status{Commit: 1 << 60}})...)
+		_, to := sent[*DAGRequest](out)
+		for _, peers := range to {
+			asked[peers[0]] = true
+		}
+	}
+	if len(asked) == 0 {
+		t.Error("in a minute without a commit nobody was asked for rounds")
+	}
+}

@@ -201,7 +201,7 @@ func (e *Engine) status(from PublicKey, s *Status) {
 // in between.
 func (e *Engine) lagging(from PublicKey, r Round) {
 	c := &e.catchUp
-	if c.dagAsked != (PublicKey{}) && e.now.Mono-c.dagAskedAt < answerTimeout || from == e.self || len(c.chain) > 0 || c.asked != (PublicKey{}) {
+	if c.dagAsked != (PublicKey{}) && e.now.Mono-c.dagAskedAt < answerTimeout || from == e.self || len(c.chain) > 0 || c.asked != (PublicKey{}) && e.credible() > e.last.Index {
 		return
 	}
 	if e.credible() > e.last.Index+e.limits.CatchUpLag {
@@ -279,7 +279,7 @@ func (e *Engine) pumpStatus() {
 	if at <= e.now.Mono {
 		e.catchUp.statusAt = e.now.Mono
 		e.broadcast(e.ownStatus(), 0)
-		if own := e.catchUp.best(); own <= e.last.Index && e.stalled() && !e.ended {
+		if e.credible() <= e.last.Index && e.stalled() && !e.ended {
 			e.askRounds()
 		}
 		at = e.now.Mono + pause
@@ -312,7 +312,8 @@ func (e *Engine) askChain() {
 	}
 	from := e.last.Index + CommitIndex(len(c.chain)+len(c.pending)) + 1
 	peer, ok := c.ahead(from, e.committee, len(c.pending) > 0)
-	if !ok || e.ended {
+	proven := e.handover.proven
+	if !ok || e.ended || proven != nil && from > proven.End {
 		c.asked = PublicKey{}
 		return
 	}
