@@ -65,14 +65,14 @@ func (r *Replica) applyOne(o *Ordered) error {
 	return nil
 }
 
-// endsEpoch tells whether a commit ends its epoch. It is asked for the newest
-// epoch only: earlier ones end where their hand-overs say.
+// endsEpoch tells whether a commit ends its epoch: in the running one its time
+// says so, earlier ones end where their hand-overs say.
 func (r *Replica) endsEpoch(c *bft.Commit) bool {
-	if h, ok := r.cfg.Store.Handover(c.Epoch); ok {
-		return h.End == c.Index
+	if k := r.committee.Load(); k != nil && k.Epoch == c.Epoch {
+		return c.Time >= k.Start+k.Params.EpochDuration
 	}
-	k := r.committee.Load()
-	return k != nil && k.Epoch == c.Epoch && c.Time >= k.Start+k.Params.EpochDuration
+	h, ok := r.cfg.Store.Handover(c.Epoch)
+	return ok && h.End == c.Index
 }
 
 // endEpoch asks the application for its answer and stores its snapshot, which

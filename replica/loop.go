@@ -21,11 +21,11 @@ func (r *Replica) loop(ctx context.Context, found bft.Recovered) error {
 	r.timer = time.NewTimer(time.Hour)
 	defer r.timer.Stop()
 	engine, effects := bft.New(bft.Config{
-		Self: r.self, Sign: r.sign, Verify: verify, Limits: r.cfg.Limits,
+		Self: r.self, Sign: r.sign, Verify: r.verify, Limits: r.cfg.Limits,
 	}, found, r.clock())
 	r.engine = engine
 	r.engineEpoch = engine.Committee().Epoch
-	r.committee.Store(engine.Committee())
+	r.enterCommittee(engine.Committee())
 	if err := r.carryOut(effects); err != nil {
 		return err
 	}
@@ -77,8 +77,19 @@ func (r *Replica) clock() bft.Clock {
 
 func (r *Replica) sign(message []byte) bft.Signature { return bft.Signature(r.cfg.Key.Sign(message)) }
 
-func verify(key bft.PublicKey, message []byte, sig bft.Signature) bool {
-	return keys.Verify(keys.PublicKey(key), message, keys.Signature(sig))
+// verify is quick for the members of the committee.
+func (r *Replica) verify(key bft.PublicKey, message []byte, sig bft.Signature) bool {
+	return r.ring.Load().Verify(keys.PublicKey(key), message, keys.Signature(sig))
+}
+
+// enterCommittee makes a committee the one against which blocks are verified.
+func (r *Replica) enterCommittee(c *bft.Committee) {
+	members := make([]keys.PublicKey, 0, c.Size())
+	for _, k := range c.Members {
+		members = append(members, keys.PublicKey(k))
+	}
+	r.ring.Store(keys.NewRing(members))
+	r.committee.Store(c)
 }
 
 // step feeds one input, and then what carrying out its effects led to. The
@@ -328,14 +339,14 @@ func (r *Replica) ordered(ref bft.Ref) {
 
 func (r *Replica) epochStarted(c *bft.Committee) error {
 	r.engineEpoch = c.Epoch
-	r.committee.Store(c)
+	r.enterCommittee(c)
 	r.nameMembers(c)
 	r.log.Info("epoch started", slog.Uint64("epoch", uint64(c.Epoch)), slog.Int("members", c.Size()), slog.Uint64("after_commit", uint64(c.Base)))
 	held := r.future
 	r.future = map[bft.PublicKey][]*bft.UnverifiedBlock{}
 	for from, list := range held {
 		for _, u := range list {
-			if b, err := u.Verify(c, verify); err == nil {
+			if b, err := u.Verify(c, r.verify); err == nil {
 				r.again = append(r.again, func() error { return r.stepOnce(bft.BlockArrived{From: from, Block: b}) })
 			}
 		}
@@ -379,7 +390,7 @@ func (r *Replica) frame(ctx context.Context, from keys.PublicKey, _ p2p.Lane, fr
 	if u.Block.Header.Epoch == c.Epoch+1 && u.Block.Header.Network == c.Network {
 		return r.inbox.put(ctx, envelope{from: bft.PublicKey(from), future: &u.Block}, len(frame))
 	}
-	b, err := u.Block.Verify(c, verify)
+	b, err := u.Block.Verify(c, r.verify)
 	if err != nil {
 		r.metrics.Engine.Rejected(rejectionOf(err))
 		if errors.Is(err, bft.ErrWrongEpoch) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/synod-network/synod/bft"
 	"github.com/synod-network/synod/replica/store"
@@ -25,8 +26,20 @@ type persister struct {
 	mu      sync.Mutex
 	pending []work
 	bytes   int
-	wake    chan struct{}
+	// urgent: a message waits for the disk, or much does.
+	urgent bool
+	wake   chan struct{}
 }
+
+const (
+	// lazyBytes may gather before they are written without anything waiting
+	// for them, so that the disk works while blocks still arrive.
+	lazyBytes = 256 << 10
+	// lazyDelay is how long records may wait that nothing waits for. Blocks of
+	// others need not be durable before the next own block is: one sync a
+	// round does for both, and the own block never waits behind another sync.
+	lazyDelay = 5 * time.Millisecond
+)
 
 // work is one record group or one message, in the order of the effects.
 type work struct {
@@ -44,6 +57,7 @@ func (p *persister) add(w work) {
 	p.mu.Lock()
 	p.pending = append(p.pending, w)
 	p.bytes += w.size()
+	p.urgent = p.urgent || w.send != nil || w.snapshot != nil || p.bytes > lazyBytes
 	p.mu.Unlock()
 	select {
 	case p.wake <- struct{}{}:
@@ -71,23 +85,44 @@ func (p *persister) congested() bool {
 // the disk fails.
 func (p *persister) run(ctx context.Context) error {
 	batch := &store.Batch{}
+	lazy := time.NewTimer(time.Hour)
+	defer lazy.Stop()
+	due, armed := false, false
 	for {
-		p.mu.Lock()
-		pending := p.pending
-		p.pending = nil
-		p.mu.Unlock()
-		if len(pending) == 0 {
-			select {
-			case <-p.wake:
-				continue
-			case <-ctx.Done():
-				return nil
+		pending, waiting := p.take(due || ctx.Err() != nil)
+		due = false
+		if len(pending) > 0 {
+			if err := p.write(batch, pending); err != nil {
+				return err
 			}
+			continue
 		}
-		if err := p.write(batch, pending); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return nil
+		}
+		if waiting && !armed {
+			lazy.Reset(lazyDelay)
+			armed = true
+		}
+		select {
+		case <-p.wake:
+		case <-lazy.C:
+			due, armed = true, false
+		case <-ctx.Done():
 		}
 	}
+}
+
+// take returns what is to be written now: everything, if something waits for
+// it or it is due. Otherwise it reports whether there is something at all.
+func (p *persister) take(due bool) (pending []work, waiting bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.urgent && !due {
+		return nil, len(p.pending) > 0
+	}
+	pending, p.pending, p.urgent = p.pending, nil, false
+	return pending, false
 }
 
 func (p *persister) write(batch *store.Batch, pending []work) error {

@@ -74,7 +74,7 @@ func (r *Replica) recoverBlocks(found *bft.Recovered, c *bft.Committee, gc bft.R
 			err = fmt.Errorf("block %s of epoch %d is in the index and not in the log", ref, c.Epoch)
 			return false
 		}
-		b, verr := u.Verify(c, verify)
+		b, verr := u.Verify(c, r.verify)
 		if verr != nil || b.Ref() != ref {
 			err = fmt.Errorf("stored block %s of epoch %d: %w", ref, c.Epoch, errors.Join(verr, store.ErrCorrupt))
 			return false

@@ -73,6 +73,7 @@ type Replica struct {
 	// committee is what arriving blocks are verified against; the loop sets
 	// it.
 	committee atomic.Pointer[bft.Committee]
+	ring      atomic.Pointer[keys.Ring]
 	// progress is the engine's newest state, for whoever asks.
 	progress  atomic.Pointer[bft.Progress]
 	connected atomic.Int64
@@ -125,6 +126,7 @@ func New(cfg Config) (*Replica, error) {
 		own: map[bft.Digest][]mark{}, future: map[bft.PublicKey][]*bft.UnverifiedBlock{},
 		recent: newRecentBlocks(), started: time.Now(), restores: make(chan restore, 1),
 	}
+	r.ring.Store(keys.NewRing(nil))
 	r.signals.wake = make(chan struct{}, 1)
 	r.queue = &queue{limits: cfg.Queue, arrived: r.signals.queueArrived}
 	r.chain = newChain(cfg.Store, cfg.ChainBytes)
