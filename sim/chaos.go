@@ -72,8 +72,8 @@ func (w *World) injections() []injection {
 		{OneWay, 2 * bft.Second, w.oneWay},
 		{Isolate, 3 * bft.Second, w.isolate},
 		{Flap, 4 * bft.Second, w.flap},
-		{Crash, 2 * bft.Second, func() { w.crash(false) }},
-		{Torn, 2 * bft.Second, func() { w.crash(true) }},
+		{Crash, 2 * bft.Second, w.crash},
+		{Torn, 2 * bft.Second, w.crash},
 		{Pause, 2 * bft.Second, w.pause},
 		{DiskSlow, 3 * bft.Second, w.slowSync},
 		{DiskError, 5 * bft.Second, func() { w.breakDisk("its disk reports an error; it must not go on") }},
@@ -197,13 +197,26 @@ func (w *World) flap() {
 	}
 }
 
-func (w *World) crash(torn bool) {
+// crash stops a member, half of the time just after it has written something:
+// the moments between a write and its sync are the ones that matter.
+func (w *World) crash() {
 	m := w.victim(false)
 	if m == nil {
 		return
 	}
+	if w.chance(0.5) {
+		m.doomed = 1 + w.random.IntN(4)
+		return
+	}
+	w.crashNow(m)
+}
+
+func (w *World) crashNow(m *member) {
+	if w.chaos.over || !m.up {
+		return
+	}
 	keep := 0
-	if torn {
+	if w.opts.Faults.Has(Torn) {
 		keep = w.random.IntN(len(m.disk.waiting) + 1)
 	}
 	w.story.tell(w.now, m.name, "crashes; %d of %d unsynced writes survive", keep, len(m.disk.waiting))

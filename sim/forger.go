@@ -318,8 +318,9 @@ func (f *forger) show(i int, u *bft.UnverifiedBlock) {
 // flood sends a peer what it has not asked for.
 func (f *forger) flood(peer *member, fr *frame) {
 	w := f.m.world
-	for range 5 {
-		w.transmit(f.m, peer, fr)
+	w.transmit(f.m, peer, fr)
+	if w.chance(0.7) {
+		return
 	}
 	ref := f.garbage(bft.Ref{Round: f.round, Author: bft.Author(w.random.IntN(f.committee.Size()))})
 	e := f.committee.Epoch

@@ -36,6 +36,9 @@ type member struct {
 	early     map[bft.PublicKey][]*frame
 	forgotten bft.Round
 	queue     queue
+	servedIn  bft.Time // the second in which served counts, by peer
+	served    [maxMembers]int
+	doomed    int // writes until a crash that was planned, 0: none
 
 	// The application.
 	state     *state
@@ -74,6 +77,7 @@ func (m *member) start() {
 	m.life++
 	m.inputs, m.held, m.deliver = nil, nil, nil
 	m.early = map[bft.PublicKey][]*frame{}
+	m.doomed = 0
 	m.queue, m.lastSeq, m.applying, m.forgotten, m.fetching = queue{}, 0, false, 0, nil
 	m.state = m.disk.image.state
 	m.delivered = m.state.index
@@ -328,6 +332,11 @@ func (m *member) persist(p bft.Persist) {
 	m.lastSeq = p.Seq
 	m.disk.write(w)
 	m.sync()
+	if m.doomed > 0 {
+		if m.doomed--; m.doomed == 0 {
+			m.later(m.world.between(0, 300), func() { m.world.crashNow(m) })
+		}
+	}
 }
 
 // sync begins a group commit unless one is running.
@@ -396,7 +405,7 @@ func (m *member) transmit(peer *member, message bft.Message, f *frame) {
 
 func (m *member) serve(s bft.Serve) {
 	peer := m.world.byKey[s.To]
-	if peer == nil {
+	if peer == nil || !m.mayServe(peer) {
 		return
 	}
 	var archive bft.Archive = &m.disk.image
@@ -410,6 +419,18 @@ func (m *member) serve(s bft.Serve) {
 		m.transmit(peer, message, encodeFrame(message))
 		return true
 	})
+}
+
+// servedPerSecond bounds the requests of one peer that a member answers.
+const servedPerSecond = 100
+
+func (m *member) mayServe(peer *member) bool {
+	second := m.world.now / bft.Second
+	if second != m.servedIn {
+		m.servedIn, m.served = second, [maxMembers]int{}
+	}
+	m.served[peer.number]++
+	return m.served[peer.number] <= servedPerSecond
 }
 
 // seal answers a RequestPayload, now and then with a delay.
@@ -476,7 +497,7 @@ func (m *member) submit(r []byte) bool {
 func (m *member) tellEvent(e bft.Event) {
 	m.world.report.Observed[e.Kind]++
 	switch e.Kind {
-	case bft.EventFetch, bft.EventEvicted, bft.EventSlotSkipped, bft.EventLeaderTimeout:
+	case bft.EventFetch, bft.EventEvicted, bft.EventSlotSkipped:
 		return
 	}
 	who := ""
