@@ -187,8 +187,24 @@ func (e *Engine) requeueOwn() {
 	}
 }
 
+// remembered is what this member knows of the next committee's members: a dead
+// one should not cost a timeout, nor an exposed one a payload, in every epoch.
+func (e *Engine) remembered(next *Committee) (suspects, shunned []bool) {
+	suspects, shunned = make([]bool, next.Size()), make([]bool, next.Size())
+	if e.committee == nil {
+		return suspects, shunned
+	}
+	for a, k := range next.Members {
+		if old, ok := e.committee.Author(k); ok {
+			suspects[a], shunned[a] = e.suspects[old], e.dag.shunned[old]
+		}
+	}
+	return suspects, shunned
+}
+
 // enter resets everything that belongs to one epoch.
 func (e *Engine) enter(c *Committee, s Schedule) {
+	suspects, shunned := e.remembered(c)
 	e.committee = c
 	e.me, e.member = c.Author(e.self)
 	e.dag = newDAG(c)
@@ -198,7 +214,7 @@ func (e *Engine) enter(c *Committee, s Schedule) {
 	e.handover = handoverState{votes: make([]*HandoverVote, c.Size())}
 	e.waiting = newWaiting()
 	e.propose = proposing{builtOn: make([]bool, c.Size()), followed: make([]Time, c.Size())}
-	e.suspects = make([]bool, c.Size())
+	e.suspects, e.dag.shunned = suspects, shunned
 	e.drift = make([]Time, c.Size())
 	e.votes = make([][]*Head, c.Size())
 	e.catchUp.epochStarted()

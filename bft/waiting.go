@@ -125,7 +125,7 @@ func (e *Engine) wait(b *Block, from PublicKey, missing []Ref) {
 func (e *Engine) want(ref Ref, from PublicKey, certified bool) *want {
 	t := e.waiting.wants[ref]
 	if t == nil {
-		t = &want{ref: ref, from: from, since: e.now.Mono, askAt: e.now.Mono + e.fetchDelay(ref.Author)}
+		t = &want{ref: ref, from: from, since: e.now.Mono, askAt: e.now.Mono + e.fetchDelay(ref)}
 		e.waiting.wants[ref] = t
 		e.waiting.wanted = append(e.waiting.wanted, t)
 	}
@@ -136,12 +136,14 @@ func (e *Engine) want(ref Ref, from PublicKey, certified bool) *want {
 }
 
 // fetchDelay gives a block that its author is probably still sending the time
-// to arrive; fetching it from another peer would send large payloads twice.
-func (e *Engine) fetchDelay(a Author) Time {
-	if e.suspects[a] {
+// to arrive; fetching it from another peer would send large payloads twice. It
+// follows the length of rounds, within bounds, because a fetch makes its round
+// longer. Another variant of an author's block is never sent by the author.
+func (e *Engine) fetchDelay(ref Ref) Time {
+	if e.suspects[ref.Author] || e.dag.shunned[ref.Author] || e.directlyHeld(ref.Author, ref.Round) != nil {
 		return 0
 	}
-	return max(e.limits.FetchDelay, 2*e.propose.roundTime)
+	return max(e.limits.FetchDelay, min(2*e.propose.roundTime, e.committee.Params.LeaderTimeout/4))
 }
 
 // evict drops the waiting block of the highest round that no other waits for
