@@ -74,17 +74,19 @@ func (g *grid) ref(a Author, r Round) Ref {
 	if r == 0 {
 		return g.c.Root(a)
 	}
-	b := g.blocks[fmt.Sprintf("%s%d", a, r)]
+	b := g.blocks[blockName(a, r)]
 	if b == nil {
 		panic(fmt.Sprintf("no block %s%d", a, r))
 	}
 	return b.Ref()
 }
 
+func blockName(a Author, r Round) string { return fmt.Sprintf("%s%d", a, r) }
+
 // add makes one block with the given parents, own first.
 func (g *grid) add(a Author, r Round, parents ...Ref) *Block {
 	b := blockBy(g.c, a, r, parents, nil)
-	g.blocks[fmt.Sprintf("%s%d", a, r)] = b
+	g.blocks[blockName(a, r)] = b
 	return b
 }
 
