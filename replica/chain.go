@@ -98,19 +98,19 @@ func (c *chain) newest() (bft.CommitIndex, bft.Time) {
 	return c.head, c.headTime
 }
 
-// lowest is the oldest commit that can be read.
+// lowest is the oldest commit that can be read: what the store has pruned is
+// gone from memory too.
 func (c *chain) lowest() bft.CommitIndex {
 	low := c.store.Lowest()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	low = max(low, c.floor)
-	if len(c.recent) > 0 && (low == 0 || c.recent[0].Index < low) {
-		return c.recent[0].Index
+	switch {
+	case low > 0:
+		return max(low, c.floor)
+	case len(c.recent) > 0:
+		return max(c.recent[0].Index, c.floor)
 	}
-	if low == 0 {
-		return c.head + 1
-	}
-	return low
+	return c.head + 1
 }
 
 func (c *chain) snapshotFloor() bft.CommitIndex {
@@ -139,10 +139,12 @@ func (c *chain) wait(ctx context.Context, i bft.CommitIndex) (*Ordered, error) {
 		}
 		c.mu.Unlock()
 		switch {
-		case found != nil:
-			return found, nil
 		case closed:
 			return nil, ordering.ErrClosed
+		case i < c.lowest():
+			return nil, &ordering.Pruned{Wanted: ordering.Height(i), Lowest: ordering.Height(c.lowest())}
+		case found != nil:
+			return found, nil
 		case i <= head:
 			return c.load(i)
 		}

@@ -100,7 +100,8 @@ type Replica struct {
 	// restores reach the goroutine of the application.
 	restores chan restore
 
-	// failure is why the replica stopped, once it has.
+	// ended is set when the replica has stopped, failure to why if it failed.
+	ended   atomic.Bool
 	failure atomic.Pointer[error]
 }
 
@@ -171,6 +172,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		r.failure.CompareAndSwap(nil, &err)
 	}
+	r.ended.Store(true)
 	r.queue.close()
 	r.chain.close()
 	if errors.Is(err, context.Canceled) {
@@ -280,6 +282,9 @@ func (r *Replica) Drain(ctx context.Context) error {
 func (r *Replica) Ready() error {
 	if f := r.failure.Load(); f != nil {
 		return &ordering.NotReady{Reason: "stopped: " + (*f).Error()}
+	}
+	if r.ended.Load() {
+		return ordering.ErrClosed
 	}
 	c, p := r.committee.Load(), r.progress.Load()
 	if c == nil || p == nil {

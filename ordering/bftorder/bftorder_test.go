@@ -1,0 +1,222 @@
+package bftorder_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/synod-network/synod/bft"
+	"github.com/synod-network/synod/keys"
+	"github.com/synod-network/synod/ordering"
+	"github.com/synod-network/synod/ordering/bftorder"
+	"github.com/synod-network/synod/ordering/ordertest"
+	"github.com/synod-network/synod/replica"
+	"github.com/synod-network/synod/replica/store"
+	"github.com/synod-network/synod/telemetry"
+)
+
+const (
+	members    = 4
+	queueBytes = 16 << 20
+)
+
+// cluster is four replicas on loopback, with stores on disk, that can be ended
+// and started again one by one and cut off from each other.
+type cluster struct {
+	t       ordertest.T
+	dir     string
+	genesis *bft.Committee
+	keys    []keys.PrivateKey
+	links   links
+	peers   map[keys.PublicKey]string
+
+	mu    sync.Mutex
+	nodes []*member
+}
+
+// member is one running replica.
+type member struct {
+	orderer *bftorder.Orderer
+	store   *store.Store
+	stop    context.CancelFunc
+	ended   chan error
+}
+
+// links is the wire between the replicas; it can be cut.
+type links struct {
+	mu    sync.Mutex
+	cut   bool
+	conns map[net.Conn]bool
+}
+
+var errCut = errors.New("the wire is cut")
+
+func (l *links) dial(ctx context.Context, address string) (net.Conn, error) {
+	l.mu.Lock()
+	cut := l.cut
+	l.mu.Unlock()
+	if cut {
+		return nil, errCut
+	}
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cut {
+		return nil, errors.Join(errCut, c.Close())
+	}
+	l.conns[c] = true
+	return c, nil
+}
+
+func (l *links) setCut(cut bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = cut
+	if cut {
+		for c := range l.conns {
+			_ = c.Close()
+			delete(l.conns, c)
+		}
+	}
+}
+
+func startCluster(t ordertest.T, dir string) *cluster {
+	params := bft.DefaultParams()
+	params.EpochDuration = 2 * bft.Second // several hand-overs in each case
+	params.GCDepth = 50
+	c := &cluster{t: t, dir: dir, nodes: make([]*member, members), links: links{conns: map[net.Conn]bool{}}}
+	var public []bft.PublicKey
+	for range members {
+		k, err := keys.Generate(rand.Reader)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		c.keys = append(c.keys, k)
+		public = append(public, bft.PublicKey(k.Public()))
+	}
+	c.genesis = bft.Genesis(bft.NetworkID(public[0]), public, params, bft.Time(time.Now().UnixMicro()))
+	listeners := make([]net.Listener, members)
+	for i := range listeners {
+		if err := store.Create(c.storeOptions(i), store.Newborn); err != nil {
+			t.Fatalf("%v", err)
+		}
+		listeners[i] = c.listen("127.0.0.1:0")
+	}
+	addresses := c.addresses(listeners)
+	for i := range members {
+		c.run(i, listeners[i], addresses)
+	}
+	c.peers = addresses
+	return c
+}
+
+func (c *cluster) storeOptions(i int) store.Options {
+	return store.Options{Dir: filepath.Join(c.dir, fmt.Sprint("member", i)), Network: c.genesis.Network, SegmentSize: 1 << 20}
+}
+
+func (c *cluster) listen(address string) net.Listener {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		c.t.Fatalf("%v", err)
+	}
+	return l
+}
+
+func (c *cluster) addresses(listeners []net.Listener) map[keys.PublicKey]string {
+	a := map[keys.PublicKey]string{}
+	for i, l := range listeners {
+		a[c.keys[i].Public()] = l.Addr().String()
+	}
+	return a
+}
+
+func (c *cluster) run(i int, l net.Listener, peers map[keys.PublicKey]string) {
+	s, err := store.Open(c.storeOptions(i))
+	if err != nil {
+		c.t.Fatalf("member %d: %v", i, err)
+	}
+	r, err := replica.New(replica.Config{
+		Genesis: c.genesis, Key: c.keys[i], Store: s, Application: bftorder.NewTally(c.genesis),
+		Listener: l, Peers: peers, Queue: replica.QueueLimits{Requests: 100_000, Bytes: queueBytes},
+		ChainBytes: 64 << 10, // most reads come from disk
+		Metrics:    telemetry.New(prometheus.NewRegistry()), Dial: c.links.dial,
+	})
+	if err != nil {
+		c.t.Fatalf("member %d: %v", i, err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	m := &member{orderer: bftorder.New(r), store: s, stop: stop, ended: make(chan error, 1)}
+	go func() { m.ended <- errors.Join(r.Run(ctx), s.Close()) }()
+	c.mu.Lock()
+	c.nodes[i] = m
+	c.mu.Unlock()
+}
+
+func (c *cluster) node(i int) *member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.nodes[i]
+}
+
+func (c *cluster) stop(i int) {
+	m := c.node(i)
+	m.stop()
+	if err := <-m.ended; err != nil {
+		c.t.Errorf("member %d ended with %v", i, err)
+	}
+	m.ended <- nil
+}
+
+func (c *cluster) start(i int) {
+	c.run(i, c.listen(c.peers[c.keys[i].Public()]), c.peers)
+}
+
+// prune waits for the commit to be on disk, where pruning begins.
+func (c *cluster) prune(i int, below bft.CommitIndex) {
+	s := c.node(i).store
+	for deadline := time.Now().Add(10 * time.Second); s.Highest() < below; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("member %d stored commit %d, want %d", i, s.Highest(), below)
+		}
+	}
+	if err := s.Prune(below, c.genesis.Params.GCDepth); err != nil {
+		c.t.Errorf("prune member %d: %v", i, err)
+	}
+}
+
+func TestKeepsThePromise(t *testing.T) {
+	dir := t.TempDir()
+	made := 0
+	ordertest.Run(t, func(t ordertest.T) ordertest.Cluster {
+		made++
+		c := startCluster(t, filepath.Join(dir, fmt.Sprint("cluster", made)))
+		t.Cleanup(func() {
+			for i := range members {
+				c.stop(i)
+			}
+		})
+		t.Cleanup(func() { c.links.setCut(false) })
+		return ordertest.Cluster{
+			Size:         members,
+			Node:         func(i int) ordering.Orderer { return c.node(i).orderer },
+			RequestLimit: int(c.genesis.Params.RequestLimit),
+			// What the newest own block carries is no longer in the queue.
+			QueueLimit: queueBytes + int(c.genesis.Params.RequestLimit),
+			Stop:       c.stop, Start: c.start,
+			Stall: func() func() { c.links.setCut(true); return func() { c.links.setCut(false) } },
+			Prune: func(i int, lowest ordering.Height) { c.prune(i, bft.CommitIndex(lowest)) },
+		}
+	})
+}
