@@ -22,6 +22,8 @@ type persister struct {
 	// durable is called after each group with the newest sequence number and
 	// commit in it.
 	durable func(seq uint64, commit bft.CommitIndex)
+	// failed is called before run returns a storage error.
+	failed func()
 
 	mu      sync.Mutex
 	pending []work
@@ -48,8 +50,8 @@ type work struct {
 	send     *bft.Send
 }
 
-func newPersister(s *store.Store, send func(bft.Send), durable func(uint64, bft.CommitIndex)) *persister {
-	return &persister{store: s, send: send, durable: durable, wake: make(chan struct{}, 1)}
+func newPersister(s *store.Store, send func(bft.Send), durable func(uint64, bft.CommitIndex), failed func()) *persister {
+	return &persister{store: s, send: send, durable: durable, failed: failed, wake: make(chan struct{}, 1)}
 }
 
 // add hands work over; it never blocks.
@@ -93,6 +95,7 @@ func (p *persister) run(ctx context.Context) error {
 		due = false
 		if len(pending) > 0 {
 			if err := p.write(batch, pending); err != nil {
+				p.failed()
 				return err
 			}
 			continue

@@ -8,6 +8,7 @@ import (
 
 	"github.com/synod-network/synod/bft"
 	"github.com/synod-network/synod/replica/store"
+	"github.com/synod-network/synod/telemetry"
 )
 
 // Retention says how much history a member keeps. The oldest commits go once
@@ -39,6 +40,7 @@ func (r *Replica) prune(ctx context.Context) error {
 		case errors.Is(err, store.ErrNotFound):
 			continue
 		case err != nil:
+			r.metrics.Store.Failed(telemetry.StorePrune)
 			return err
 		}
 		r.log.Debug("pruned", slog.Uint64("below", uint64(below)))

@@ -132,11 +132,12 @@ func New(cfg Config) (*Replica, error) {
 	r.queue = &queue{limits: cfg.Queue, arrived: r.signals.queueArrived}
 	r.chain = newChain(cfg.Store, cfg.ChainBytes)
 	r.server = newServer(cfg.Store, cfg.ServeBytesPerSecond, r.transmitBulk)
-	r.writer = newPersister(cfg.Store, r.transmit, r.signals.durable)
+	r.writer = newPersister(cfg.Store, r.transmit, r.signals.durable, func() { r.metrics.Store.Failed(telemetry.StoreWrite) })
 	var err error
 	r.links, err = p2p.New(p2p.Config{
 		Key: cfg.Key, Network: [32]byte(cfg.Genesis.Network), Listener: cfg.Listener, Peers: cfg.Peers,
 		Handler: r.frame, Up: r.up, Down: r.down, Log: cfg.Log, Dial: cfg.Dial,
+		Name: func(peer keys.PublicKey) string { return r.name(bft.PublicKey(peer)) },
 	})
 	if err != nil {
 		return nil, err

@@ -83,8 +83,11 @@ func New(orderer ordering.Orderer, listener net.Listener, config Config) (*Serve
 // Address is where the server listens.
 func (s *Server) Address() net.Addr { return s.listener.Addr() }
 
-// Subscribers is the number of subscriptions open now.
-func (s *Server) Subscribers() int { return int(s.service.subscribers.Load()) }
+// Subscribers is the number of subscriptions open now, and the number of blocks
+// that the slowest of them is behind the head.
+func (s *Server) Subscribers() (open int, lag uint64) {
+	return s.service.positions.lag(s.service.orderer.Status().Head)
+}
 
 // Reload reads the certificate and the tokens again, for connections and calls
 // to come. On an error what was in force stays so.

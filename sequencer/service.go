@@ -3,7 +3,6 @@ package sequencer
 import (
 	"context"
 	"log/slog"
-	"sync/atomic"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
@@ -16,10 +15,10 @@ import (
 // service implements the API on an orderer.
 type service struct {
 	orderingv1.UnimplementedOrderingServiceServer
-	orderer     ordering.Orderer
-	log         *slog.Logger
-	observer    Observer
-	subscribers atomic.Int64
+	orderer   ordering.Orderer
+	log       *slog.Logger
+	observer  Observer
+	positions positions
 }
 
 // Submit queues the requests of one call.
@@ -64,8 +63,8 @@ func (s *service) failed(doing string, err error) *failure {
 // Subscribe sends blocks as fast as the subscriber takes them: Send blocks while
 // the stream's window is full, and the orderer is not read meanwhile.
 func (s *service) Subscribe(request *orderingv1.SubscribeRequest, stream grpc.ServerStreamingServer[orderingv1.SubscribeResponse]) error {
-	s.subscribers.Add(1)
-	defer s.subscribers.Add(-1)
+	position := s.positions.open(ordering.Height(request.GetFromHeight()))
+	defer s.positions.close(position)
 
 	ctx := stream.Context()
 	err := s.orderer.Read(ctx, ordering.Height(request.GetFromHeight()), func(block ordering.Block) error {
@@ -78,6 +77,7 @@ func (s *service) Subscribe(request *orderingv1.SubscribeRequest, stream grpc.Se
 				size += len(data)
 			}
 		}
+		position.next.Store(uint64(block.Height) + 1)
 		s.observer.Delivered(block.RequestCount(), size)
 		return nil
 	})

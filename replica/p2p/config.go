@@ -36,6 +36,9 @@ type Config struct {
 
 	Log *slog.Logger // nil: silent
 
+	// Name is what people call a peer, for the log; nil: its key.
+	Name func(peer keys.PublicKey) string
+
 	// Dial opens connections; nil: TCP. The tests cut links with it.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
@@ -131,6 +134,9 @@ func (c Config) withDefaults() Config {
 	c.Limits = c.Limits.withDefaults()
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Name == nil {
+		c.Name = keys.PublicKey.String
 	}
 	if c.Up == nil {
 		c.Up = func(keys.PublicKey) {}

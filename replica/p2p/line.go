@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -192,6 +193,15 @@ func (l *line) run(ctx context.Context) {
 	}
 }
 
+// log says something about this lane of this peer. What is said of the bulk lane is mostly said of the live one too.
+func (l *line) log(level slog.Level, message string, attributes ...any) {
+	if l.lane == Bulk && level < slog.LevelError {
+		level = slog.LevelDebug
+	}
+	about := []any{"peer", l.net.cfg.Name(l.peer.key), "lane", l.lane.String()}
+	l.net.cfg.Log.Log(context.Background(), level, message, append(about, attributes...)...)
+}
+
 func (l *line) target() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -205,7 +215,7 @@ func (l *line) begin(c *candidate) *link {
 	l.link, l.since = k, k.started
 	l.mu.Unlock()
 	l.counters.connects.Add(1)
-	l.net.cfg.Log.Info("peer link up", "peer", l.peer.key, "lane", l.lane, "remote", c.wire.RemoteAddr(), "dialed", c.outgoing)
+	l.log(slog.LevelInfo, "peer link up", "remote", c.wire.RemoteAddr().String(), "dialed", c.outgoing)
 	if l.lane == Live {
 		l.net.cfg.Up(l.peer.key)
 	}
@@ -221,7 +231,11 @@ func (l *line) ended(err error) time.Duration {
 	age := time.Since(l.since)
 	l.link, l.since, l.lastErr = nil, time.Now(), err
 	l.mu.Unlock()
-	l.net.cfg.Log.Warn("peer link down", "peer", l.peer.key, "lane", l.lane, "after", age, "error", err)
+	level := slog.LevelWarn
+	if errors.Is(err, errStopped) || errors.Is(err, errReplaced) {
+		level = slog.LevelDebug // intended, not news
+	}
+	l.log(level, "peer link down", "after", age, "error", err)
 	if l.lane == Live {
 		l.net.cfg.Down(l.peer.key)
 	}
@@ -238,12 +252,12 @@ func (l *line) failed(err error) {
 	l.lastErr = err
 	l.mu.Unlock()
 	if !known {
-		l.net.cfg.Log.Warn("cannot reach peer", "peer", l.peer.key, "lane", l.lane, "error", err)
+		l.log(slog.LevelWarn, "cannot reach peer", "error", err)
 	}
 }
 
 func (l *line) refused(reason Refusal, err error) {
-	l.net.refusals.add(reason, "peer", l.peer.key, "lane", l.lane, "error", err)
+	l.net.refusals.add(reason, "peer", l.net.cfg.Name(l.peer.key), "lane", l.lane.String(), "error", err)
 }
 
 // nextPause doubles from RedialFrom to RedialTo. The jitter of up to a half keeps peers that lost each other at the
