@@ -138,3 +138,52 @@ func TestAFalseClaimDoesNotKeepAStuckMemberFromAsking(t *testing.T) {
 		t.Error("in a minute without a commit nobody was asked for rounds")
 	}
 }
+
+// handoverAt is a hand-over signed by a quorum.
+func handoverAt(c *Committee, end Vote) *Handover {
+	h := &Handover{HandoverContent: HandoverContent{Network: c.Network, Epoch: c.Epoch, End: end.Index, EndDigest: end.Digest,
+		Schedule: newSchedule(c.Size(), c.Start+Second), Members: c.Members, Params: c.Params}}
+	for a := range Author(c.Quorum()) {
+		h.Signatures = append(h.Signatures, MemberSignature{Author: a, Signature: testSign(c.Members[a])(h.signedBytes())})
+	}
+	return h
+}
+
+// While the application's state is replaced nothing may be applied to it.
+func TestNothingIsDeliveredWhileASnapshotIsInstalled(t *testing.T) {
+	e, peer, _ := behind(t)
+	c := e.committee
+	e.Step(e.now, MessageArrived{From: peer, Message: &ChainResponse{Lowest: 900}})
+	h := handoverAt(c, Vote{Index: 899, Digest: Digest{8}})
+	out := e.Step(e.now, MessageArrived{From: peer, Message: &HandoverMessage{Handovers: []*Handover{h}}})
+	if len(effects[InstallSnapshot](out)) != 1 {
+		t.Fatal("no snapshot is installed")
+	}
+	out = arrive(t, e, newGrid(c).rounds(1, 9, membersOf(4)...)...)
+	if d := effects[Deliver](out); len(d) > 0 {
+		t.Errorf("%d commits are delivered meanwhile", len(d))
+	}
+	out = e.Step(e.now, SnapshotInstalled{Handover: h})
+	if len(effects[EpochStarted](out)) != 1 || e.last.Index != 899 || e.applied != 899 || e.committee.Epoch != 1 {
+		t.Errorf("at commit %d, applied %d, epoch %d", e.last.Index, e.applied, e.committee.Epoch)
+	}
+}
+
+// One member says that commits are pruned. That alone must not make a member
+// that has them all fetch a snapshot when its epoch ends.
+func TestAFalseClaimOfPruningFetchesNoSnapshot(t *testing.T) {
+	mine := Digest{1}
+	e := ended(t, 4, 0, mine)
+	e.catchUp.snapshotDue = true // somebody said so when this member was behind
+	h := &Handover{HandoverContent: *e.handover.content}
+	for _, a := range []Author{1, 2, 3} {
+		h.Signatures = append(h.Signatures, MemberSignature{a, voteFor(e, a, mine).Signature})
+	}
+	out := e.Step(e.now, MessageArrived{From: testKey(2), Message: &HandoverMessage{Handovers: []*Handover{h}}})
+	if len(effects[InstallSnapshot](out)) != 0 {
+		t.Error("a snapshot of the state that is here is installed")
+	}
+	if len(effects[EpochStarted](out)) != 1 {
+		t.Error("the next epoch did not start")
+	}
+}

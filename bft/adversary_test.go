@@ -169,3 +169,28 @@ func TestAnEpochThatWaitsForItsHandoverStaysSmall(t *testing.T) {
 		t.Errorf("the DAG grew by %d blocks in a minute in which nothing can be committed", grown)
 	}
 }
+
+// D is known to equivocate. Each of its new blocks stands on another past: a
+// whole line of variants. One line is accepted before anybody can know; after
+// that D's blocks come in only where others built on them.
+func TestAnEquivocatorCannotFillTheDAG(t *testing.T) {
+	c := testCommittee(4, nil)
+	g := newGrid(c)
+	e := observer(c, Rules{})
+	arrive(t, e, g.rounds(1, 40, 0, 1, 2)...)
+	for line := range Time(10) {
+		own := c.Root(3)
+		var blocks []*Block
+		for r := Round(1); r <= 31+Round(line); r++ {
+			parents := []Ref{own, g.ref(0, r-1), g.ref(1, r-1), g.ref(2, r-1)}
+			blocks = append(blocks, blockBy(c, 3, r, parents, func(h *Header) { h.Timestamp += line }))
+			own = blocks[len(blocks)-1].Ref()
+		}
+		for _, b := range slices.Backward(blocks) {
+			arrive(t, e, b)
+		}
+	}
+	if p := e.Progress(); p.Blocks+p.Waiting > 3*40+2*41 {
+		t.Errorf("%d blocks are held and %d wait, of which A, B and C made %d", p.Blocks, p.Waiting, 3*40)
+	}
+}

@@ -483,7 +483,7 @@ func (e *Engine) fetchBodies() {
 // adopt makes certified commits the newest ones, in order, once their blocks
 // are here.
 func (e *Engine) adopt() {
-	for !e.ended && !e.halted {
+	for !e.ended && !e.halted && e.catchUp.installing == nil {
 		k := e.catchUp.next()
 		if k == nil || k.Index != e.last.Index+1 {
 			return
@@ -525,7 +525,7 @@ func (e *Engine) handovers(from PublicKey, list []*Handover) {
 		return
 	}
 	e.catchUp.claim(from, newest.End)
-	if e.catchUp.snapshotDue && e.catchUp.installing == nil {
+	if e.catchUp.snapshotDue && e.catchUp.installing == nil && newest.End > e.last.Index {
 		e.persist.Handovers = append(e.persist.Handovers, path...)
 		e.catchUp.installing = newest
 		e.emit(InstallSnapshot{Handover: newest})

@@ -19,9 +19,10 @@ type slot struct {
 
 // decide evaluates the undecided slots, newest to oldest, and emits the
 // longest decided prefix, oldest to newest. A commit may change the leaders of
-// the rounds above it, in which case these are decided afresh.
+// the rounds above it, in which case these are decided afresh. Nothing is decided
+// while the application's state is being replaced by a later one.
 func (e *Engine) decide() {
-	for !e.ended && e.evaluate() && e.emitPrefix() {
+	for !e.ended && e.catchUp.installing == nil && e.evaluate() && e.emitPrefix() {
 	}
 }
 

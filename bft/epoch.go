@@ -69,7 +69,7 @@ func (e *Engine) handoverVote(from PublicKey, v *HandoverVote) {
 // commit of the running one and a quorum has signed the same hand-over.
 func (e *Engine) finishEpoch() {
 	h := &e.handover
-	if h.content == nil {
+	if h.content == nil || e.catchUp.installing != nil {
 		return
 	}
 	digest := h.content.Digest()

@@ -53,6 +53,9 @@ func (e *Engine) receive(from PublicKey, b *Block) {
 		e.foreignOwnBlock(b)
 	}
 	if !wanted {
+		if e.dag.shunned[b.Author] {
+			return // only where others built on it
+		}
 		if other := e.directlyHeld(b.Author, b.Round); other != nil {
 			e.equivocation(other, b.Head)
 			return
