@@ -135,3 +135,17 @@ func (c *cluster) orders(nodes ...*sequencer) {
 		})
 	}
 }
+
+// handOver waits until the nodes have entered a further epoch.
+func (c *cluster) handOver(nodes ...*sequencer) {
+	c.t.Helper()
+	for _, n := range nodes {
+		before := n.metric("synod_engine_epoch")
+		within(c.t, patience, n.name+" enters the next epoch", func() error {
+			if epoch := n.metric("synod_engine_epoch"); epoch <= before {
+				return fmt.Errorf("still in epoch %.0f", epoch)
+			}
+			return nil
+		})
+	}
+}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestKillEachUnderLoad: each node in turn dies without warning while requests flow; the others go on, and it takes part again
-// once it is back.
+// TestKillEachUnderLoad: each node in turn dies without warning while requests flow; the others go on, also into the next epoch,
+// and it takes part again once it is back.
 func TestKillEachUnderLoad(t *testing.T) {
 	c := found(t, 4)
 	c.start()
@@ -16,9 +16,10 @@ func TestKillEachUnderLoad(t *testing.T) {
 	for _, victim := range c.nodes {
 		victim.kill()
 		c.orders(c.others(victim)...)
+		c.handOver(c.others(victim)...)
 		victim.start()
 		c.ready(victim)
-		c.orders(victim)
+		c.level()
 	}
 	traffic.finish()
 	c.agree()
