@@ -1,6 +1,7 @@
 package bft
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -43,6 +44,7 @@ type catchUp struct {
 
 type claim struct {
 	peer   PublicKey
+	epoch  Epoch
 	commit CommitIndex
 }
 
@@ -62,15 +64,15 @@ const (
 	voteHistory = 32
 )
 
-func (c *catchUp) claim(peer PublicKey, commit CommitIndex) {
+func (c *catchUp) claim(peer PublicKey, epoch Epoch, commit CommitIndex) {
 	for i := range c.claims {
-		if c.claims[i].peer == peer {
-			c.claims[i].commit = max(c.claims[i].commit, commit)
+		if k := &c.claims[i]; k.peer == peer {
+			k.epoch, k.commit = max(k.epoch, epoch), max(k.commit, commit)
 			return
 		}
 	}
 	if len(c.claims) < maxClaims {
-		c.claims = append(c.claims, claim{peer: peer, commit: commit})
+		c.claims = append(c.claims, claim{peer: peer, epoch: epoch, commit: commit})
 	}
 }
 
@@ -82,21 +84,31 @@ func (c *catchUp) best() (best CommitIndex) {
 	return best
 }
 
-// credible is the highest commit that at least one honest member claims: the
-// claim that f+1 members reach. A liar cannot move it.
-func (e *Engine) credible() CommitIndex {
-	var claimed []CommitIndex
+// credible is the highest commit, and the latest epoch, that at least one
+// honest member claims: what f+1 members reach. A liar cannot move either.
+// Known is false while too few members have said anything.
+func (e *Engine) credible() (commit CommitIndex, epoch Epoch, known bool) {
+	var commits []CommitIndex
+	var epochs []Epoch
 	for _, k := range e.catchUp.claims {
-		if _, ok := e.committee.Author(k.peer); ok {
-			claimed = append(claimed, k.commit)
+		if _, ok := e.committee.Author(k.peer); ok && k.peer != e.self {
+			commits = append(commits, k.commit)
+			epochs = append(epochs, k.epoch)
 		}
 	}
 	w := e.committee.Witness()
-	if len(claimed) < w {
-		return 0
+	if len(commits) < w {
+		return 0, 0, e.committee.Size() == 1 && e.member
 	}
-	slices.Sort(claimed)
-	return claimed[len(claimed)-w]
+	slices.Sort(commits)
+	slices.Sort(epochs)
+	return commits[len(commits)-w], epochs[len(epochs)-w], true
+}
+
+// tooFarBehind reports that deciding from the DAG is no longer the way.
+func (e *Engine) tooFarBehind() bool {
+	commit, epoch, _ := e.credible()
+	return commit > e.last.Index+e.limits.CatchUpLag || epoch > e.committee.Epoch
 }
 
 // exhausted notes that a peer has nothing from a commit on.
@@ -116,6 +128,9 @@ func (c *catchUp) lost(peer PublicKey) {
 	}
 	if c.dagAsked == peer {
 		c.dagAsked = PublicKey{}
+	}
+	if c.from == peer {
+		c.pending, c.from = nil, PublicKey{}
 	}
 }
 
@@ -147,7 +162,7 @@ func (c *catchUp) epochStarted() {
 // noteVote learns from a block's vote how far its author is.
 func (e *Engine) noteVote(from PublicKey, h *Head) {
 	if k := e.committee.Members[h.Author]; k != e.self {
-		e.catchUp.claim(k, h.Vote.Index)
+		e.catchUp.claim(k, h.Epoch, h.Vote.Index)
 	}
 }
 
@@ -188,7 +203,7 @@ func (e *Engine) provingVotes() (votes []*UnverifiedBlock) {
 
 // status notes how far a peer is, and tells it if this member is further.
 func (e *Engine) status(from PublicKey, s *Status) {
-	e.catchUp.claim(from, s.Commit)
+	e.catchUp.claim(from, s.Epoch, s.Commit)
 	if s.Epoch < e.committee.Epoch || s.Commit < e.last.Index {
 		e.send(from, e.ownStatus())
 	}
@@ -201,10 +216,12 @@ func (e *Engine) status(from PublicKey, s *Status) {
 // in between.
 func (e *Engine) lagging(from PublicKey, r Round) {
 	c := &e.catchUp
-	if c.dagAsked != (PublicKey{}) && e.now.Mono-c.dagAskedAt < answerTimeout || from == e.self || len(c.chain) > 0 || c.asked != (PublicKey{}) && e.credible() > e.last.Index {
+	asking := c.dagAsked != (PublicKey{}) && e.now.Mono-c.dagAskedAt < answerTimeout
+	commit, _, _ := e.credible()
+	if asking || from == e.self || len(c.chain) > 0 || c.asked != (PublicKey{}) && commit > e.last.Index {
 		return
 	}
-	if e.credible() > e.last.Index+e.limits.CatchUpLag {
+	if e.tooFarBehind() {
 		return // too far behind: by certified commits
 	}
 	c.dagAsked, c.dagAskedAt = from, e.now.Mono
@@ -235,7 +252,7 @@ func (e *Engine) pumpCatchUp() {
 	if c.installing != nil {
 		return
 	}
-	behind := e.credible() > e.last.Index+e.limits.CatchUpLag || c.best() > e.last.Index && e.stalled() || len(c.chain) > 0
+	behind := e.tooFarBehind() || c.best() > e.last.Index && e.stalled() || len(c.chain) > 0
 	if behind != c.active {
 		c.active = behind
 		count := 0
@@ -279,7 +296,7 @@ func (e *Engine) pumpStatus() {
 	if at <= e.now.Mono {
 		e.catchUp.statusAt = e.now.Mono
 		e.broadcast(e.ownStatus(), 0)
-		if e.credible() <= e.last.Index && e.stalled() && !e.ended {
+		if commit, _, _ := e.credible(); commit <= e.last.Index && e.stalled() && !e.ended {
 			e.askRounds()
 		}
 		at = e.now.Mono + pause
@@ -437,6 +454,9 @@ func (e *Engine) certify(m *ChainResponse, tail Vote) (CommitIndex, error) {
 	seen := make([]bool, e.committee.Size())
 	for _, u := range m.Votes {
 		h, err := u.VerifyHead(e.committee, e.verify)
+		if errors.Is(err, ErrWrongEpoch) {
+			continue // the peer has moved on: the hand-over will prove the rest
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -524,7 +544,7 @@ func (e *Engine) handovers(from PublicKey, list []*Handover) {
 	if newest == nil {
 		return
 	}
-	e.catchUp.claim(from, newest.End)
+	e.catchUp.claim(from, newest.Epoch+1, newest.End)
 	if e.catchUp.snapshotDue && e.catchUp.installing == nil && newest.End > e.last.Index {
 		e.persist.Handovers = append(e.persist.Handovers, path...)
 		e.catchUp.installing = newest

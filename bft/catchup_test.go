@@ -82,14 +82,13 @@ func certifiedBy(e *Engine, peer PublicKey, m *ChainResponse) []Effect {
 func TestAnswersThatAreRefused(t *testing.T) {
 	c := testCommittee(4, nil)
 	for why, spoil := range map[string]func(m *ChainResponse){
-		"forged vote":           func(m *ChainResponse) { m.Votes[1].Signature[0]++ },
-		"vote by a stranger":    func(m *ChainResponse) { m.Votes[1].Header.Author = 9 },
-		"vote of another epoch": func(m *ChainResponse) { m.Votes[1].Header.Epoch = 1 },
-		"gap":                   func(m *ChainResponse) { m.Commits = slices.Delete(m.Commits, 3, 4) },
-		"wrong link":            func(m *ChainResponse) { m.Commits[4].Previous[0]++ },
-		"wrong epoch":           func(m *ChainResponse) { m.Commits[4].Epoch++ },
-		"index 2^64-1":          func(m *ChainResponse) { m.Commits[4].Index = ^CommitIndex(0) },
-		"forged hand-over":      func(m *ChainResponse) { m.Handover = &Handover{HandoverContent: HandoverContent{Network: c.Network}} },
+		"forged vote":        func(m *ChainResponse) { m.Votes[1].Signature[0]++ },
+		"vote by a stranger": func(m *ChainResponse) { m.Votes[1].Header.Author = 9 },
+		"gap":                func(m *ChainResponse) { m.Commits = slices.Delete(m.Commits, 3, 4) },
+		"wrong link":         func(m *ChainResponse) { m.Commits[4].Previous[0]++ },
+		"wrong epoch":        func(m *ChainResponse) { m.Commits[4].Epoch++ },
+		"index 2^64-1":       func(m *ChainResponse) { m.Commits[4].Index = ^CommitIndex(0) },
+		"forged hand-over":   func(m *ChainResponse) { m.Handover = &Handover{HandoverContent: HandoverContent{Network: c.Network}} },
 	} {
 		t.Run(why, func(t *testing.T) {
 			e, peer, _ := behind(t)

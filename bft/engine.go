@@ -301,6 +301,7 @@ func (e *Engine) peerDown(peer PublicKey) {
 		e.suspects[a] = true
 	}
 	e.catchUp.lost(peer)
+	e.askOthers(peer)
 }
 
 func (e *Engine) ownStatus() *Status {
@@ -334,7 +335,11 @@ type Progress struct {
 	Drift []Time
 	// Blocks, Waiting and WaitingBytes measure memory.
 	Blocks, Waiting, WaitingBytes int
-	Behind                        CommitIndex // commits that a peer is known to be ahead
+	// Behind is how many commits honest members are ahead, BehindEpochs how
+	// many epochs, as far as Known: as soon as enough members have told.
+	Behind       CommitIndex
+	BehindEpochs Epoch
+	Known        bool
 }
 
 // Progress returns the engine's state.
@@ -357,9 +362,8 @@ func (e *Engine) Progress() Progress {
 			p.Suspected = append(p.Suspected, Author(a))
 		}
 	}
-	if best := e.catchUp.best(); best > e.last.Index {
-		p.Behind = best - e.last.Index
-	}
+	commit, epoch, known := e.credible()
+	p.Behind, p.BehindEpochs, p.Known = max(commit, e.last.Index)-e.last.Index, max(epoch, e.committee.Epoch)-e.committee.Epoch, known
 	return p
 }
 

@@ -54,14 +54,14 @@ func (e *Engine) handoverVote(from PublicKey, v *HandoverVote) {
 		return
 	}
 	if c.Epoch > e.committee.Epoch {
-		e.catchUp.claim(from, c.End)
+		e.catchUp.claim(from, c.Epoch, c.End)
 		return
 	}
 	if int(v.Author) >= e.committee.Size() || e.handover.votes[v.Author] != nil ||
 		!e.verify(e.committee.Members[v.Author], c.signedBytes(), v.Signature) {
 		return
 	}
-	e.catchUp.claim(from, c.End)
+	e.catchUp.claim(from, c.Epoch, c.End)
 	e.handover.votes[v.Author] = v
 }
 

@@ -94,7 +94,7 @@ func (e *Engine) commit(c *Commit) (leadersChanged bool) {
 	e.unsynced = append(e.unsynced, unsyncedCommit{seq: e.persist.Seq, vote: e.last})
 	e.persist.Commits = append(e.persist.Commits, &CommitRecord{Commit: c, Schedule: e.schedule.clone()})
 	e.ended = c.Time >= e.committee.Start+e.committee.Params.EpochDuration
-	e.emit(Deliver{Commit: c, EndsEpoch: e.ended})
+	e.emit(Deliver{Commit: c, EndsEpoch: e.ended, After: e.propose.ownSeq})
 	e.propose.committed()
 	e.catchUp.committed(c)
 	e.trimVotes()

@@ -1,6 +1,8 @@
 package bft
 
-// Archive is what a member has stored: the runtime's disk or the simulator's.
+// Archive is what a member has stored durably: the runtime's disk or the
+// simulator's. It must not show what a crash could take back, for a member must
+// be able to stand by every own block that it has given away.
 type Archive interface {
 	// Block returns a stored block of an epoch.
 	Block(epoch Epoch, ref Ref) (*UnverifiedBlock, bool)

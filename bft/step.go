@@ -125,12 +125,17 @@ type (
 		Votes   []*UnverifiedBlock
 	}
 
-	// Deliver hands a commit to the application. The payloads of its blocks
-	// were all named by earlier Persist effects. If EndsEpoch is set the
-	// runtime answers with EpochEnded once the commit is applied.
+	// Deliver hands a commit to the application once the Persist numbered
+	// After is durable: the decision may rest on this member's own newest
+	// block, and a member that forgets that block in a crash could sign
+	// another one, under which the network may decide otherwise. The payloads
+	// of the commit's blocks were all named by earlier Persist effects. If
+	// EndsEpoch is set the runtime answers with EpochEnded once the commit is
+	// applied.
 	Deliver struct {
 		Commit    *Commit
 		EndsEpoch bool
+		After     uint64
 	}
 
 	// RequestPayload asks for the payload of the next own block: as many

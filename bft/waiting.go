@@ -34,6 +34,7 @@ type want struct {
 	from      PublicKey // who sent a block that needs it
 	since     Time
 	askAt     Time
+	asked     PublicKey // who was asked last
 	attempts  int
 }
 
@@ -341,6 +342,7 @@ func (e *Engine) pumpFetches() {
 			continue
 		}
 		t.attempts++
+		t.asked = peer
 		t.askAt = e.now.Mono + e.limits.FetchRetry*Time(min(t.attempts, 8))
 		if next == 0 || t.askAt < next {
 			next = t.askAt
@@ -353,6 +355,15 @@ func (e *Engine) pumpFetches() {
 	}
 	if next != 0 {
 		e.tickAt(next)
+	}
+}
+
+// askOthers lets what was asked of a peer be asked of others at once.
+func (e *Engine) askOthers(lost PublicKey) {
+	for _, t := range e.waiting.wanted {
+		if t.asked == lost && t.attempts > 0 {
+			t.askAt = e.now.Mono
+		}
 	}
 }
 

@@ -152,6 +152,10 @@ func (r *Replica) takeSignals() error {
 		}
 	}
 	if newDurable {
+		r.durableSeq = seq
+		if err := r.deliverDurable(); err != nil {
+			return err
+		}
 		r.chain.persisted(commit)
 		r.recent.durable(seq)
 		if err := r.step(bft.Persisted{Seq: seq}); err != nil {
@@ -201,7 +205,8 @@ func (r *Replica) carryOut(effects []bft.Effect) error {
 		case bft.Serve:
 			r.server.add(f)
 		case bft.Deliver:
-			if err := r.deliver(f); err != nil {
+			r.undelivered = append(r.undelivered, f)
+			if err := r.deliverDurable(); err != nil {
 				return err
 			}
 		case bft.RequestPayload:
@@ -299,6 +304,18 @@ func (r *Replica) payload(epoch bft.Epoch, ref bft.Ref) ([]byte, error) {
 		return b.Payload, nil
 	}
 	return r.cfg.Store.Payload(epoch, ref)
+}
+
+// deliverDurable delivers, in order, the commits that rest on durable own
+// blocks.
+func (r *Replica) deliverDurable() error {
+	for len(r.undelivered) > 0 && r.undelivered[0].After <= r.durableSeq {
+		if err := r.deliver(r.undelivered[0]); err != nil {
+			return err
+		}
+		r.undelivered = r.undelivered[1:]
+	}
+	return nil
 }
 
 // deliver appends a commit to the chain, from where the application and the

@@ -48,8 +48,9 @@ func (r *Replica) prune(ctx context.Context) error {
 }
 
 // pruneBelow returns the commit below which history should go, 0 for none.
-// What a restart needs stays: the commits since the application's snapshot, and
-// those that can hold blocks above the garbage collection round.
+// What a restart and members that are behind need stays: the commits since the
+// newest hand-over and since the application's snapshot, and those that can hold
+// blocks above the garbage collection round.
 func (r *Replica) pruneBelow() bft.CommitIndex {
 	stats := r.cfg.Store.Stats()
 	floor := r.chain.snapshotFloor()
@@ -67,6 +68,9 @@ func (r *Replica) pruneBelow() bft.CommitIndex {
 	share := float64(excess)/float64(stats.LogBytes) + 0.05
 	below := stats.Lowest + bft.CommitIndex(share*float64(stats.Highest-stats.Lowest))
 	below = min(below, stats.Highest-keep, r.server.snapshotIndex()+1)
+	if c := r.committee.Load(); c != nil {
+		below = min(below, c.Base+1)
+	}
 	if below <= stats.Lowest {
 		return 0
 	}

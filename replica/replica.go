@@ -90,6 +90,9 @@ type Replica struct {
 	own      map[bft.Digest][]mark // submission times of own blocks' requests
 	future   map[bft.PublicKey][]*bft.UnverifiedBlock
 	transfer *transfer
+	// undelivered commits wait for own blocks to be durable up to durableSeq.
+	undelivered []bft.Deliver
+	durableSeq  uint64
 	// again is what carrying out effects led to, to be done after them.
 	again []func() error
 	// sealing is the payload that the running step may put into a block.
@@ -300,15 +303,20 @@ func (r *Replica) Ready() error {
 	if !p.Proposing {
 		return &ordering.NotReady{Reason: "this sequencer may not propose in this epoch: it rejoins after losing its store, or its key is used elsewhere"}
 	}
-	if p.CatchUp && p.Behind > catchUpReady {
+	switch {
+	case !p.Known:
+		return &ordering.NotReady{Reason: "asking the other sequencers how far they are"}
+	case p.BehindEpochs > 0:
+		return &ordering.NotReady{Reason: fmt.Sprintf("catching up: %d epochs behind", p.BehindEpochs)}
+	case p.Behind > readyLag:
 		return &ordering.NotReady{Reason: fmt.Sprintf("catching up: %d commits behind", p.Behind)}
 	}
 	return nil
 }
 
-// catchUpReady is how many commits behind a sequencer may be and still be
-// called ready.
-const catchUpReady = 1000
+// readyLag is how many commits behind a sequencer may be and still be called
+// ready: less than a second's worth on a busy network.
+const readyLag = 100
 
 func newNonce() (uint64, error) {
 	var b [8]byte
