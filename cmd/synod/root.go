@@ -28,9 +28,11 @@ func newRoot() *cobra.Command {
 		newSandbox(),
 		newSequencer(),
 		newLoad(),
+		newSim(),
 		newNetwork(),
 		newConfig(),
 		newCompletion(),
+		newBench(),
 		newVersion(),
 	)
 	return root

@@ -44,6 +44,9 @@ type Instance struct {
 	metrics *prometheus.Registry
 
 	listeners map[string]net.Listener
+
+	crashed context.Context
+	crash   context.CancelFunc
 }
 
 // Options are what a sequencer needs beside its configuration.
@@ -59,6 +62,7 @@ type Options struct {
 // is not run.
 func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err error) {
 	i := &Instance{Config: c, Health: node.NewHealth(), level: &slog.LevelVar{}, metrics: prometheus.NewRegistry(), listeners: map[string]net.Listener{}}
+	i.crashed, i.crash = context.WithCancel(context.Background())
 	i.level.Set(slog.Level(c.Log.Level))
 	i.Log = telemetry.NewLogger(o.LogTo, telemetry.LogFormat(c.Log.Format), i.level, c.Name)
 	defer func() {
@@ -184,7 +188,10 @@ func (i *Instance) serve(m *telemetry.Metrics) (err error) {
 	if err != nil {
 		return err
 	}
-	m.Delivery.Observe(func() telemetry.DeliveryState { return telemetry.DeliveryState{Subscribers: i.service.Subscribers()} })
+	m.Delivery.Observe(func() telemetry.DeliveryState {
+		open, lag := i.service.Subscribers()
+		return telemetry.DeliveryState{Subscribers: open, MaxLag: lag}
+	})
 	return nil
 }
 
@@ -194,7 +201,15 @@ func (i *Instance) Stages() []node.Stage {
 	stages := []node.Stage{
 		{Name: name("replica"), Run: func(ctx context.Context, ready func()) error {
 			ready()
-			return errors.Join(i.replica.Run(ctx), i.store.Close())
+			defer i.crash()
+			running, stop := context.WithCancel(ctx)
+			defer stop()
+			defer context.AfterFunc(i.crashed, stop)()
+			err := errors.Join(i.replica.Run(running), i.store.Close())
+			if err == nil {
+				<-ctx.Done()
+			}
+			return err
 		}, Drain: i.replica.Drain},
 		{Name: name("service"), Run: func(ctx context.Context, ready func()) error {
 			ready()
@@ -235,6 +250,11 @@ func (i *Instance) Reload(level slog.Level) error {
 	i.level.Set(level)
 	return i.service.Reload()
 }
+
+
+// Crash ends the sequencer's engine and links at once, as kill would, for
+// measurements of what the others then do. Its other parts go on.
+func (i *Instance) Crash() { i.crash() }
 
 // Close gives back what New opened. It is for an instance that was never run.
 func (i *Instance) Close() error {

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/synod-network/synod/load/bench"
+	"github.com/synod-network/synod/node/exit"
+)
+
+func newBench() *cobra.Command {
+	var o bench.Options
+	var asJSON, engineJSON bool
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure how fast a network in this process orders",
+		Long: "Runs a network with links over loopback TLS and stores on the disk of --dir, drives its orderers directly, and prints rates,\n" +
+			"latencies from submit to ordered, and the processor time and memory of everything together, the load included. Without\n" +
+			"--workload it runs its whole suite, each workload in a process of its own. Nothing else should run on the machine.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := bench.OnRealDisk(o.Dir); err != nil {
+				return err
+			}
+			if o.Workload.Name == "" {
+				return bench.RunSuite(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON)
+			}
+			result, err := bench.RunOne(cmd.Context(), o, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if asJSON || engineJSON {
+				err = json.NewEncoder(cmd.OutOrStdout()).Encode(result)
+			} else {
+				err = result.Print(cmd.OutOrStdout())
+			}
+			if err == nil && !result.Clean {
+				err = exit.Errorf(exit.Failed, "%s: lost %d, duplicated %d, reordered %d", result.Workload, result.Lost, result.Duplicated, result.Reordered)
+			}
+			return err
+		},
+	}
+	w := &o.Workload
+	f := cmd.Flags()
+	f.StringVar(&w.Name, "workload", "", "run one workload: a name in its result; the flags below shape it")
+	f.IntVar(&w.Nodes, "nodes", 4, "number of sequencers")
+	f.IntVar(&w.Size, "size", 1024, "bytes of a request")
+	f.Float64Var(&w.Rate, "rate", 0, "requests per second; 0 for as fast as it goes, -1 for none at all")
+	f.IntVar(&w.Outstanding, "outstanding", 60_000, "requests in flight over all sequencers at rate 0")
+	f.DurationVar(&w.WarmUp, "warm-up", 2*time.Second, "load before measuring")
+	f.DurationVar(&w.Measure, "duration", 8*time.Second, "load while measuring")
+	f.DurationVar(&w.CrashAfter, "crash-after", 0, "end one sequencer without a word this long into the measurement; 0s for not")
+	f.DurationVar(&w.Away, "away", 0, "keep one sequencer away for this long under load, and measure its return; 0s for not")
+	f.StringVar(&o.Dir, "dir", os.TempDir(), "directory on a real disk for the stores, which are removed afterwards")
+	f.StringVar(&o.CPUProfile, "cpu-profile", "", "file for a CPU profile of one workload")
+	f.BoolVar(&asJSON, "json", false, "print JSON, one object a workload")
+	f.BoolVar(&engineJSON, "engine-json", false, "print one workload's result as one JSON object in the last line")
+	return cmd
+}

@@ -1,0 +1,229 @@
+// Package bench measures how fast a network orders: it runs a whole network in
+// this process, with links over loopback TLS and stores on the real disk, drives
+// its orderers directly, and reports rates, latencies, and the processor time
+// and memory of everything together, the load included.
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/synod-network/synod/load"
+	"github.com/synod-network/synod/node/config"
+	"github.com/synod-network/synod/node/network"
+	"github.com/synod-network/synod/sandbox"
+)
+
+// Workload is one measurement.
+type Workload struct {
+	Name  string
+	Nodes int
+	// Size of a request in bytes; Rate in requests per second over all nodes,
+	// 0 for as fast as it goes with Outstanding requests in flight.
+	Size, Outstanding int
+	Rate              float64
+	WarmUp, Measure   time.Duration
+	// CrashAfter ends one node without a word this long into the measurement;
+	// 0 for none.
+	CrashAfter time.Duration
+	// Away ends one node for this long under load before the measurement, in
+	// which it comes back and catches up; 0 for none.
+	Away time.Duration
+}
+
+// Suite is what "make bench" measures.
+func Suite() []Workload {
+	saturate := Workload{Nodes: 4, Outstanding: 60_000, WarmUp: 2 * time.Second, Measure: 8 * time.Second}
+	with := func(name string, change func(*Workload)) Workload {
+		w := saturate
+		w.Name, w.Size = name, 1024
+		change(&w)
+		return w
+	}
+	return []Workload{
+		with("saturate-1k", func(*Workload) {}),
+		with("saturate-256", func(w *Workload) { w.Size, w.Outstanding = 256, 160_000 }),
+		with("paced-200", func(w *Workload) { w.Rate = 200 }),
+		with("paced-15000", func(w *Workload) { w.Rate = 15_000 }),
+		with("crash-2000", func(w *Workload) { w.Rate, w.CrashAfter = 2000, 2*time.Second }),
+		with("crash-saturate", func(w *Workload) { w.CrashAfter = 4 * time.Second }),
+		with("catch-up-5000", func(w *Workload) { w.Rate, w.Away, w.Measure = 5000, time.Minute, 20*time.Second }),
+		with("idle", func(w *Workload) { w.Rate = -1 }),
+		with("nodes-7", func(w *Workload) { w.Nodes = 7 }),
+		with("nodes-10", func(w *Workload) { w.Nodes = 10 }),
+		with("nodes-13", func(w *Workload) { w.Nodes = 13 }),
+	}
+}
+
+// Result is what was measured. The processor time is that of the process while
+// measuring, memory its peak resident size.
+type Result struct {
+	Engine           string  `json:"engine"`
+	Workload         string  `json:"workload"`
+	Nodes            int     `json:"nodes"`
+	Size             int     `json:"size"`
+	Rate             float64 `json:"rate"`
+	Ordered          int64   `json:"ordered"`
+	OrderedPerSecond float64 `json:"ordered_per_second"`
+	P50              float64 `json:"p50_ms"`
+	P99              float64 `json:"p99_ms"`
+	CPUMicros        float64 `json:"cpu_us_per_request"`
+	LongestPause     float64 `json:"longest_pause_ms"`
+	PeakMiB          float64 `json:"peak_mib"`
+	BytesPerSecond   float64 `json:"bytes_per_second"`
+	Lost             int64   `json:"lost"`
+	Duplicated       int64   `json:"duplicated"`
+	Reordered        int64   `json:"reordered"`
+	Clean            bool    `json:"clean"`
+	// CPUShare is the processor time as a share of one core.
+	CPUShare float64 `json:"cpu_share"`
+	// Of a catch-up: how long the node took to be level with the others, the
+	// commits it was behind, requests per second that it applied meanwhile, and
+	// the p99 of live requests before it came back.
+	CatchUpSeconds   float64 `json:"catch_up_s,omitempty"`
+	CatchUpPerSecond float64 `json:"catch_up_requests_per_second,omitempty"`
+	BeforeP99        float64 `json:"p99_before_ms,omitempty"`
+}
+
+// Run runs one workload on a new network in dir, which must be on a real disk.
+func Run(ctx context.Context, w Workload, dir string, log io.Writer) (Result, error) {
+	plan := network.DefaultPlan(dir)
+	plan.Sequencers, plan.BasePort = w.Nodes, 0
+	s, err := sandbox.New(ctx, sandbox.Options{Plan: plan, LogTo: log, Adjust: func(c *config.Sequencer) {
+		c.Admin.Pprof = ""
+		c.Storage.RetainBytes = 1 * config.GiB
+		c.Storage.RetainCommits = 1000
+	}})
+	if err != nil {
+		return Result{}, err
+	}
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(running, nil) }()
+	result, err := measure(ctx, w, s)
+	stop()
+	if stopped := <-ended; err == nil && stopped != nil && w.CrashAfter == 0 {
+		err = stopped
+	}
+	return result, err
+}
+
+func measure(ctx context.Context, w Workload, s *sandbox.Sandbox) (Result, error) {
+	ready, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := s.WaitReady(ready); err != nil {
+		return Result{}, err
+	}
+	var targets []load.Target
+	for _, o := range s.Orderers() {
+		targets = append(targets, load.InProcess(o))
+	}
+	work := load.Config{Rate: w.Rate, Size: w.Size, InFlight: max(1, w.Outstanding/max(1, w.Nodes)), BatchBytes: 64 << 10}
+	if w.Outstanding == 0 {
+		work.InFlight = 0
+	}
+	if w.Rate < 0 {
+		return measureIdle(ctx, w)
+	}
+	if w.WarmUp > 0 {
+		work.Duration = w.WarmUp
+		if _, err := load.Run(ctx, work, targets...); err != nil {
+			return Result{}, err
+		}
+	}
+	var back *comeback
+	if w.Away > 0 {
+		work.Duration = w.Away
+		s.Sequencers[0].Crash()
+		r, err := load.Run(ctx, work, targets[1:]...)
+		if err != nil {
+			return Result{}, err
+		}
+		if back, err = bringBack(ctx, s, r.P99); err != nil {
+			return Result{}, err
+		}
+		defer back.stop()
+		targets = targets[1:]
+	}
+	work.Duration = w.Measure
+	if w.CrashAfter > 0 {
+		crash := time.AfterFunc(w.CrashAfter, func() { s.Sequencers[0].Crash() })
+		defer crash.Stop()
+	}
+	runtime.GC()
+	before, start := processorTime(), time.Now()
+	r, err := load.Run(ctx, work, targets...)
+	if err != nil {
+		return Result{}, err
+	}
+	used, took := processorTime()-before, time.Since(start)
+	if r.Ordered == 0 {
+		return Result{}, fmt.Errorf("%s: nothing was ordered", w.Name)
+	}
+	result := Result{
+		Engine: "synod", Workload: w.Name, Nodes: w.Nodes, Size: w.Size, Rate: w.Rate,
+		Ordered: r.Ordered, OrderedPerSecond: r.OrderedPerSecond, P50: r.P50, P99: r.P99,
+		CPUMicros: float64(used.Microseconds()) / float64(r.Ordered), LongestPause: r.LongestPause, PeakMiB: peakMiB(),
+		BytesPerSecond: r.BytesPerSecond, Lost: r.Lost, Duplicated: r.Duplicated, Reordered: r.Reordered, Clean: r.Clean,
+		CPUShare: used.Seconds() / took.Seconds(),
+	}
+	if back != nil {
+		back.report(&result)
+	}
+	return result, nil
+}
+
+// measureIdle measures what a network costs that has nothing to order.
+func measureIdle(ctx context.Context, w Workload) (Result, error) {
+	runtime.GC()
+	before, start := processorTime(), time.Now()
+	select {
+	case <-ctx.Done():
+		return Result{}, ctx.Err()
+	case <-time.After(w.Measure):
+	}
+	return Result{
+		Engine: "synod", Workload: w.Name, Nodes: w.Nodes, PeakMiB: peakMiB(), Clean: true,
+		CPUShare: (processorTime() - before).Seconds() / time.Since(start).Seconds(),
+	}, nil
+}
+
+// processorTime is the user and system time of this process.
+func processorTime() time.Duration {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// peakMiB is the peak resident size of this process.
+func peakMiB() float64 {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return float64(u.Maxrss) / 1024
+}
+
+// OnRealDisk refuses a directory on a file system in memory, where syncs cost
+// nothing and figures would mean nothing.
+func OnRealDisk(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return fmt.Errorf("look at the file system of %s: %w", dir, err)
+	}
+	if fs.Type == unix.TMPFS_MAGIC || fs.Type == unix.RAMFS_MAGIC {
+		return fmt.Errorf("%s is in memory, where syncs are free; name a directory on a disk", dir)
+	}
+	return nil
+}
