@@ -31,7 +31,7 @@ type server struct {
 
 // servePerPeer bounds the requests of one peer that wait; further ones are
 // dropped and will be repeated.
-const servePerPeer = 4
+const servePerPeer = 16
 
 func newServer(s *store.Store, bytesPerSecond int, send func(bft.PublicKey, [][]byte) error) *server {
 	return &server{archive: s, send: send, limiter: rate.NewLimiter(rate.Limit(bytesPerSecond), max(bytesPerSecond, bft.ServeLimit)), wake: make(chan struct{}, 1)}
