@@ -30,8 +30,10 @@ type server struct {
 }
 
 // servePerPeer bounds the requests of one peer that wait; further ones are
-// dropped and will be repeated.
-const servePerPeer = 16
+// dropped and will be repeated. A peer that catches up asks for each block as
+// soon as its window has room, so many small requests wait at a time: dropping
+// those of an honest peer costs it the time until it asks again.
+const servePerPeer = 256
 
 func newServer(s *store.Store, bytesPerSecond int, send func(bft.PublicKey, [][]byte) error) *server {
 	return &server{archive: s, send: send, limiter: rate.NewLimiter(rate.Limit(bytesPerSecond), max(bytesPerSecond, bft.ServeLimit)), wake: make(chan struct{}, 1)}
