@@ -487,9 +487,13 @@ func (e *Engine) known(i CommitIndex) (Digest, bool) {
 }
 
 // fetchBodies wants the blocks of the next certified commits, as many as the
-// window and the memory for waiting blocks allow.
+// window and the memory for waiting blocks allow. It fills the window when half
+// of it is empty, so that each peer is asked for many blocks at a time.
 func (e *Engine) fetchBodies() {
 	c := &e.catchUp
+	if len(e.waiting.wanted) > e.limits.FetchWindow/2 {
+		return
+	}
 	for c.fetching < len(c.chain) && len(e.waiting.wanted) < e.limits.FetchWindow && e.waiting.bytes < e.limits.WaitingBytes/2 {
 		for _, ref := range c.chain[c.fetching].Blocks {
 			if !e.dag.has(ref) {
