@@ -138,12 +138,18 @@ func (r *Replica) engineState() telemetry.EngineState {
 }
 
 func (r *Replica) peersState() telemetry.PeersState {
-	s := telemetry.PeersState{Connected: map[string]bool{}, RTT: map[string]time.Duration{}, QueuedBytes: map[string]int64{}}
+	s := telemetry.PeersState{Links: map[string]telemetry.LinkState{}, Refused: map[string]uint64{}}
 	for _, p := range r.links.Stats() {
-		n := r.name(bft.PublicKey(p.Peer))
-		s.Connected[n] = p.Live.Connected
-		s.RTT[n] = p.Live.RoundTrip
-		s.QueuedBytes[n] = int64(p.Live.QueuedBytes + p.Bulk.QueuedBytes)
+		s.Links[r.name(bft.PublicKey(p.Peer))] = telemetry.LinkState{
+			Connected: p.Live.Connected, RTT: p.Live.RoundTrip, QueuedBytes: int64(p.Live.QueuedBytes + p.Bulk.QueuedBytes),
+			SentBytes: p.Live.BytesOut + p.Bulk.BytesOut, ReceivedBytes: p.Live.BytesIn + p.Bulk.BytesIn,
+			SentFrames: p.Live.FramesOut + p.Bulk.FramesOut, ReceivedFrames: p.Live.FramesIn + p.Bulk.FramesIn,
+			DroppedFrames: p.Live.DroppedQueueFull + p.Bulk.DroppedQueueFull,
+			Connects:      p.Live.Connects + p.Bulk.Connects,
+		}
+	}
+	for reason, count := range r.links.Refused() {
+		s.Refused[reason.String()] = count
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -141,4 +142,15 @@ func (e *Engine) setMembers(names []string) {
 		e.skipped.WithLabelValues(name)
 	}
 	e.members = names
+}
+
+// missing returns the old names that are not among the new.
+func missing(old, new []string) []string {
+	var gone []string
+	for _, name := range old {
+		if !slices.Contains(new, name) {
+			gone = append(gone, name)
+		}
+	}
+	return gone
 }

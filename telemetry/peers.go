@@ -1,93 +1,60 @@
 package telemetry
 
-import (
-	"slices"
-	"time"
+import "time"
 
-	"github.com/prometheus/client_golang/prometheus"
-)
+// Peers measures the links to the other members. The links count for themselves; a scrape reads their counts.
+type Peers struct{ scraped[PeersState] }
 
-// Refusal is why a connection was not accepted, or was ended by this node.
-type Refusal string
-
-// The reasons for refusing a connection.
-const (
-	RefusedHandshake Refusal = "handshake" // TLS failed: no certificate, wrong version, garbage
-	RefusedStranger  Refusal = "stranger"  // a key that is no member's
-	RefusedNetwork   Refusal = "network"   // a member of another network
-	RefusedDuplicate Refusal = "duplicate" // replaced by a newer connection of the same member
-	RefusedFrame     Refusal = "frame"     // a frame that is truncated, oversized or does not decode
-	RefusedTooMany   Refusal = "too_many"  // more connections than the limit
-	RefusedSilent    Refusal = "silent"    // nothing heard for too long
-	RefusedStopping  Refusal = "stopping"  // this node is stopping
-)
-
-// Peers measures the links to the other members.
-type Peers struct {
-	scraped[PeersState]
-	bytes    *prometheus.CounterVec
-	frames   *prometheus.CounterVec
-	dropped  *prometheus.CounterVec
-	connects *prometheus.CounterVec
-	refused  map[Refusal]prometheus.Counter
-	members  []string
-}
-
-// PeersState is the state of the links now, each map by peer.
+// PeersState is the state of the links now.
 type PeersState struct {
-	Connected   map[string]bool
-	RTT         map[string]time.Duration
-	QueuedBytes map[string]int64
+	// Links is by peer: every member but this one, connected or not.
+	Links map[string]LinkState
+	// Refused counts connections that were not accepted, or were ended for what came over them, by reason.
+	Refused map[string]uint64
 }
 
-// Link counts the traffic of one peer's link. It is resolved once and then costs an addition each time.
-type Link struct {
-	SentBytes, ReceivedBytes   prometheus.Counter
-	SentFrames, ReceivedFrames prometheus.Counter
-	DroppedFrames              prometheus.Counter // left out because the queue to the peer was full
-	Connects                   prometheus.Counter // connections established
+// LinkState is the state of one peer's link. Counts never fall while the peer is a member.
+type LinkState struct {
+	Connected   bool
+	RTT         time.Duration
+	QueuedBytes int64
+
+	SentBytes, ReceivedBytes   uint64
+	SentFrames, ReceivedFrames uint64
+	DroppedFrames              uint64 // left out because the queue to the peer was full
+	Connects                   uint64 // connections established
 }
 
 func newPeers(d *declarer) *Peers {
-	p := &Peers{
-		bytes:    d.counterVec("peer_bytes_total", "Bytes exchanged with the peer, before encryption.", "peer", "direction"),
-		frames:   d.counterVec("peer_frames_total", "Frames exchanged with the peer.", "peer", "direction"),
-		dropped:  d.counterVec("peer_dropped_frames_total", "Frames not sent because the queue to the peer was full; what they carried is fetched later.", "peer"),
-		connects: d.counterVec("peer_connects_total", "Connections established with the peer.", "peer"),
-		refused: counters(d, "peer_refused_connections_total", "Connections refused or ended by this node, by reason.", "reason", []Refusal{
-			RefusedHandshake, RefusedStranger, RefusedNetwork, RefusedDuplicate, RefusedFrame, RefusedTooMany, RefusedSilent, RefusedStopping,
-		}),
-	}
-	p.gauge(d, "peers_connected", "Peers with a working link now.", func(s PeersState) float64 {
-		connected := 0.0
-		for _, up := range s.Connected {
-			if up {
-				connected++
-			}
+	p := &Peers{}
+	p.gauge(d, "peers_connected", "Peers with a working link now.", func(s PeersState) (connected float64) {
+		for _, link := range s.Links {
+			connected += indicator(link.Connected)
 		}
 		return connected
 	})
-	p.gaugeBy(d, "peer_connected", "1 if the link to the peer works now.", "peer", func(s PeersState) map[string]float64 {
-		values := make(map[string]float64, len(s.Connected))
-		for peer, up := range s.Connected {
-			values[peer] = 0
-			if up {
-				values[peer] = 1
-			}
-		}
-		return values
-	})
-	p.gaugeBy(d, "peer_rtt_seconds", "Newest measured round trip to the peer.", "peer", func(s PeersState) map[string]float64 {
-		values := make(map[string]float64, len(s.RTT))
-		for peer, rtt := range s.RTT {
-			values[peer] = rtt.Seconds()
-		}
-		return values
-	})
-	p.gaugeBy(d, "peer_queue_bytes", "Bytes waiting to be sent to the peer.", "peer", func(s PeersState) map[string]float64 {
-		values := make(map[string]float64, len(s.QueuedBytes))
-		for peer, queued := range s.QueuedBytes {
-			values[peer] = float64(queued)
+	for _, g := range []struct {
+		name, help string
+		read       func(LinkState) float64
+	}{
+		{"peer_connected", "1 if the link to the peer works now.", func(l LinkState) float64 { return indicator(l.Connected) }},
+		{"peer_rtt_seconds", "Newest measured round trip to the peer.", func(l LinkState) float64 { return l.RTT.Seconds() }},
+		{"peer_queue_bytes", "Bytes waiting to be sent to the peer.", func(l LinkState) float64 { return float64(l.QueuedBytes) }},
+	} {
+		p.gaugeBy(d, g.name, g.help, "peer", byPeer(g.read))
+	}
+	p.traffic(d, "peer_bytes_total", "Bytes exchanged with the peer, before encryption.",
+		func(l LinkState) (sent, received uint64) { return l.SentBytes, l.ReceivedBytes })
+	p.traffic(d, "peer_frames_total", "Frames exchanged with the peer.",
+		func(l LinkState) (sent, received uint64) { return l.SentFrames, l.ReceivedFrames })
+	p.counterBy(d, "peer_dropped_frames_total", "Frames not sent because the queue to the peer was full; what they carried is fetched later.", "peer",
+		byPeer(func(l LinkState) float64 { return float64(l.DroppedFrames) }))
+	p.counterBy(d, "peer_connects_total", "Connections established with the peer.", "peer",
+		byPeer(func(l LinkState) float64 { return float64(l.Connects) }))
+	p.counterBy(d, "peer_refused_connections_total", "Connections refused or ended by this node, by reason.", "reason", func(s PeersState) map[string]float64 {
+		values := make(map[string]float64, len(s.Refused))
+		for reason, count := range s.Refused {
+			values[reason] = float64(count)
 		}
 		return values
 	})
@@ -95,41 +62,30 @@ func newPeers(d *declarer) *Peers {
 	return p
 }
 
-// Link returns the counters of one peer.
-func (p *Peers) Link(peer string) *Link {
-	return &Link{
-		SentBytes:      p.bytes.WithLabelValues(peer, "sent"),
-		ReceivedBytes:  p.bytes.WithLabelValues(peer, "received"),
-		SentFrames:     p.frames.WithLabelValues(peer, "sent"),
-		ReceivedFrames: p.frames.WithLabelValues(peer, "received"),
-		DroppedFrames:  p.dropped.WithLabelValues(peer),
-		Connects:       p.connects.WithLabelValues(peer),
+// traffic declares a counter by peer and direction.
+func (p *Peers) traffic(d *declarer, name, help string, read func(LinkState) (sent, received uint64)) {
+	p.counterOf(d, name, help, []string{"peer", "direction"}, func(s PeersState, value func(float64, ...string)) {
+		for peer, link := range s.Links {
+			sent, received := read(link)
+			value(float64(sent), peer, "sent")
+			value(float64(received), peer, "received")
+		}
+	})
+}
+
+func byPeer(read func(LinkState) float64) func(PeersState) map[string]float64 {
+	return func(s PeersState) map[string]float64 {
+		values := make(map[string]float64, len(s.Links))
+		for peer, link := range s.Links {
+			values[peer] = read(link)
+		}
+		return values
 	}
 }
 
-// Refused records a connection that was not accepted, or ended by this node.
-func (p *Peers) Refused(reason Refusal) { p.refused[reason].Inc() }
-
-func (p *Peers) setMembers(names []string) {
-	for _, gone := range missing(p.members, names) {
-		match := prometheus.Labels{"peer": gone}
-		for _, vec := range []*prometheus.CounterVec{p.bytes, p.frames, p.dropped, p.connects} {
-			vec.DeletePartialMatch(match)
-		}
+func indicator(is bool) float64 {
+	if is {
+		return 1
 	}
-	for _, name := range names {
-		p.Link(name)
-	}
-	p.members = names
-}
-
-// missing returns the old names that are not among the new.
-func missing(old, new []string) []string {
-	var gone []string
-	for _, name := range old {
-		if !slices.Contains(new, name) {
-			gone = append(gone, name)
-		}
-	}
-	return gone
+	return 0
 }

@@ -6,15 +6,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// scraped computes gauges at scrape time from one snapshot S, so that all of them describe the same moment. Until a component
-// calls Observe, they describe the zero S.
+// scraped computes gauges at scrape time from one snapshot S, so that all of them describe the same moment, and counters that a
+// component keeps for itself. Until a component calls Observe, they describe the zero S.
 type scraped[S any] struct {
 	snapshot atomic.Pointer[func() S]
-	gauges   []scrapedGauge[S]
+	metrics  []scrapedMetric[S]
 }
 
-type scrapedGauge[S any] struct {
+type scrapedMetric[S any] struct {
 	desc *prometheus.Desc
+	kind prometheus.ValueType
 	emit func(state S, value func(v float64, labels ...string))
 }
 
@@ -24,30 +25,43 @@ func (s *scraped[S]) Observe(snapshot func() S) { s.snapshot.Store(&snapshot) }
 
 // gauge declares a gauge that is one number of the snapshot.
 func (s *scraped[S]) gauge(d *declarer, name, help string, read func(S) float64) {
-	s.gauges = append(s.gauges, scrapedGauge[S]{
-		desc: prometheus.NewDesc(prefix+name, help, nil, nil),
-		emit: func(state S, value func(float64, ...string)) { value(read(state)) },
-	})
-	d.describe(name, "gauge", help, nil)
+	s.declare(d, prometheus.GaugeValue, name, help, nil, func(state S, value func(float64, ...string)) { value(read(state)) })
 }
 
 // gaugeBy declares a gauge with one value for each key of a map of the snapshot.
 func (s *scraped[S]) gaugeBy(d *declarer, name, help, label string, read func(S) map[string]float64) {
-	s.gauges = append(s.gauges, scrapedGauge[S]{
-		desc: prometheus.NewDesc(prefix+name, help, []string{label}, nil),
-		emit: func(state S, value func(float64, ...string)) {
-			for key, v := range read(state) {
-				value(v, key)
-			}
-		},
+	s.declare(d, prometheus.GaugeValue, name, help, []string{label}, eachKey(read))
+}
+
+// counterBy declares a counter with one value for each key of a map of the snapshot.
+func (s *scraped[S]) counterBy(d *declarer, name, help, label string, read func(S) map[string]float64) {
+	s.declare(d, prometheus.CounterValue, name, help, []string{label}, eachKey(read))
+}
+
+// counterOf declares a counter with several labels.
+func (s *scraped[S]) counterOf(d *declarer, name, help string, labels []string, emit func(S, func(float64, ...string))) {
+	s.declare(d, prometheus.CounterValue, name, help, labels, emit)
+}
+
+func eachKey[S any](read func(S) map[string]float64) func(S, func(float64, ...string)) {
+	return func(state S, value func(float64, ...string)) {
+		for key, v := range read(state) {
+			value(v, key)
+		}
+	}
+}
+
+func (s *scraped[S]) declare(d *declarer, kind prometheus.ValueType, name, help string, labels []string, emit func(S, func(float64, ...string))) {
+	s.metrics = append(s.metrics, scrapedMetric[S]{
+		desc: prometheus.NewDesc(prefix+name, help, labels, nil), kind: kind, emit: emit,
 	})
-	d.describe(name, "gauge", help, []string{label})
+	d.describe(name, map[prometheus.ValueType]string{prometheus.GaugeValue: "gauge", prometheus.CounterValue: "counter"}[kind], help, labels)
 }
 
 // Describe implements prometheus.Collector.
 func (s *scraped[S]) Describe(out chan<- *prometheus.Desc) {
-	for _, g := range s.gauges {
-		out <- g.desc
+	for _, m := range s.metrics {
+		out <- m.desc
 	}
 }
 
@@ -57,9 +71,9 @@ func (s *scraped[S]) Collect(out chan<- prometheus.Metric) {
 	if snapshot := s.snapshot.Load(); snapshot != nil {
 		state = (*snapshot)()
 	}
-	for _, g := range s.gauges {
-		g.emit(state, func(v float64, labels ...string) {
-			out <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, v, labels...)
+	for _, m := range s.metrics {
+		m.emit(state, func(v float64, labels ...string) {
+			out <- prometheus.MustNewConstMetric(m.desc, m.kind, v, labels...)
 		})
 	}
 }

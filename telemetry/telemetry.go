@@ -67,7 +67,6 @@ func (m *Metrics) Catalogue() []Description {
 // SetMembers makes the metrics that are kept for each member of the committee exist at 0, and forgets members that left.
 func (m *Metrics) SetMembers(names []string) {
 	m.Engine.setMembers(names)
-	m.Peers.setMembers(names)
 }
 
 func declareBuild(d *declarer) {
