@@ -220,3 +220,90 @@ func TestKeepsThePromise(t *testing.T) {
 		}
 	})
 }
+
+// A member that was away for longer than the others keep their blocks takes
+// over their state from a snapshot, and orders with them again.
+func TestComesBackAfterOthersPruned(t *testing.T) {
+	c := startCluster(t, t.TempDir())
+	t.Cleanup(func() {
+		for i := range members {
+			c.stop(i)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c.order(ctx, 0, "before")
+	c.stop(3)
+	away := c.node(0).orderer.Status().Head
+	// Three epochs later nothing of the first is kept.
+	for c.node(0).orderer.Status().Epoch < 4 {
+		c.order(ctx, 0, "meanwhile")
+	}
+	newest := c.order(ctx, 0, "mark")
+	for i := range 3 {
+		c.prune(i, bft.CommitIndex(newest))
+	}
+	c.start(3)
+	c.order(ctx, 0, "after")
+	if err := c.readUntil(ctx, 3, newest, "after"); err != nil {
+		t.Fatalf("the member does not follow: %v", err)
+	}
+	err := c.node(3).orderer.Read(ctx, away+1, func(ordering.Block) error { return nil })
+	var pruned *ordering.Pruned
+	if !errors.As(err, &pruned) || pruned.Lowest <= away+1 {
+		t.Errorf("reading what the snapshot skipped ends with %v, want what is kept", err)
+	}
+	c.order(ctx, 3, "from the one that was away")
+}
+
+// order submits a request at a member and returns the height at which the
+// member reads it back.
+func (c *cluster) order(ctx context.Context, i int, text string) (at ordering.Height) {
+	o := c.node(i).orderer
+	for o.Ready() != nil && ctx.Err() == nil {
+		runtime.Gosched()
+	}
+	from := o.Status().Head + 1
+	if err := o.Submit(ctx, []byte(text)); err != nil {
+		c.t.Fatalf("submit %q at member %d: %v", text, i, err)
+	}
+	err := o.Read(ctx, from, func(b ordering.Block) error {
+		for r := range b.Requests() {
+			if string(r.Data) == text {
+				at = b.Height
+				return errFound
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, errFound) {
+		c.t.Fatalf("read %q at member %d: %v", text, i, err)
+	}
+	return at
+}
+
+var errFound = errors.New("found")
+
+// readUntil reads a member's order until a request, waiting out the time in
+// which the member does not have the height yet.
+func (c *cluster) readUntil(ctx context.Context, i int, from ordering.Height, text string) error {
+	for {
+		err := c.node(i).orderer.Read(ctx, from, func(b ordering.Block) error {
+			for r := range b.Requests() {
+				if string(r.Data) == text {
+					return errFound
+				}
+			}
+			return nil
+		})
+		var pruned *ordering.Pruned
+		switch {
+		case errors.Is(err, errFound):
+			return nil
+		case errors.As(err, &pruned):
+			from = pruned.Lowest
+		default:
+			return err
+		}
+	}
+}
