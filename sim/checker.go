@@ -23,6 +23,14 @@ type checker struct {
 	// latest is the latest time of day that an honest member's clock showed.
 	latest bft.Time
 	head   bft.CommitIndex // highest delivered
+	// progress is, by member, the newest commit seen and the round in which.
+	progress [maxMembers]progress
+}
+
+type progress struct {
+	epoch  bft.Epoch
+	commit bft.CommitIndex
+	round  bft.Round
 }
 
 type ordered struct {
@@ -300,6 +308,9 @@ func (c *checker) hasApplied(m *member) {
 const (
 	maxOpenRounds = 3000
 	maxVariants   = 8
+	// maxFruitless is how many rounds may pass without a commit: by then every
+	// member has led many times.
+	maxFruitless = 400
 )
 
 // stepped checks the bounds on memory.
@@ -308,6 +319,11 @@ func (c *checker) stepped(m *member) {
 		return
 	}
 	p := m.engine.Progress()
+	if at := &c.progress[m.number]; at.commit != p.Commit || at.epoch != p.Epoch {
+		*at = progress{p.Epoch, p.Commit, p.Round}
+	} else if p.Round > at.round+maxFruitless && !p.Ended && !p.CatchUp {
+		c.world.fail("member %s went through %d rounds since commit %d and none was committed", m.name, p.Round-at.round, p.Commit)
+	}
 	n := m.committee.Size()
 	window := int(c.world.limits.Window) + c.world.limits.FetchWindow
 	if limit := n*window*maxVariants + 64; p.Waiting > limit {

@@ -61,6 +61,7 @@ type image struct {
 type layers struct {
 	refs     map[bft.Round][]bft.Ref
 	low, top bft.Round
+	swept    bft.Round // uncommitted blocks up to here are gone
 }
 
 func newDisk(genesis *state, retain bft.CommitIndex) *disk {
@@ -83,7 +84,7 @@ func (i *image) clone() *image {
 	c.snapshots = maps.Clone(i.snapshots)
 	c.rounds = make(map[bft.Epoch]*layers, len(i.rounds))
 	for e, l := range i.rounds {
-		c.rounds[e] = &layers{refs: maps.Clone(l.refs), low: l.low, top: l.top}
+		c.rounds[e] = &layers{refs: maps.Clone(l.refs), low: l.low, top: l.top, swept: l.swept}
 		for r, refs := range l.refs {
 			c.rounds[e].refs[r] = slices.Clone(refs)
 		}
@@ -220,7 +221,7 @@ func (i *image) reclaim(f bft.Forget) {
 	if l == nil {
 		return
 	}
-	for r := l.low; r <= min(f.Round, l.top); r++ {
+	for r := max(l.low, l.swept+1); r <= min(f.Round, l.top); r++ {
 		kept := l.refs[r][:0]
 		for _, ref := range l.refs[r] {
 			k := blockKey{f.Epoch, ref}
@@ -233,12 +234,10 @@ func (i *image) reclaim(f bft.Forget) {
 		}
 		if l.refs[r] = kept; len(kept) == 0 {
 			delete(l.refs, r)
-			if r == l.low {
-				l.low++
-			}
 		}
 	}
-	if l.low > l.top {
+	l.swept = max(l.swept, min(f.Round, l.top))
+	if len(l.refs) == 0 {
 		delete(i.rounds, f.Epoch)
 	}
 }

@@ -40,6 +40,7 @@ const (
 	ByzVariants   Fault = "byzantine:variants"   // makes many blocks for one round
 	ByzWithhold   Fault = "byzantine:withhold"   // shows its blocks to one member only
 	ByzGarbage    Fault = "byzantine:garbage"    // builds on blocks that do not exist or were dropped
+	ByzMisname    Fault = "byzantine:misname"    // builds on blocks that exist, under another author's name
 	ByzTime       Fault = "byzantine:time"       // lies about the time
 	ByzRequests   Fault = "byzantine:requests"   // runs its clock ahead to carry as many tiny requests as it may
 	ByzVotes      Fault = "byzantine:votes"      // names commits that do not exist
@@ -53,7 +54,7 @@ func AllFaults() []Fault {
 	return []Fault{
 		Drop, Duplicate, Reorder, Corrupt, Slow, Partition, OneWay, Isolate, Flap, Crash, Torn, Pause, DiskSlow,
 		DiskError, DiskFull, Lost, Restore, Skew, Jump, Membership, Idle,
-		ByzSilent, ByzSlow, ByzNoVote, ByzEquivocate, ByzVariants, ByzWithhold, ByzGarbage, ByzTime, ByzRequests,
+		ByzSilent, ByzSlow, ByzNoVote, ByzEquivocate, ByzVariants, ByzWithhold, ByzGarbage, ByzMisname, ByzTime, ByzRequests,
 		ByzVotes, ByzServe, ByzCopy, ByzFlood,
 	}
 }

@@ -17,10 +17,11 @@ type forger struct {
 	author    bft.Author
 	member    bool
 	// seen are the blocks of each author by round; newest its newest round.
-	seen   map[bft.Round][]bft.Ref
-	newest []bft.Ref
-	round  bft.Round
-	top    bft.Round // highest round of the others
+	seen          map[bft.Round][]bft.Ref
+	newest        []bft.Ref
+	round         bft.Round
+	waits, waited bft.Round // rounds whose leader's block it hopes to do without
+	top           bft.Round // highest round of the others
 	// heads are the newest own blocks; more than one when equivocating.
 	heads []forged
 	made  map[bft.Digest]*bft.UnverifiedBlock
@@ -109,7 +110,7 @@ func (f *forger) build() {
 	for r > 0 && len(f.seen[r])+f.ownAt(r) < f.committee.Quorum() {
 		r--
 	}
-	if r+1 <= f.round {
+	if r+1 <= f.round || f.awaitsOthers(r) {
 		return
 	}
 	f.round = r + 1
@@ -129,6 +130,32 @@ func (f *forger) build() {
 	}
 }
 
+// awaitsOthers reports whether a member that never votes for a leader should
+// wait a moment for the blocks that let it do without the leader's.
+func (f *forger) awaitsOthers(r bft.Round) bool {
+	if f.way != ByzNoVote || f.waited == r || r == 0 {
+		return false
+	}
+	leader, _ := f.leader(r)
+	others := f.ownAt(r)
+	for _, ref := range f.seen[r] {
+		if ref.Author != leader {
+			others++
+		}
+	}
+	if others >= f.committee.Quorum() || leader == f.author {
+		return false
+	}
+	if f.waits != r {
+		f.waits = r
+		f.later(50*bft.Millisecond, func() {
+			f.waited = r
+			f.build()
+		})
+	}
+	return true
+}
+
 // ownAt is 1 if a block of the forger's counts as a parent of round r.
 func (f *forger) ownAt(r bft.Round) int {
 	if f.heads[0].ref.Round == r {
@@ -143,7 +170,7 @@ func (f *forger) variants() int {
 	case ByzEquivocate:
 		return 2
 	case ByzVariants:
-		return 6
+		return 4
 	}
 	return 1
 }
@@ -219,10 +246,15 @@ func (f *forger) parents(i int, round bft.Round) (list []bft.Ref) {
 		switch {
 		case !spare:
 		case f.way == ByzNoVote && led && leader == ref.Author && ref.Round+1 == round,
-			(f.way == ByzEquivocate || f.way == ByzVariants) && f.m.world.chance(0.3):
+			f.way == ByzVariants && i > 0 && led && leader == ref.Author && ref.Round+1 == round,
+			f.way == ByzEquivocate && f.m.world.chance(0.3):
 			if ref.Round+1 == round {
 				previous--
 			}
+			continue
+		case f.way == ByzMisname && f.m.world.chance(0.5):
+			other := f.seen[round-1][f.m.world.random.IntN(len(f.seen[round-1]))]
+			list = append(list, bft.Ref{Round: round - 1, Author: bft.Author(a), Digest: other.Digest})
 			continue
 		case f.way == ByzGarbage:
 			if ref.Round+1 == round {
@@ -240,6 +272,10 @@ func (f *forger) parents(i int, round bft.Round) (list []bft.Ref) {
 // dropped long ago.
 func (f *forger) garbage(ref bft.Ref) bft.Ref {
 	r := f.m.world.random
+	if f.m.world.chance(0.2) && ref.Round > 1 {
+		ref.Round-- // a block that exists, under another name
+		return ref
+	}
 	if f.m.world.chance(0.3) && ref.Round > 2 {
 		ref.Round = 1 + bft.Round(r.Uint64N(uint64(ref.Round)))
 	}
@@ -304,7 +340,7 @@ func (f *forger) show(i int, u *bft.UnverifiedBlock) {
 		}
 		switch {
 		case f.way == ByzEquivocate && a%2 != i,
-			f.way == ByzVariants && w.chance(0.5),
+			f.way == ByzVariants && a%len(f.heads) != i,
 			f.way == ByzWithhold && a != only:
 			continue
 		}

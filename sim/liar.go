@@ -17,6 +17,9 @@ type liar struct {
 
 func newLiar(m *member, way Fault) *liar {
 	l := &liar{m: m, way: way}
+	if way == ByzNoVote {
+		m.world.hurry(m)
+	}
 	switch way {
 	case ByzSilent, ByzSlow, ByzServe:
 	default:

@@ -75,6 +75,14 @@ func (w *World) layLinks() {
 	}
 }
 
+// hurry makes all links of a member fast.
+func (w *World) hurry(m *member) {
+	for i := range w.network.links {
+		w.network.links[i][m.number].delay, w.network.links[i][m.number].jitter = 50, 1
+		w.network.links[m.number][i].delay, w.network.links[m.number][i].jitter = 50, 1
+	}
+}
+
 // transmit puts a frame on a link.
 func (w *World) transmit(from, to *member, f *frame) {
 	n, l := &w.network, &w.network.links[from.number][to.number]
