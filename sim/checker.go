@@ -92,6 +92,23 @@ func (c *checker) stopped(m *member) {
 	}
 }
 
+// skips notices a member that takes a snapshot in place of commits: it cannot
+// know what became of the requests in its own blocks, and says so to its
+// clients. Those in its queue are still to be ordered.
+func (c *checker) skips(m *member) {
+	queued := map[requestID]bool{}
+	for _, b := range m.queue.requests {
+		if r, ok := decodeRequest(b); ok {
+			queued[r.id] = true
+		}
+	}
+	for id, t := range c.requests {
+		if t.origin == m.number && !queued[id] {
+			c.release(t)
+		}
+	}
+}
+
 // halted notices a member that stopped itself. In no world of at most f liars
 // has an honest member a reason to.
 func (c *checker) halted(m *member, reason string) {
@@ -152,6 +169,10 @@ func (c *checker) delivered(m *member, k *bft.Commit) {
 		return
 	}
 	m.delivered = k.Index
+	if m.disk.image.commits[k.Index] == nil {
+		c.world.fail("member %s applies commit %d before it is durable", m.name, k.Index)
+		return
+	}
 	switch known := bft.CommitIndex(len(c.order)); {
 	case k.Index <= known:
 		if first := c.order[k.Index-1]; first.digest != k.Digest() {

@@ -92,8 +92,8 @@ var planted = []struct {
 	{
 		bug:   "commits are applied before they are durable",
 		plant: func(o *Options) { o.DeliverBeforeSync = true },
-		world: Options{Nodes: 1, Load: 200, Params: quick(30*bft.Second, 10, 100), Faults: Faults{Crash}},
-		seeds: 20,
+		world: Options{Nodes: 4, Load: 20},
+		seeds: 1,
 	},
 }
 

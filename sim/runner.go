@@ -78,6 +78,7 @@ func (m *member) fetchSnapshot(h *bft.Handover) {
 		}
 		m.world.story.tell(m.world.now, m.name, "installs the snapshot after commit %d", s.index)
 		m.world.report.Snapshots++
+		m.world.checker.skips(m)
 		m.fetching, m.deliver = nil, nil
 		m.state, m.applied, m.delivered = s, s.index, s.index
 		m.disk.write(write{state: s, ended: s})
