@@ -71,8 +71,7 @@ func (r *Replica) publish() {
 }
 
 func (r *Replica) clock() bft.Clock {
-	now := time.Now()
-	return bft.Clock{Wall: bft.Time(now.UnixMicro()), Mono: bft.Time(now.Sub(r.started).Microseconds()) + 1}
+	return bft.Clock{Wall: bft.Time(r.cfg.Now().UnixMicro()), Mono: bft.Time(time.Since(r.started).Microseconds()) + 1}
 }
 
 func (r *Replica) sign(message []byte) bft.Signature { return bft.Signature(r.cfg.Key.Sign(message)) }

@@ -52,6 +52,9 @@ type Config struct {
 
 	Metrics *telemetry.Metrics
 	Log     *slog.Logger
+	// Now is the clock that stamps blocks, which may be wrong; nil means the
+	// system's. Waiting is not measured with it.
+	Now func() time.Time
 	// Dial opens peer links; nil means TCP.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
@@ -121,6 +124,9 @@ func New(cfg Config) (*Replica, error) {
 	}
 	if cfg.Limits == (bft.Limits{}) {
 		cfg.Limits = bft.DefaultLimits()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

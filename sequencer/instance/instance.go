@@ -56,6 +56,8 @@ type Options struct {
 	// Rejoin says that the store is an old copy: the sequencer proposes again
 	// only when no epoch can be running in which it may have signed.
 	Rejoin bool
+	// Now is the clock that stamps blocks; nil means the system's.
+	Now func() time.Time
 }
 
 // New opens the store and the listeners. Close gives them back if the instance
@@ -175,7 +177,7 @@ func (i *Instance) replicaConfig(key keys.PrivateKey, m *telemetry.Metrics, o Op
 		Listener: i.listeners["peer"], Peers: peers, Names: names,
 		Queue:     replica.QueueLimits{Requests: int(c.Queue.Requests), Bytes: int(c.Queue.Bytes)},
 		Retention: replica.Retention{Commits: bft.CommitIndex(c.Storage.RetainCommits), Bytes: int64(c.Storage.RetainBytes)},
-		Rejoin:    o.Rejoin, Metrics: m, Log: i.Log,
+		Rejoin:    o.Rejoin, Now: o.Now, Metrics: m, Log: i.Log,
 	}
 }
 
@@ -250,7 +252,6 @@ func (i *Instance) Reload(level slog.Level) error {
 	i.level.Set(level)
 	return i.service.Reload()
 }
-
 
 // Crash ends the sequencer's engine and links at once, as kill would, for
 // measurements of what the others then do. Its other parts go on.
