@@ -214,9 +214,13 @@ func (i *image) dropSnapshots() {
 	}
 }
 
-// reclaim drops the blocks that were never committed and never will be, and
-// those whose commit is gone.
+// reclaim drops the blocks of an epoch that is over that were never committed,
+// and those whose commit is gone. While the epoch runs, members that have
+// decided less may still need what this one's engine has forgotten.
 func (i *image) reclaim(f bft.Forget) {
+	if i.newest == nil || f.Epoch > i.newest.Epoch {
+		return
+	}
 	l := i.rounds[f.Epoch]
 	if l == nil {
 		return

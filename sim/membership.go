@@ -115,11 +115,21 @@ func (w *World) submitUntilDone(o order) {
 	w.later(3*bft.Second, func() { w.submitUntilDone(o) })
 }
 
+// entered reports whether all members of the newest committee have entered its
+// epoch: until then they may need what only those who leave have.
+func (w *World) entered() bool {
+	c := w.electorate()
+	return !slices.ContainsFunc(c.Members, func(key bft.PublicKey) bool {
+		m := w.byKey[key]
+		return !m.up || m.committee.Epoch < c.Epoch
+	})
+}
+
 // retireWhenGone switches a member off some time after it left the committee,
 // and no longer expects its clients' requests to be ordered.
 func (w *World) retireWhenGone(m *member) {
 	w.later(500*bft.Millisecond, func() {
-		if slices.Contains(w.electorate().Members, m.key) {
+		if slices.Contains(w.electorate().Members, m.key) || !w.entered() {
 			w.retireWhenGone(m)
 			return
 		}

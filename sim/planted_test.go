@@ -32,7 +32,7 @@ var planted = []struct {
 	{
 		bug:   "an equivocator's variants count each",
 		plant: func(o *Options) { o.Rules.CountVotesPerBlock = true },
-		world: Options{Nodes: 7, Load: 20, Faults: Faults{Slow, Reorder, ByzVariants}},
+		world: Options{Nodes: 7, Load: 5, Params: quick(300*bft.Millisecond, 10, 100), Faults: Faults{Slow, Reorder, ByzVariants}},
 		seeds: 60,
 	},
 	{
@@ -74,8 +74,8 @@ var planted = []struct {
 	{
 		bug:   "undecided slots are skipped at the first anchor",
 		plant: func(o *Options) { o.Rules.SkipIndirect = true },
-		world: Options{Nodes: 4, Load: 20, Faults: Faults{Drop, Slow, Partition, Pause}},
-		seeds: 20,
+		world: Options{Nodes: 7, Load: 20, Faults: Faults{Drop, Slow, Partition, OneWay, Crash}},
+		seeds: 40,
 	},
 	{
 		bug:   "catch-up believes any chain",
