@@ -47,7 +47,6 @@ func newLoad() *cobra.Command {
 	flags.IntVar(&workload.Connections, "connections", 1, "connections to each endpoint")
 	flags.DurationVar(&workload.Drain, "drain", 30*time.Second, "how long to wait at the end for what was accepted")
 	asJSON := flags.Bool("json", false, "print the result as JSON (default false)")
-	cmd.MarkFlagsMutuallyExclusive("ready-file", "endpoint")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		targets, err := reach.targets()
 		if err != nil {

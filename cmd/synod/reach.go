@@ -27,6 +27,9 @@ type reach struct {
 }
 
 func (r *reach) targets() ([]load.Target, error) {
+	if r.readyFile != "" && len(r.endpoints) > 0 {
+		return nil, exit.Errorf(exit.Usage, "--ready-file and --endpoint both name sequencers; write one of them")
+	}
 	addresses := r.endpoints
 	if r.readyFile != "" {
 		var err error

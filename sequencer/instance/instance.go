@@ -73,7 +73,7 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 		}
 	}()
 	if i.Genesis, err = genesis.Load(c.GenesisFile); err != nil {
-		return nil, err
+		return nil, exit.With(exit.BadConfig, err)
 	}
 	key, err := i.loadKey()
 	if err != nil {
@@ -188,7 +188,7 @@ func (i *Instance) serve(m *telemetry.Metrics) (err error) {
 		Drain: time.Duration(c.Shutdown.DrainTimeout), Log: i.Log, Observer: observer{m},
 	})
 	if err != nil {
-		return err
+		return exit.With(exit.BadConfig, err)
 	}
 	m.Delivery.Observe(func() telemetry.DeliveryState {
 		open, lag := i.service.Subscribers()
