@@ -32,8 +32,8 @@ var planted = []struct {
 	{
 		bug:   "an equivocator's variants count each",
 		plant: func(o *Options) { o.Rules.CountVotesPerBlock = true },
-		world: Options{Nodes: 7, Load: 5, Params: quick(300*bft.Millisecond, 10, 100), Faults: Faults{Slow, Reorder, ByzVariants}},
-		seeds: 60,
+		world: Options{Nodes: 7, Load: 5, Params: quick(bft.Second, 300, 100), Faults: Faults{Drop, Slow, ByzVariants}},
+		seeds: 100,
 	},
 	{
 		bug:   "own blocks are sent before they are durable",
