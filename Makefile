@@ -1,6 +1,7 @@
 # make          format, vet, staticcheck, tests
 # make quick    the inner loop: format, vet, short tests
 # make test     everything, with the race detector where code is concurrent; what CI runs
+# make bench    measure this network; make bench-peers measures it beside others
 # make sandbox  build and run a network of four sequencers on this machine
 .DEFAULT_GOAL := check
 .PHONY: check quick test lint format vet staticcheck build sandbox bench bench-peers generate clean go
@@ -40,11 +41,12 @@ build: go
 sandbox: build
 	bin/synod sandbox --dir ./net --sequencers 4 --ready-file ./net/ready.json
 
+# Nothing else should run on the machine meanwhile. ARGS are passed on, such as ARGS="--dir /data --json".
 bench: build
-	bin/synod bench
+	bin/synod bench $(ARGS)
 
-bench-peers: go
-	cd bench/peers && $(GO) run .
+bench-peers: build
+	cd bench/peers && $(GO) run . --synod-binary ../../bin/synod $(ARGS)
 
 generate: go
 	./tools/generate.sh

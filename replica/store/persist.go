@@ -124,7 +124,8 @@ func (s *Store) delegate() error {
 		}
 	}
 	wake(s.wakeIndex)
-	if s.tail.offset > s.tail.segment.capacity/4 && !s.segments.hasReady() {
+	s.segments.fill(s.tail.segment, s.tail.offset)
+	if float64(s.tail.offset) > zeroFrom*float64(s.tail.segment.capacity) && !s.segments.hasReady() {
 		wake(s.wakePrepare)
 	}
 	return nil

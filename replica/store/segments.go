@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -18,10 +19,13 @@ const (
 	segmentGrowth   = 4
 	// maxOpen bounds the files kept open for readers that may come back.
 	maxOpen = 64
-	// zeroChunk is written at a time when a segment is prepared, and zeroPause lies between two chunks unless a commit
-	// waits: about 400 MB/s at most, which leaves the disk to the commits.
+	// zeroChunk is written at a time when a segment is prepared, and at least zeroPause lies between two chunks unless a
+	// commit waits. Zeroing begins when the segment in use is filled to zeroFrom and keeps pace with it, to end at zeroTo:
+	// what commits do not need soon must not compete with them for the disk.
 	zeroChunk = 1 << 20
 	zeroPause = 2 * time.Millisecond
+	zeroFrom  = 0.25
+	zeroTo    = 0.75
 )
 
 // segments keeps the files of the log: those in use, those prepared to be used next, and spares that wait to be prepared.
@@ -35,6 +39,7 @@ type segments struct {
 	// preparing is held by whoever prepares a segment; urgent tells it that a commit waits.
 	preparing sync.Mutex
 	urgent    atomic.Bool
+	filled    atomic.Uint64 // share of the segment in use that is written, as bits of a float64
 	// Guarded by preparing.
 	next  uint64 // number of the segment to prepare next
 	size  int64  // of the segment prepared last
@@ -203,7 +208,7 @@ func (l *segments) create(ctx context.Context) (*segment, error) {
 		}
 		_, err = f.WriteAt(l.zeroPages(), at)
 		if err == nil {
-			err = l.pause(ctx)
+			err = l.pause(ctx, float64(at+zeroChunk)/float64(size))
 		}
 	}
 	if err == nil {
@@ -218,18 +223,26 @@ func (l *segments) create(ctx context.Context) (*segment, error) {
 // shortest is the size of the shortest segment worth keeping.
 func (l *segments) shortest() int64 { return max(smallestSegment, l.target/4) }
 
-func (l *segments) pause(ctx context.Context) error {
-	if l.urgent.Load() {
-		return nil
-	}
-	t := time.NewTimer(zeroPause)
+// pause waits until a share of the next segment may have been written, or a commit waits for it.
+func (l *segments) pause(ctx context.Context, done float64) error {
+	t := time.NewTicker(zeroPause)
 	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
+	for !l.urgent.Load() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+		if done <= (math.Float64frombits(l.filled.Load())-zeroFrom)/(zeroTo-zeroFrom) {
+			break
+		}
 	}
+	return nil
+}
+
+// fill notes how full the segment in use is.
+func (l *segments) fill(s *segment, offset int64) {
+	l.filled.Store(math.Float64bits(float64(offset) / float64(s.capacity)))
 }
 
 func (l *segments) zeroPages() []byte {
