@@ -165,8 +165,8 @@ func (r *Replica) Run(ctx context.Context) error {
 	// The writer outlives the loop, so that what the loop handed over last
 	// is on disk; the links outlive the writer.
 	loopDone, writerDone := make(chan struct{}), make(chan struct{})
-	g.Go(func() error { return r.cfg.Store.Run(until(ctx, writerDone)) })
-	g.Go(func() error { return r.links.Run(until(ctx, writerDone)) })
+	g.Go(func() error { return r.cfg.Store.Run(after(ctx, writerDone)) })
+	g.Go(func() error { return r.links.Run(after(ctx, writerDone)) })
 	g.Go(func() error {
 		defer close(writerDone)
 		return r.writer.run(after(ctx, loopDone))
@@ -201,10 +201,6 @@ func after(ctx context.Context, done <-chan struct{}) context.Context {
 	}()
 	return out
 }
-
-// until returns a context that ends once ctx has ended and done is closed; it
-// says at the call which of the two is the reason.
-func until(ctx context.Context, done <-chan struct{}) context.Context { return after(ctx, done) }
 
 // Submit queues requests; see ordering.Orderer.
 func (r *Replica) Submit(requests ...[]byte) error {
