@@ -504,6 +504,24 @@ func (e *Engine) fetchBodies() {
 	}
 }
 
+// abandonAfter is how often a block of a certified commit is asked for before
+// it is taken to be kept by nobody any more.
+const abandonAfter = 8
+
+// abandonChain forgets the certified chain, whose blocks the others no longer
+// keep. Asked anew, they tell what they do keep.
+func (e *Engine) abandonChain() {
+	c := &e.catchUp
+	c.chain, c.fetching = nil, 0
+	c.dropPending()
+	for _, t := range slices.Clone(e.waiting.wanted) {
+		t.certified = false
+		if len(t.dependents) == 0 {
+			e.forgetWant(t)
+		}
+	}
+}
+
 // adopt makes certified commits the newest ones, in order, once their blocks
 // are here.
 func (e *Engine) adopt() {
@@ -560,6 +578,15 @@ func (e *Engine) handovers(from PublicKey, list []*Handover) {
 func (e *Engine) snapshotInstalled(h *Handover) {
 	if e.catchUp.installing == nil || h.Digest() != e.catchUp.installing.Digest() {
 		return
+	}
+	// Own blocks of the skipped epochs may have been committed there: ordering
+	// their requests again could order them twice.
+	unknown := 0
+	for _, own := range e.ownUncommitted() {
+		unknown += int(own.Requests)
+	}
+	if unknown > 0 {
+		e.report(Event{Kind: EventOutcomeUnknown, Member: e.self, Count: unknown})
 	}
 	e.last = Vote{Index: h.End, Digest: h.EndDigest}
 	e.durable, e.unsynced = e.last, nil

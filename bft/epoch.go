@@ -79,6 +79,7 @@ func (e *Engine) finishEpoch() {
 				h.proven.Epoch, h.proven.State, h.proven.End, h.content.State, h.content.End))
 			return
 		}
+		e.requeueOwn()
 		e.startEpoch(h.proven)
 		return
 	}
@@ -99,6 +100,7 @@ func (e *Engine) finishEpoch() {
 		}
 	}
 	if len(complete.Signatures) == e.committee.Quorum() {
+		e.requeueOwn()
 		e.startEpoch(complete)
 		return
 	}
@@ -152,11 +154,8 @@ func (e *Engine) pumpHandover() {
 	e.tickAt(at)
 }
 
-// startEpoch makes the hand-over durable and begins the next epoch. Requests
-// of own blocks that were not committed go back to the queue: they never will
-// be.
+// startEpoch makes the hand-over durable and begins the next epoch.
 func (e *Engine) startEpoch(h *Handover) {
-	e.requeueOwn()
 	old := e.committee.Epoch
 	// A block of the new epoch must not be sent before the hand-over that it
 	// rests on is durable; both are in this step's group commit.
@@ -171,20 +170,26 @@ func (e *Engine) startEpoch(h *Handover) {
 }
 
 // requeueOwn returns the requests of own uncommitted blocks, newest first, so
-// that the oldest end up in front.
+// that the oldest end up in front. It is for a member that has seen the epoch's
+// last commit: now these never will be committed.
 func (e *Engine) requeueOwn() {
-	if !e.member {
-		return
+	for _, h := range slices.Backward(e.ownUncommitted()) {
+		e.emit(Requeue{Block: h.Ref()})
 	}
-	var own []Ref
+}
+
+// ownUncommitted returns the own blocks with requests that no commit seen here
+// contains, oldest first.
+func (e *Engine) ownUncommitted() (own []*Head) {
+	if !e.member {
+		return nil
+	}
 	for r := e.dag.gc + 1; r <= e.dag.top(); r++ {
 		if v := e.dag.layer(r).first[e.me]; v != nil && v.commit == 0 && v.head.Requests > 0 {
-			own = append(own, v.head.Ref())
+			own = append(own, v.head)
 		}
 	}
-	for _, ref := range slices.Backward(own) {
-		e.emit(Requeue{Block: ref})
-	}
+	return own
 }
 
 // remembered is what this member knows of the next committee's members: a dead

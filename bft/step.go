@@ -162,8 +162,10 @@ type (
 	// wish.
 	SetTimer struct{ At Time }
 
-	// Forget tells that blocks of the epoch up to the round are needed no
-	// more by the engine, committed or not.
+	// Forget tells that the engine needs blocks of the epoch up to the round no
+	// more, committed or not. Others may: a stored block of the running epoch
+	// must stay until its hand-over, because members that stand a commit
+	// behind still build their decision on it.
 	Forget struct {
 		Epoch Epoch
 		Round Round
@@ -223,6 +225,10 @@ const (
 	EventProposingStopped EventKind = "proposing_stopped"
 	// EventEvicted: a waiting block was dropped because too many wait.
 	EventEvicted EventKind = "evicted"
+	// EventOutcomeUnknown: a snapshot skipped the epochs in which own blocks
+	// may have been committed; nobody here can tell what became of their
+	// Count requests.
+	EventOutcomeUnknown EventKind = "outcome_unknown"
 	// EventFetch: missing blocks are asked for.
 	EventFetch EventKind = "fetch"
 )

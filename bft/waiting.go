@@ -327,6 +327,9 @@ func (e *Engine) pumpFetches() {
 	}
 	var asks []ask
 	var next Time
+	if slices.ContainsFunc(e.waiting.wanted, func(t *want) bool { return t.certified && t.attempts >= abandonAfter }) {
+		e.abandonChain()
+	}
 	for _, t := range e.waiting.wanted {
 		if e.waiting.byRef[t.ref] != nil {
 			continue // here, waiting for ancestors of its own

@@ -56,6 +56,9 @@ func (r *Replica) observe(e bft.Event) {
 		} else {
 			r.log.Info("caught up")
 		}
+	case bft.EventOutcomeUnknown:
+		clear(r.own)
+		r.log.Warn("a snapshot skipped the epochs in which requests accepted here may have been ordered; their outcome is unknown to this sequencer, and their clients must read the order", slog.Int("requests", e.Count))
 	case bft.EventBadAnswer:
 		r.metrics.Catchup.Refused.Inc()
 		r.log.Warn("a peer's answer to a catch-up request is unusable; asking another", slog.String("peer", r.name(e.Member)), slog.String("why", e.Text))
