@@ -39,8 +39,10 @@ func newSandbox() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		signals, stop := node.Signals()
 		defer stop()
+		line := newLiveLine(cmd.ErrOrStderr())
+		defer line.end()
 		s, err := sandbox.New(cmd.Context(), sandbox.Options{
-			Plan: plan, LogTo: cmd.ErrOrStderr(), LogLevel: (*slog.Level)(&level), ReadyFile: readyFile,
+			Plan: plan, LogTo: line, LogLevel: (*slog.Level)(&level), ReadyFile: readyFile, Adjust: line.readable,
 		})
 		if err != nil {
 			return unavailable(err)
@@ -48,8 +50,6 @@ func newSandbox() *cobra.Command {
 		if err := printListeners(cmd.OutOrStdout(), s.Ready()); err != nil {
 			return err
 		}
-		line := newLiveLine(cmd.ErrOrStderr())
-		defer line.end()
 		return s.Run(cmd.Context(), signals, s.Watch(time.Second, showing(line)))
 	}
 	return cmd
@@ -63,6 +63,13 @@ func printListeners(out io.Writer, ready node.Ready) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", n.Name, n.Listeners["public"], n.Listeners["peer"], n.Listeners["admin"], n.Listeners["pprof"])
 	}
 	return table.Flush()
+}
+
+// readable has a node log in text if the log shares a terminal with the line.
+func (l *liveLine) readable(c *config.Sequencer) {
+	if l.terminal && c.Log.Format == "auto" {
+		c.Log.Format = "text"
+	}
 }
 
 // showing shows progress on a line; a change of who is ready or connected is
