@@ -27,8 +27,10 @@ var mayImport = map[string][]string{
 	"internal":          {}, // leaf tools without domain meaning
 	"keys":              {},
 	"load":              {"api", "client", "node", "ordering", "telemetry"},
+	"load/bench":        {"bft", "keys", "node", "ordering", "replica", "sandbox", "sequencer", "telemetry"}, // drives a sandbox
 	"node":              {"bft", "keys", "telemetry"},
-	"ordering":          {"api"}, // the promise knows no backend
+	"node/network":      {"bft", "keys", "replica/store"}, // founding makes the stores
+	"ordering":          {"api"},                          // the promise knows no backend
 	"ordering/bftorder": {"bft", "keys", "node", "replica", "telemetry"},
 	"replica":           {"bft", "keys", "node", "ordering", "telemetry"}, // speaks the words of the promise that it helps to keep
 	"sandbox":           {"bft", "keys", "node", "ordering", "replica", "sequencer", "telemetry"},
