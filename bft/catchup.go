@@ -34,12 +34,16 @@ type catchUp struct {
 	fetching int // commits of chain whose blocks were asked for
 
 	// dagAsked is the peer of an outstanding DAGRequest.
-	dagAsked    PublicKey
-	dagAskedAt  Time
-	dagThrough  Round
-	statusAt    Time
-	installing  *Handover // snapshot being installed
-	snapshotDue bool      // a peer has pruned what this member needs
+	dagAsked   PublicKey
+	dagAskedAt Time
+	dagThrough Round
+	statusAt   Time
+	installing *Handover // snapshot being installed
+	// path are the hand-overs that lead there. They are stored only once the
+	// state is: a restart in between must not find an epoch whose state it
+	// does not have.
+	path        []*Handover
+	snapshotDue bool // a peer has pruned what this member needs
 }
 
 type claim struct {
@@ -156,7 +160,7 @@ func (c *catchUp) committed(k *Commit) {
 func (c *catchUp) epochStarted() {
 	c.chain, c.pending, c.fetching = nil, nil, 0
 	c.asked, c.dagAsked, c.dagThrough = PublicKey{}, PublicKey{}, 0
-	c.installing, c.snapshotDue = nil, false
+	c.installing, c.path, c.snapshotDue = nil, nil, false
 }
 
 // noteVote learns from a block's vote how far its author is.
@@ -568,8 +572,7 @@ func (e *Engine) handovers(from PublicKey, list []*Handover) {
 	}
 	e.catchUp.claim(from, newest.Epoch+1, newest.End)
 	if e.catchUp.snapshotDue && e.catchUp.installing == nil && newest.End > e.last.Index {
-		e.persist.Handovers = append(e.persist.Handovers, path...)
-		e.catchUp.installing = newest
+		e.catchUp.installing, e.catchUp.path = newest, path
 		e.emit(InstallSnapshot{Handover: newest})
 	}
 }
@@ -592,5 +595,7 @@ func (e *Engine) snapshotInstalled(h *Handover) {
 	e.durable, e.unsynced = e.last, nil
 	e.applied = h.End
 	e.lastCommit = e.now.Mono
+	path := e.catchUp.path
+	e.persist.Handovers = append(e.persist.Handovers, path[:len(path)-1]...)
 	e.startEpoch(h)
 }

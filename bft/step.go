@@ -74,7 +74,7 @@ type (
 	PeerDown struct{ Peer PublicKey }
 
 	// SnapshotInstalled tells that the application's state is now that of the
-	// hand-over named by an InstallSnapshot effect.
+	// hand-over named by an InstallSnapshot effect, durably.
 	SnapshotInstalled struct{ Handover *Handover }
 )
 

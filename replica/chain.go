@@ -44,6 +44,10 @@ func newChain(s *store.Store, limit int) *chain {
 	if k, ok := s.Commit(c.head); ok {
 		c.headTime = k.LastTime()
 	}
+	if h, err := s.LastHandover(); err == nil && h.End > c.head {
+		// The newest state is from a snapshot, and nothing was ordered since.
+		c.head, c.durable, c.floor, c.headTime = h.End, h.End, h.End+1, h.Schedule.LastTime
+	}
 	return c
 }
 
