@@ -50,6 +50,11 @@ func launch(t *testing.T, name, log string, arguments ...string) *process {
 func (p *process) cleanUp() {
 	p.kill()
 	p.out.Close()
+	for _, sign := range []string{"panic: ", "fatal error: ", "WARNING: DATA RACE"} {
+		if strings.Contains(p.stderr(), sign) {
+			p.t.Errorf("%s: %s", p.name, sign)
+		}
+	}
 	if p.t.Failed() {
 		p.t.Logf("%s ended with %s; the end of its log:\n%s", p.name, p.command.ProcessState, p.lastLines(25))
 	}
