@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,6 +50,19 @@ func TestSoundNetworkIsClean(t *testing.T) {
 	}
 	if result.P50 <= 0 || result.P99 < result.P50 || result.P999 < result.P99 {
 		t.Errorf("latencies %v, %v, %v ms", result.P50, result.P99, result.P999)
+	}
+}
+
+func TestStopEndsSubmittingAndWaitsForTheRest(t *testing.T) {
+	memory := ordertest.StartMemory(t, ordertest.MemoryConfig{})
+	stop := make(chan struct{})
+	config := brief
+	config.Duration, config.Drain, config.Stop = time.Hour, time.Minute, stop
+	end := sync.OnceFunc(func() { close(stop) })
+	config.Progress = func(load.Progress) { end() }
+	result := run(t, config, inProcess(memory)...)
+	if !result.Clean || result.Accepted != result.Ordered || result.Ordered == 0 {
+		t.Errorf("verdict %+v, want all accepted requests ordered", result)
 	}
 }
 
