@@ -35,6 +35,7 @@ type testNode struct {
 	blocks  map[Digest]*Block
 	peers   map[PublicKey]int
 	done    int
+	skew    Time // of the wall clock
 	events  map[EventKind]int
 	epochs  int
 }
@@ -120,7 +121,9 @@ func (x *testNode) step(in Input) {
 	if x.net.dead[x.id] {
 		return
 	}
-	x.run(x.engine.Step(x.net.clock(), in))
+	now := x.net.clock()
+	now.Wall += x.skew
+	x.run(x.engine.Step(now, in))
 }
 
 func (x *testNode) submit(k int) {
@@ -343,5 +346,60 @@ func TestEpochsFollowEachOther(t *testing.T) {
 		if e := x.engine.Progress().Epoch; e < 9 {
 			t.Errorf("node %d is in epoch %d after 12 s of 1 s epochs", x.id, e)
 		}
+	}
+}
+
+// A clock that is far ahead is held back before others would take its blocks
+// for a violation, and agreed time stays with the other clocks.
+func TestRacingClockIsHeldBack(t *testing.T) {
+	w := newNet(t, 4, DefaultParams())
+	w.nodes[3].skew = 3600 * Second
+	for range 200 {
+		w.nodes[3].submit(1)
+		w.runFor(5 * Millisecond)
+	}
+	w.runFor(2 * Second)
+	w.agree()
+	if x := w.nodes[0]; x.done != 200 || x.events[EventEvidence] > 0 {
+		t.Errorf("%d of 200 requests of the member are ordered, with %d reports of evidence", x.done, x.events[EventEvidence])
+	}
+	if lead := w.nodes[0].engine.Progress().LastTime - w.now; lead > Second {
+		t.Errorf("agreed time is %d µs ahead of the other clocks", lead)
+	}
+}
+
+// After all members were down for a day agreed time catches up by itself.
+func TestTimeCatchesUpAfterAnOutage(t *testing.T) {
+	p := DefaultParams()
+	p.EpochDuration = 30 * 24 * 3600 * Second
+	w := newNet(t, 4, p)
+	w.nodes[0].submit(1)
+	w.runFor(Second)
+	for _, x := range w.nodes {
+		x.skew = 24 * 3600 * Second
+	}
+	w.runFor(60 * Second)
+	w.nodes[0].submit(1)
+	w.runFor(Second)
+	w.agree()
+	if lag := w.now + 24*3600*Second - w.nodes[0].engine.Progress().LastTime; lag > 2*Second || w.nodes[0].done != 2 {
+		t.Errorf("agreed time is %d µs behind, %d of 2 requests are ordered", lag, w.nodes[0].done)
+	}
+}
+
+// A block further ahead of its parents than any honest one exposes its author.
+func TestTimestampTooFarAheadIsAViolation(t *testing.T) {
+	w := newNet(t, 4, DefaultParams())
+	w.nodes[0].submit(1)
+	w.runFor(Second)
+	e, liar := w.nodes[0].engine, w.nodes[3].engine
+	w.dead[3] = true
+	h := Header{
+		Network: w.genesis.Network, Round: liar.buildsOn() + 1, Author: 3, Timestamp: w.now + MaxAhead + Second,
+		Parents: liar.chooseParents(liar.propose.own.Ref()),
+	}
+	w.nodes[0].step(BlockArrived{From: testKey(3), Block: build(h, nil, testSign(testKey(3)))})
+	if !e.dag.shunned[3] {
+		t.Error("a block an hour ahead of its parents is taken for honest")
 	}
 }

@@ -39,6 +39,10 @@ type proposing struct {
 	// propose.
 	followed []Time
 	follow   bool
+	// clamped: the newest own timestamp had to stay behind this member's
+	// clock, because the network was down for long; rounds then run until
+	// agreed time has caught up.
+	clamped bool
 }
 
 // entered notices a block of a round in which this member has not proposed.
@@ -129,7 +133,7 @@ func (e *Engine) active() bool {
 // to order or another member has gone ahead, after the idle interval if not.
 func (e *Engine) wantedAt() Time {
 	p := &e.propose
-	if e.active() || p.follow || p.queued.Requests > 0 && e.mayCarry() || p.at == 0 {
+	if e.active() || p.follow || p.clamped || p.queued.Requests > 0 && e.mayCarry() || p.at == 0 {
 		return e.now.Mono
 	}
 	return p.at + e.committee.Params.IdleInterval
@@ -245,13 +249,29 @@ func (e *Engine) payloadLimit() int {
 	if !e.mayCarry() {
 		return 0
 	}
-	_, previous := e.ownParent()
+	parent, previous := e.ownParent()
+	latest := e.latestTime(e.chooseParents(parent))
 	n := int64(e.committee.Size())
-	elapsed := int64(e.now.Wall - previous)
+	elapsed := int64(min(e.now.Wall, latest) - previous)
 	if elapsed <= 0 {
-		elapsed = 1000 * n
+		elapsed = min(1000*n, max(0, int64(latest-previous)))
 	}
 	return int(min(elapsed/n, int64(e.committee.Params.PayloadRequests)))
+}
+
+// latestTime is the latest timestamp that an own block on these parents may
+// have: far enough below what others take for a violation that medians which
+// differ from round to round do not matter.
+func (e *Engine) latestTime(parents []Ref) Time {
+	h := Head{Header: Header{Round: e.buildsOn() + 1, Parents: parents}}
+	vertices := make([]*vertex, len(parents))
+	for i, p := range parents {
+		vertices[i] = e.dag.byRef[p]
+	}
+	if median, ok := medianBefore(&h, vertices); ok {
+		return median + MaxAhead/2
+	}
+	return maxTimestamp
 }
 
 // ownParent returns the own previous block and its timestamp.
@@ -280,10 +300,14 @@ func (e *Engine) payloadReady(in PayloadReady) {
 func (e *Engine) proposeBlock(payload []byte, digest Digest, requests int) {
 	p := &e.propose
 	parent, previous := e.ownParent()
+	parents := e.chooseParents(parent)
+	latest := e.latestTime(parents)
+	p.clamped = e.now.Wall > latest
+	wanted := max(e.now.Wall, previous+Time(requests*e.committee.Size()))
 	b := build(Header{
 		Network: e.committee.Network, Epoch: e.committee.Epoch, Round: e.buildsOn() + 1, Author: e.me,
-		Timestamp: max(e.now.Wall, previous+max(1, Time(requests*e.committee.Size()))),
-		Parents:   e.chooseParents(parent),
+		Timestamp: max(min(wanted, latest), previous+1),
+		Parents:   parents,
 		Requests:  uint32(requests), PayloadSize: uint32(len(payload)), Payload: digest, Vote: e.durable,
 	}, payload, e.sign)
 	p.own, p.round, p.ownSeq = b, b.Round, e.persist.Seq

@@ -259,9 +259,43 @@ func (e *Engine) checkTime(v *vertex) {
 		first = v.parents[0].head
 		previous = first.Timestamp
 	}
-	if v.head.checkAgainstParent(previous, e.committee.Size()) != nil {
+	if v.head.checkAgainstParent(previous, e.committee.Size()) != nil || e.tooFarAhead(v) {
 		e.evidence(TimeViolation, first, v.head)
 	}
+}
+
+// MaxAhead is how far a block's timestamp may lie ahead of the median of its
+// parents in the round before. The median makes absurd timestamps harmless to
+// agreed time, but a block may carry requests in proportion to the time since
+// its author's previous one, and each request takes a µs of agreed time: without
+// this bound a member whose timestamps race ahead could push agreed time along
+// with tiny requests. Honest members stay within half of it whatever their
+// clock says.
+const MaxAhead = 60 * Second
+
+func (e *Engine) tooFarAhead(v *vertex) bool {
+	median, ok := medianBefore(v.head, v.parents)
+	return ok && v.head.Timestamp > median+MaxAhead
+}
+
+// medianBefore is the lower median of the timestamps of a block's parents in
+// the round before; not ok where these are roots, or not all known any more.
+func medianBefore(h *Head, parents []*vertex) (Time, bool) {
+	var times []Time
+	for i, p := range h.Parents {
+		if p.Round+1 != h.Round {
+			continue
+		}
+		if parents[i] == nil {
+			return 0, false
+		}
+		times = append(times, parents[i].head.Timestamp)
+	}
+	if len(times) == 0 {
+		return 0, false
+	}
+	slices.Sort(times)
+	return times[(len(times)-1)/2], true
 }
 
 func (e *Engine) equivocation(first, other *Head) {

@@ -92,6 +92,15 @@ func (c *checker) stopped(m *member) {
 	}
 }
 
+// leaves notices a member that is voted out: it orders nothing any more.
+func (c *checker) leaves(m *member) {
+	for _, t := range c.requests {
+		if t.origin == m.number {
+			c.release(t)
+		}
+	}
+}
+
 // skips notices a member that takes a snapshot in place of commits: it cannot
 // know what became of the requests in its own blocks, and says so to its
 // clients. Those in its queue are still to be ordered.
@@ -271,8 +280,16 @@ func (c *checker) author(m *member, e bft.Epoch, a bft.Author) *member {
 }
 
 // maxLead is how far the last time of a commit may lie beyond every honest
-// clock: a commit's requests spread over as many µs.
-const maxLead = bft.Second
+// clock: a commit's requests spread over as many µs, and less than a third of
+// the members may fill the time by which their timestamps may be ahead.
+func (c *checker) maxLead() bft.Time {
+	for _, m := range c.world.members {
+		if m.liar != nil {
+			return bft.Second + bft.MaxAhead/3
+		}
+	}
+	return bft.Second
+}
 
 // time checks the time of a commit: later than all before, and within what
 // honest parents of the leader said.
@@ -281,7 +298,7 @@ func (c *checker) time(m *member, k *bft.Commit, last bft.Time) {
 		c.world.fail("commit %d has time %d, commit %d gave out %d", k.Index, k.Time, k.Index-1, last)
 		return
 	}
-	if lead := k.LastTime() - c.latest; lead > maxLead {
+	if lead := k.LastTime() - c.latest; lead > c.maxLead() {
 		c.world.fail("commit %d gives out a time %.3f s ahead of every honest clock", k.Index, float64(lead)/float64(bft.Second))
 		return
 	}

@@ -473,6 +473,9 @@ func (m *member) enter(c *bft.Committee) {
 	m.committee, m.forgotten = c, 0
 	if m.liar == nil {
 		m.world.checker.entered(m, c)
+		if !m.elected() {
+			m.world.checker.leaves(m)
+		}
 	} else {
 		m.liar.enter(c)
 	}
