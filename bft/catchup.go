@@ -543,6 +543,7 @@ func (e *Engine) adopt() {
 			}
 		}
 		e.commit(k)
+		e.report(Event{Kind: EventAdopted, Count: 1})
 	}
 }
 
@@ -574,6 +575,14 @@ func (e *Engine) handovers(from PublicKey, list []*Handover) {
 	if e.catchUp.snapshotDue && e.catchUp.installing == nil && newest.End > e.last.Index {
 		e.catchUp.installing, e.catchUp.path = newest, path
 		e.emit(InstallSnapshot{Handover: newest})
+	}
+}
+
+// snapshotUnavailable lets the others tell anew what they keep.
+func (e *Engine) snapshotUnavailable(h *Handover) {
+	if c := &e.catchUp; c.installing != nil && c.installing.Digest() == h.Digest() {
+		c.installing, c.path = nil, nil
+		e.broadcast(&HandoverRequest{From: e.committee.Epoch}, 0)
 	}
 }
 

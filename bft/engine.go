@@ -124,6 +124,7 @@ type Engine struct {
 	rejoin   rejoin
 	suspects []bool      // members that rounds no longer wait for, by author
 	links    []PublicKey // peers whose link is up
+	cut      []PublicKey // peers whose link broke and is not up again
 	drift    []Time      // see Progress
 	votes    [][]*Head   // per author, newest heads by commit vote, ascending
 	halted   bool
@@ -177,6 +178,8 @@ func (e *Engine) handle(in Input) {
 		e.peerUp(in.Peer)
 	case PeerDown:
 		e.peerDown(in.Peer)
+	case SnapshotUnavailable:
+		e.snapshotUnavailable(in.Handover)
 	case SnapshotInstalled:
 		e.snapshotInstalled(in.Handover)
 	}
@@ -284,6 +287,7 @@ func (e *Engine) peerUp(peer PublicKey) {
 	if !slices.Contains(e.links, peer) {
 		e.links = append(e.links, peer)
 	}
+	e.cut = slices.DeleteFunc(e.cut, func(k PublicKey) bool { return k == peer })
 	e.send(peer, e.ownStatus())
 	if own := e.propose.own; own != nil && e.member {
 		e.emit(Send{To: []PublicKey{peer}, Message: &BlockMessage{Block: own}, After: e.propose.ownSeq})
@@ -294,11 +298,15 @@ func (e *Engine) peerUp(peer PublicKey) {
 }
 
 // peerDown saves the timeout that a dead leader would cost. The member is
-// waited for again as soon as one of its blocks arrives in time.
+// waited for again once its link is back and one of its blocks arrives in time:
+// its last blocks may still come after the news of its end.
 func (e *Engine) peerDown(peer PublicKey) {
 	e.links = slices.DeleteFunc(e.links, func(k PublicKey) bool { return k == peer })
 	if a, ok := e.committee.Author(peer); ok {
 		e.suspects[a] = true
+		if !slices.Contains(e.cut, peer) {
+			e.cut = append(e.cut, peer)
+		}
 	}
 	e.catchUp.lost(peer)
 	e.askOthers(peer)
@@ -323,6 +331,9 @@ type Progress struct {
 	// Proposing is false while this member may not propose.
 	Proposing bool
 	Ended     bool // the epoch is over, its hand-over not yet complete
+	// Ignored is set when others order and own blocks are not among what they
+	// order: they hold this member for faulty, or do not hear it.
+	Ignored   bool
 	CatchUp   bool
 	Demoted   []Author
 	Suspected []Author
@@ -362,10 +373,15 @@ func (e *Engine) Progress() Progress {
 			p.Suspected = append(p.Suspected, Author(a))
 		}
 	}
+	p.Ignored = p.Proposing && e.now.Mono-max(e.propose.since, e.propose.orderedAt) > ignoredAfter && !e.stalled()
 	commit, epoch, known := e.credible()
 	p.Behind, p.BehindEpochs, p.Known = max(commit, e.last.Index)-e.last.Index, max(epoch, e.committee.Epoch)-e.committee.Epoch, known
 	return p
 }
+
+// ignoredAfter is how long none of a member's blocks may be ordered, while
+// others' are, before it calls itself ignored: many idle rounds.
+const ignoredAfter = 10 * Second
 
 // Committee returns the committee of the current epoch.
 func (e *Engine) Committee() *Committee { return e.committee }

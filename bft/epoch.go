@@ -161,10 +161,10 @@ func (e *Engine) startEpoch(h *Handover) {
 	// rests on is durable; both are in this step's group commit.
 	e.persist.Handovers = append(e.persist.Handovers, h)
 	queued, roundTime, fill, stoppedFrom := e.propose.queued, e.propose.roundTime, e.propose.fill, e.propose.from
-	sealing := e.propose.sealing
+	sealing, since, orderedAt := e.propose.sealing, e.propose.since, e.propose.orderedAt
 	e.enter(h.Next(), h.Schedule.clone())
 	e.propose.queued, e.propose.roundTime, e.propose.fill, e.propose.from = queued, roundTime, fill, stoppedFrom
-	e.propose.sealing = sealing
+	e.propose.sealing, e.propose.since, e.propose.orderedAt = sealing, since, orderedAt
 	e.emit(Forget{Epoch: old, Round: ^Round(0)})
 	e.emit(EpochStarted{Committee: e.committee})
 }

@@ -84,6 +84,9 @@ func (e *Engine) commit(c *Commit) (leadersChanged bool) {
 	for _, ref := range c.Blocks {
 		if v := e.dag.byRef[ref]; v != nil && v.commit == 0 {
 			v.commit = c.Index
+			if e.member && v.head.Author == e.me {
+				e.propose.orderedAt = e.now.Mono
+			}
 			if v.head.Requests > 0 {
 				e.propose.pendingPayloads--
 			}

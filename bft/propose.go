@@ -39,6 +39,9 @@ type proposing struct {
 	// propose.
 	followed []Time
 	follow   bool
+	// since is when this member began to propose, orderedAt when a block of
+	// its own was last committed.
+	since, orderedAt Time
 	// clamped: the newest own timestamp had to stay behind this member's
 	// clock, because the network was down for long; rounds then run until
 	// agreed time has caught up.
@@ -312,6 +315,9 @@ func (e *Engine) proposeBlock(payload []byte, digest Digest, requests int) {
 	}, payload, e.sign)
 	p.own, p.round, p.ownSeq = b, b.Round, e.persist.Seq
 	p.at, p.sentAt = e.now.Mono, e.now.Mono
+	if p.since == 0 {
+		p.since = e.now.Mono
+	}
 	p.builtOn = make([]bool, e.committee.Size())
 	p.follow = false
 	p.fill += (len(payload) - p.fill) / 4

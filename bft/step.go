@@ -73,22 +73,27 @@ type (
 	PeerUp   struct{ Peer PublicKey }
 	PeerDown struct{ Peer PublicKey }
 
+	// SnapshotUnavailable tells that no peer has the state asked for by an
+	// InstallSnapshot effect any more: they have gone on.
+	SnapshotUnavailable struct{ Handover *Handover }
+
 	// SnapshotInstalled tells that the application's state is now that of the
 	// hand-over named by an InstallSnapshot effect, durably.
 	SnapshotInstalled struct{ Handover *Handover }
 )
 
-func (Tick) input()              {}
-func (BlockArrived) input()      {}
-func (MessageArrived) input()    {}
-func (RequestsQueued) input()    {}
-func (PayloadReady) input()      {}
-func (Persisted) input()         {}
-func (Applied) input()           {}
-func (EpochEnded) input()        {}
-func (PeerUp) input()            {}
-func (PeerDown) input()          {}
-func (SnapshotInstalled) input() {}
+func (Tick) input()                {}
+func (BlockArrived) input()        {}
+func (MessageArrived) input()      {}
+func (RequestsQueued) input()      {}
+func (PayloadReady) input()        {}
+func (Persisted) input()           {}
+func (Applied) input()             {}
+func (EpochEnded) input()          {}
+func (PeerUp) input()              {}
+func (PeerDown) input()            {}
+func (SnapshotUnavailable) input() {}
+func (SnapshotInstalled) input()   {}
 
 // Effect is something the runtime has to do. Effects of one step are carried
 // out in order.
@@ -225,6 +230,8 @@ const (
 	EventProposingStopped EventKind = "proposing_stopped"
 	// EventEvicted: a waiting block was dropped because too many wait.
 	EventEvicted EventKind = "evicted"
+	// EventAdopted: a commit was taken over because a quorum certifies it.
+	EventAdopted EventKind = "adopted"
 	// EventOutcomeUnknown: a snapshot skipped the epochs in which own blocks
 	// may have been committed; nobody here can tell what became of their
 	// Count requests.
@@ -236,6 +243,8 @@ const (
 // Event is one observation by the engine.
 type Event struct {
 	Kind EventKind
+	// Evidence says which rule was broken, for EventEvidence.
+	Evidence EvidenceKind
 	// Member is whom the event is about, if Known.
 	Member PublicKey
 	Round  Round

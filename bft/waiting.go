@@ -80,8 +80,8 @@ func (e *Engine) receive(from PublicKey, b *Block) {
 // foreignOwnBlock reacts to a block that this member signed and does not have:
 // its disk is not what it was. Going on could mean two blocks for a round.
 func (e *Engine) foreignOwnBlock(b *Block) {
-	if e.propose.stopped {
-		return
+	if e.propose.stopped || e.committee.Epoch < e.propose.from {
+		return // it signs nothing anyway, and knows why
 	}
 	e.propose.stopped = true
 	e.report(Event{Kind: EventProposingStopped, Member: e.self, Round: b.Round,
@@ -236,7 +236,7 @@ func (e *Engine) entered(v *vertex) {
 	if h.Requests > 0 && v.commit == 0 {
 		e.propose.pendingPayloads++
 	}
-	if h.Round+1 >= e.dag.complete {
+	if h.Round+1 >= e.dag.complete && !slices.Contains(e.cut, e.committee.Members[h.Author]) {
 		e.suspects[h.Author] = false
 	}
 	e.rememberVote(h)
@@ -312,7 +312,7 @@ func (e *Engine) evidence(kind EvidenceKind, first, other *Head) {
 	}
 	e.dag.shun(other.Author)
 	e.persist.Evidence = append(e.persist.Evidence, &Evidence{Kind: kind, Epoch: e.committee.Epoch, First: first, Other: other})
-	e.report(Event{Kind: EventEvidence, Member: e.committee.Members[other.Author], Round: other.Round,
+	e.report(Event{Kind: EventEvidence, Evidence: kind, Member: e.committee.Members[other.Author], Round: other.Round,
 		Text: kind.String() + ": " + first.Ref().String() + " and " + other.Ref().String()})
 }
 

@@ -47,6 +47,7 @@ func (r *Replica) loop(ctx context.Context, found bft.Recovered) error {
 		case <-r.timer.C:
 			err = r.step(bft.Tick{})
 		case <-status.C:
+			err = r.pursueSnapshot()
 		}
 		if err != nil {
 			return err

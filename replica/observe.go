@@ -32,7 +32,11 @@ func (r *Replica) observe(e bft.Event) {
 	m := r.metrics.Engine
 	switch e.Kind {
 	case bft.EventEvidence:
-		m.Evidence(telemetry.Equivocation)
+		kind := telemetry.Equivocation
+		if e.Evidence == bft.TimeViolation {
+			kind = telemetry.TimeViolation
+		}
+		m.Evidence(kind)
 		r.log.Error("a member provably broke the rules; its evidence is stored and it is no longer built upon",
 			slog.String("member", r.name(e.Member)), slog.Uint64("round", uint64(e.Round)), slog.String("evidence", e.Text))
 	case bft.EventDivergence:
@@ -56,6 +60,8 @@ func (r *Replica) observe(e bft.Event) {
 		} else {
 			r.log.Info("caught up")
 		}
+	case bft.EventAdopted:
+		r.metrics.Catchup.Applied.Inc()
 	case bft.EventOutcomeUnknown:
 		clear(r.own)
 		r.log.Warn("a snapshot skipped the epochs in which requests accepted here may have been ordered; their outcome is unknown to this sequencer, and their clients must read the order", slog.Int("requests", e.Count))

@@ -48,6 +48,9 @@ type work struct {
 	persist  *bft.Persist
 	snapshot *snapshot
 	send     *bft.Send
+	// key and value are a small value for the store; an empty one forgets it.
+	key   string
+	value []byte
 }
 
 func newPersister(s *store.Store, send func(bft.Send), durable func(uint64, bft.CommitIndex), failed func()) *persister {
@@ -68,6 +71,7 @@ func (p *persister) add(w work) {
 }
 
 func (w work) size() (n int) {
+	n = len(w.value)
 	if w.persist != nil {
 		for _, b := range w.persist.Blocks {
 			n += len(b.Payload)
@@ -135,6 +139,9 @@ func (p *persister) write(batch *store.Batch, pending []work) error {
 		bytes += w.size()
 		if w.snapshot != nil {
 			batch.Meta(snapshotKey, w.snapshot.encode())
+		}
+		if w.key != "" {
+			batch.Meta(w.key, w.value)
 		}
 		if f := w.persist; f != nil {
 			fill(batch, f)

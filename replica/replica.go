@@ -140,7 +140,7 @@ func New(cfg Config) (*Replica, error) {
 	r.signals.wake = make(chan struct{}, 1)
 	r.queue = &queue{limits: cfg.Queue, arrived: r.signals.queueArrived}
 	r.chain = newChain(cfg.Store, cfg.ChainBytes)
-	r.server = newServer(cfg.Store, cfg.ServeBytesPerSecond, r.transmitBulk)
+	r.server = newServer(cfg.Store, cfg.ServeBytesPerSecond, r.transmitBulk, func() { r.metrics.Catchup.Served.Inc() })
 	r.writer = newPersister(cfg.Store, r.transmit, r.signals.durable, func() { r.metrics.Store.Failed(telemetry.StoreWrite) })
 	var err error
 	r.links, err = p2p.New(p2p.Config{
@@ -306,6 +306,8 @@ func (r *Replica) Ready() error {
 		return &ordering.NotReady{Reason: "this sequencer may not propose in this epoch: it rejoins after losing its store, or its key is used elsewhere"}
 	}
 	switch {
+	case p.Ignored:
+		return &ordering.NotReady{Reason: "the others do not order this sequencer's blocks: they have evidence against its key or do not hear it; see its log and theirs"}
 	case !p.Known:
 		return &ordering.NotReady{Reason: "asking the other sequencers how far they are"}
 	case p.BehindEpochs > 0:

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/synod-network/synod/bft"
 	"github.com/synod-network/synod/keys"
@@ -19,6 +21,7 @@ import (
 type server struct {
 	archive *store.Store
 	send    func(to bft.PublicKey, parts [][]byte) error
+	served  func() // called for each block sent
 	limiter *rate.Limiter
 
 	mu      sync.Mutex
@@ -35,8 +38,8 @@ type server struct {
 // those of an honest peer costs it the time until it asks again.
 const servePerPeer = 256
 
-func newServer(s *store.Store, bytesPerSecond int, send func(bft.PublicKey, [][]byte) error) *server {
-	return &server{archive: s, send: send, limiter: rate.NewLimiter(rate.Limit(bytesPerSecond), max(bytesPerSecond, bft.ServeLimit)), wake: make(chan struct{}, 1)}
+func newServer(s *store.Store, bytesPerSecond int, send func(bft.PublicKey, [][]byte) error, served func()) *server {
+	return &server{archive: s, send: send, served: served, limiter: rate.NewLimiter(rate.Limit(bytesPerSecond), max(bytesPerSecond, bft.ServeLimit)), wake: make(chan struct{}, 1)}
 }
 
 func (s *server) add(f bft.Serve) {
@@ -89,7 +92,13 @@ func (s *server) run(ctx context.Context) error {
 			if s.limiter.WaitN(ctx, min(size, s.limiter.Burst())) != nil {
 				return false
 			}
-			return s.send(f.To, parts) == nil
+			if s.send(f.To, parts) != nil {
+				return false
+			}
+			if _, ok := m.(*bft.UnverifiedBlockMessage); ok {
+				s.served()
+			}
+			return true
 		})
 	}
 }
@@ -162,6 +171,7 @@ func (r *Replica) startTransfer(h *bft.Handover) {
 // askSnapshot asks the next connected peer for what is missing.
 func (r *Replica) askSnapshot() {
 	t := r.transfer
+	t.asked = time.Now()
 	var up []keys.PublicKey
 	for _, p := range r.links.Stats() {
 		if p.Bulk.Connected {
@@ -187,6 +197,29 @@ func (r *Replica) askSnapshot() {
 	}
 }
 
+const (
+	// snapshotPatience is how long a peer may take to send a piece before
+	// another is asked; after snapshotAttempts in vain nobody has the state.
+	snapshotPatience = time.Second
+	snapshotAttempts = 10
+)
+
+// pursueSnapshot asks again for what has not come, and gives up a state that
+// nobody has any more.
+func (r *Replica) pursueSnapshot() error {
+	t := r.transfer
+	if t == nil || time.Since(t.asked) < snapshotPatience {
+		return nil
+	}
+	if t.attempts++; t.attempts > snapshotAttempts {
+		r.transfer = nil
+		r.log.Warn("no peer has the state after the hand-over any more; asking for a newer one", slog.Uint64("epoch", uint64(t.handover.Epoch)))
+		return r.step(bft.SnapshotUnavailable{Handover: t.handover})
+	}
+	r.askSnapshot()
+	return nil
+}
+
 // chunksAtATime bounds the pieces of a snapshot asked for at once.
 const chunksAtATime = 8
 
@@ -209,13 +242,16 @@ func (r *Replica) snapshotMessage(from bft.PublicKey, m snapshotInput) error {
 	if m.kind == kindManifest {
 		if manifest, err := decodeManifest(m.data); err == nil {
 			progress = t.takeManifest(manifest)
+			r.resume(t)
 		}
-	} else {
-		progress = t.takeChunk(m.chunk, m.data)
+	} else if progress = t.takeChunk(m.chunk, m.data); progress {
+		// Kept for the case that this sequencer stops before it has all.
+		r.writer.add(work{key: chunkKey(t.manifest.Chunks[m.chunk]), value: m.data})
 	}
 	if !progress {
 		return nil
 	}
+	t.attempts = 0
 	if !t.complete() {
 		if t.missing%chunksAtATime == 0 || m.kind == kindManifest {
 			r.askSnapshot()
@@ -223,6 +259,18 @@ func (r *Replica) snapshotMessage(from bft.PublicKey, m snapshotInput) error {
 		return nil
 	}
 	return r.install(t)
+}
+
+// resume takes over the pieces that an earlier run has fetched.
+func (r *Replica) resume(t *transfer) {
+	if t.manifest == nil {
+		return
+	}
+	for i, d := range t.manifest.Chunks {
+		if data, err := r.cfg.Store.Meta(chunkKey(d)); err == nil {
+			t.takeChunk(uint32(i), data)
+		}
+	}
 }
 
 func (r *Replica) serveSnapshot(from bft.PublicKey, m snapshotInput) {
@@ -249,6 +297,9 @@ func (r *Replica) install(t *transfer) error {
 	r.transfer = nil
 	s := &snapshot{epoch: t.handover.Epoch, index: t.handover.End, data: data}
 	r.writer.add(work{snapshot: s})
+	for _, d := range t.manifest.Chunks {
+		r.writer.add(work{key: chunkKey(d), value: nil})
+	}
 	r.server.setSnapshot(s)
 	select {
 	case r.restores <- restore{handover: t.handover, data: data}:

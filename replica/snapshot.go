@@ -3,8 +3,10 @@ package replica
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/synod-network/synod/bft"
 )
@@ -13,8 +15,10 @@ import (
 const (
 	snapshotKey    = "application/snapshot"
 	proposeFromKey = "engine/propose-from"
-	rejoinKey      = "engine/rejoin"
 )
+
+// chunkKey is where a piece of a snapshot is kept until the snapshot is whole.
+func chunkKey(d bft.Digest) string { return "application/snapshot-chunk/" + hex.EncodeToString(d[:]) }
 
 // SnapshotChunk is the size of the pieces in which snapshots travel.
 const SnapshotChunk = 1 << 20
@@ -115,6 +119,8 @@ type transfer struct {
 	chunks   [][]byte
 	missing  int
 	next     int // peer to ask next
+	asked    time.Time
+	attempts int // since the last progress
 }
 
 func (t *transfer) takeManifest(m Manifest) bool {

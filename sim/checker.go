@@ -298,7 +298,7 @@ func (c *checker) time(m *member, k *bft.Commit, last bft.Time) {
 		c.world.fail("commit %d has time %d, commit %d gave out %d", k.Index, k.Time, k.Index-1, last)
 		return
 	}
-	if lead := k.LastTime() - c.latest; lead > c.maxLead() {
+	if lead := k.LastTime() - max(c.latest, c.world.genesis.Start); lead > c.maxLead() {
 		c.world.fail("commit %d gives out a time %.3f s ahead of every honest clock", k.Index, float64(lead)/float64(bft.Second))
 		return
 	}

@@ -6,7 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type Catchup struct {
 	scraped[CatchupState]
 	Applied prometheus.Counter // commits applied from peers' ranges
-	Served  prometheus.Counter // commits given to peers
+	Served  prometheus.Counter // blocks given to peers
 	Refused prometheus.Counter // ranges from peers that did not verify
 }
 
@@ -19,7 +19,7 @@ type CatchupState struct {
 func newCatchup(d *declarer) *Catchup {
 	c := &Catchup{
 		Applied: d.counter("catchup_applied_commits_total", "Commits that this node took from peers because it was behind."),
-		Served:  d.counter("catchup_served_commits_total", "Commits that this node gave to peers that were behind."),
+		Served:  d.counter("catchup_served_blocks_total", "Blocks that this node gave to peers that lacked them."),
 		Refused: d.counter("catchup_refused_ranges_total", "Ranges of commits from peers that did not verify."),
 	}
 	c.gauge(d, "catchup_active", "1 while this node takes commits from peers because it is behind.", func(s CatchupState) float64 {

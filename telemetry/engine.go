@@ -28,8 +28,9 @@ type EvidenceKind string
 
 // The kinds of evidence.
 const (
-	Equivocation EvidenceKind = "equivocation" // two valid blocks by one author for one round
-	Divergence   EvidenceKind = "divergence"   // a hand-over or commit vote that contradicts this node's own
+	Equivocation  EvidenceKind = "equivocation"   // two valid blocks by one author for one round
+	TimeViolation EvidenceKind = "time_violation" // a timestamp that its author's earlier block or its parents forbid
+	Divergence    EvidenceKind = "divergence"     // a hand-over or commit vote that contradicts this node's own
 )
 
 // Engine measures the agreement between members.
@@ -75,7 +76,7 @@ func newEngine(d *declarer) *Engine {
 		rejected: counters(d, "engine_blocks_rejected_total", "Blocks from peers that were not accepted, by reason.", "reason", []Rejection{
 			RejectMalformed, RejectNetwork, RejectEpoch, RejectAuthor, RejectSignature, RejectPayload, RejectParents, RejectTime, RejectWindow,
 		}),
-		evidence:  counters(d, "engine_evidence_total", "Proofs of misbehaviour, by kind. Any increase calls for a person.", "kind", []EvidenceKind{Equivocation, Divergence}),
+		evidence:  counters(d, "engine_evidence_total", "Proofs of misbehaviour, by kind. Any increase calls for a person.", "kind", []EvidenceKind{Equivocation, TimeViolation, Divergence}),
 		committed: d.counterVec("engine_slots_committed_total", "Leader slots decided with a commit, by leader.", "member"),
 		skipped:   d.counterVec("engine_slots_skipped_total", "Leader slots decided without a commit, by leader.", "member"),
 	}

@@ -33,7 +33,7 @@ type Member struct {
 	Key  keys.PublicKey `toml:"key" doc:"Its public key in hexadecimal."`
 }
 
-// Parameters are agreed by all members; see docs/ARCHITECTURE.md on ordering for what each does.
+// Parameters are agreed by all members; docs/protocol/ordering.md says what each does.
 type Parameters struct {
 	LeaderTimeout   config.Duration `toml:"leader_timeout" doc:"How long a round waits for its leader before going on without."`
 	IdleInterval    config.Duration `toml:"idle_interval" doc:"Time between empty rounds while there is nothing to order."`

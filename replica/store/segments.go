@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// smallestSegment is the size of a new store's first segment. Each later one is four times as large, up to the
+	// smallestSegment is the size of a new store's first segment. Each later one is twice as large, up to the
 	// configured size, so that a new store is small and quickly made.
 	smallestSegment = 1 << 20
-	segmentGrowth   = 4
+	segmentGrowth   = 2
 	// maxOpen bounds the files kept open for readers that may come back.
 	maxOpen = 64
 	// zeroChunk is written at a time when a segment is prepared, and at least zeroPause lies between two chunks unless a
@@ -25,7 +25,7 @@ const (
 	zeroChunk = 1 << 20
 	zeroPause = 2 * time.Millisecond
 	zeroFrom  = 0.25
-	zeroTo    = 0.75
+	zeroTo    = 0.9
 )
 
 // segments keeps the files of the log: those in use, those prepared to be used next, and spares that wait to be prepared.
