@@ -19,7 +19,7 @@ quick: format vet
 	$(GO) test -short ./...
 
 test: lint
-	$(GO) test -timeout 10m $$($(GO) list ./... | grep -E $(SEQUENTIAL))
+	SYNOD_SIM=60s $(GO) test -timeout 10m $$($(GO) list ./... | grep -E $(SEQUENTIAL))
 	@if command -v gcc >/dev/null; then race=-race; else echo 'no race detection: it needs gcc (apt-get install gcc)' >&2; race=; fi; \
 	set -x; $(GO) test -timeout 10m $$race $$($(GO) list ./... | grep -vE $(SEQUENTIAL))
 

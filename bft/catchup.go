@@ -38,7 +38,8 @@ type catchUp struct {
 	dagAskedAt Time
 	dagThrough Round
 	statusAt   Time
-	installing *Handover // snapshot being installed
+	barren     []PublicKey // peers that did not have a certified block when asked
+	installing *Handover   // snapshot being installed
 	// path are the hand-overs that lead there. They are stored only once the
 	// state is: a restart in between must not find an epoch whose state it
 	// does not have.
@@ -160,7 +161,7 @@ func (c *catchUp) committed(k *Commit) {
 func (c *catchUp) epochStarted() {
 	c.chain, c.pending, c.fetching = nil, nil, 0
 	c.asked, c.dagAsked, c.dagThrough = PublicKey{}, PublicKey{}, 0
-	c.installing, c.path, c.snapshotDue = nil, nil, false
+	c.installing, c.path, c.snapshotDue, c.barren = nil, nil, false, nil
 }
 
 // noteVote learns from a block's vote how far its author is.
@@ -508,6 +509,27 @@ func (e *Engine) fetchBodies() {
 	}
 }
 
+// holders are the peers to ask for blocks of the certified chain: connected, as
+// far as the chain goes, and not found without such a block before. Where there
+// is none, all connected peers are.
+func (e *Engine) holders() []PublicKey {
+	c := &e.catchUp
+	if len(c.chain) == 0 {
+		return e.links
+	}
+	var holders []PublicKey
+	for _, k := range c.claims {
+		if k.commit >= c.chain[0].Index && slices.Contains(e.links, k.peer) && !slices.Contains(c.barren, k.peer) {
+			holders = append(holders, k.peer)
+		}
+	}
+	if len(holders) == 0 {
+		c.barren = nil
+		return e.links
+	}
+	return holders
+}
+
 // abandonAfter is how often a block of a certified commit is asked for before
 // it is taken to be kept by nobody any more.
 const abandonAfter = 8
@@ -516,7 +538,7 @@ const abandonAfter = 8
 // keep. Asked anew, they tell what they do keep.
 func (e *Engine) abandonChain() {
 	c := &e.catchUp
-	c.chain, c.fetching = nil, 0
+	c.chain, c.fetching, c.barren = nil, 0, nil
 	c.dropPending()
 	for _, t := range slices.Clone(e.waiting.wanted) {
 		t.certified = false

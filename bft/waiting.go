@@ -364,6 +364,7 @@ func (e *Engine) pumpFetches() {
 	if slices.ContainsFunc(e.waiting.wanted, func(t *want) bool { return t.certified && t.attempts >= abandonAfter }) {
 		e.abandonChain()
 	}
+	holders := e.holders()
 	for _, t := range e.waiting.wanted {
 		if e.waiting.byRef[t.ref] != nil {
 			continue // here, waiting for ancestors of its own
@@ -374,7 +375,11 @@ func (e *Engine) pumpFetches() {
 			}
 			continue
 		}
-		peer, ok := e.source(t)
+		if t.certified && t.attempts > 0 && !slices.Contains(e.catchUp.barren, t.asked) && len(holders) > 1 {
+			e.catchUp.barren = append(e.catchUp.barren, t.asked)
+			holders = e.holders()
+		}
+		peer, ok := e.source(t, holders)
 		if !ok {
 			continue
 		}
@@ -420,11 +425,14 @@ func addAsk(asks []ask, peer PublicKey, ref Ref) []ask {
 }
 
 // source picks whom to ask for a block.
-func (e *Engine) source(t *want) (PublicKey, bool) {
+func (e *Engine) source(t *want, holders []PublicKey) (PublicKey, bool) {
 	if t.attempts == 0 && !t.certified && t.from != e.self {
 		return t.from, true
 	}
 	peers := e.links
+	if t.certified {
+		peers = holders
+	}
 	if len(peers) == 0 {
 		peers = e.committee.Members
 	}
