@@ -33,7 +33,6 @@ type testNode struct {
 	held    []Send
 	timer   Time
 	blocks  map[Digest]*Block
-	peers   map[PublicKey]int
 	done    int
 	skew    Time // of the wall clock
 	events  map[EventKind]int

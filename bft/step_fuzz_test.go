@@ -72,7 +72,7 @@ func FuzzStep(f *testing.F) {
 				}
 				for _, f := range out {
 					if s, ok := f.(InstallSnapshot); ok {
-						e.Step(now, SnapshotInstalled{Handover: s.Handover})
+						e.Step(now, SnapshotInstalled(s))
 					}
 				}
 			}

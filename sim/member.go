@@ -405,7 +405,7 @@ func (m *member) transmit(peer *member, message bft.Message, f *frame) {
 
 func (m *member) serve(s bft.Serve) {
 	peer := m.world.byKey[s.To]
-	if peer == nil || !m.mayServe(peer) {
+	if peer == nil || !m.mayServe(peer, s.Request) {
 		return
 	}
 	var archive bft.Archive = &m.disk.image
@@ -421,15 +421,24 @@ func (m *member) serve(s bft.Serve) {
 	})
 }
 
-// servedPerSecond bounds the requests of one peer that a member answers.
-const servedPerSecond = 100
+// servedPerSecond bounds what a member does for one peer in a second: so many
+// requests, of which one for whole rounds weighs as much as several. The runtime
+// bounds the bytes that it reads for others.
+const (
+	servedPerSecond = 100
+	roundsWeight    = 15
+)
 
-func (m *member) mayServe(peer *member) bool {
+func (m *member) mayServe(peer *member, request bft.Message) bool {
 	second := m.world.now / bft.Second
 	if second != m.servedIn {
 		m.servedIn, m.served = second, [maxMembers]int{}
 	}
-	m.served[peer.number]++
+	weight := 1
+	if _, ok := request.(*bft.DAGRequest); ok {
+		weight = roundsWeight
+	}
+	m.served[peer.number] += weight
 	return m.served[peer.number] <= servedPerSecond
 }
 
