@@ -496,13 +496,20 @@ func (e *Engine) known(i CommitIndex) (Digest, bool) {
 // of it is empty, so that each peer is asked for many blocks at a time.
 func (e *Engine) fetchBodies() {
 	c := &e.catchUp
-	if len(e.waiting.wanted) > e.limits.FetchWindow/2 {
+	open := 0 // what waiting blocks need besides must not close the window
+	for _, t := range e.waiting.wanted {
+		if t.certified && e.waiting.byRef[t.ref] == nil {
+			open++
+		}
+	}
+	if open > e.limits.FetchWindow/2 {
 		return
 	}
-	for c.fetching < len(c.chain) && len(e.waiting.wanted) < e.limits.FetchWindow && e.waiting.bytes < e.limits.WaitingBytes/2 {
+	for c.fetching < len(c.chain) && open < e.limits.FetchWindow && (open == 0 || e.waiting.bytes < e.limits.WaitingBytes/2) {
 		for _, ref := range c.chain[c.fetching].Blocks {
 			if !e.dag.has(ref) {
 				e.want(ref, e.self, true)
+				open++
 			}
 		}
 		c.fetching++
