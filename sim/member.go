@@ -322,10 +322,23 @@ func (m *member) do(f bft.Effect) {
 	}
 }
 
+// signed reports whether a block to be stored is this member's own. The first of
+// an epoch is stored together with the hand-over that says who the members are.
+func (m *member) signed(p bft.Persist, b *bft.Block) bool {
+	c := m.committee
+	for _, h := range p.Handovers {
+		if h.Epoch+1 == b.Epoch {
+			c = h.Next()
+		}
+	}
+	a, ok := c.Author(m.key)
+	return ok && b.Author == a && b.Epoch == c.Epoch
+}
+
 func (m *member) persist(p bft.Persist) {
 	w := write{persist: p}
 	for _, b := range p.Blocks {
-		if a, ok := m.committee.Author(m.key); ok && b.Author == a && b.Epoch == m.committee.Epoch {
+		if m.signed(p, b) {
 			w.own = b
 		}
 	}
