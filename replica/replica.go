@@ -272,8 +272,8 @@ func (r *Replica) Drain(ctx context.Context) error {
 	for {
 		requests, _ := r.queue.size()
 		open := requests + int(r.open.Load())
-		if open == 0 {
-			return nil
+		if open == 0 || r.ended.Load() {
+			return nil // all ordered, or nothing more will be
 		}
 		select {
 		case <-ctx.Done():
