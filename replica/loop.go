@@ -29,7 +29,7 @@ func (r *Replica) loop(ctx context.Context, found bft.Recovered) error {
 	if err := r.carryOut(effects); err != nil {
 		return err
 	}
-	status := time.NewTicker(progressInterval)
+	status := time.NewTicker(idleLook)
 	defer status.Stop()
 	for {
 		in := r.inbox.ch
@@ -56,9 +56,13 @@ func (r *Replica) loop(ctx context.Context, found bft.Recovered) error {
 	}
 }
 
-// progressInterval is how old the published progress may grow while nothing
-// happens, and how long a congested loop waits to look again.
-const progressInterval = 20 * time.Millisecond
+const (
+	// progressInterval is how old the published progress may grow while things
+	// happen.
+	progressInterval = 20 * time.Millisecond
+	// idleLook is how often the loop looks around while nothing happens.
+	idleLook = 100 * time.Millisecond
+)
 
 // publish shows the engine's state to other goroutines, not after every step:
 // a few dozen times a second is enough for people and machines.
