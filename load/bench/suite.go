@@ -86,6 +86,9 @@ func (r Result) Print(out io.Writer) error {
 	switch {
 	case r.Ordered == 0:
 		_, err = fmt.Fprintf(out, "%-15s n=%-2d  %.1f%% of a core, %.0f MiB together\n", r.Workload, r.Nodes, 100*r.CPUShare, r.PeakMiB)
+	case r.BeforeP99 > 0 && r.CatchUpSeconds == 0:
+		_, err = fmt.Fprintf(out, "%-15s n=%-2d %6d B  not level with the others when the measurement ended; live p99 %.1f ms before, %.1f ms meanwhile\n",
+			r.Workload, r.Nodes, r.Size, r.BeforeP99, r.P99)
 	case r.BeforeP99 > 0:
 		_, err = fmt.Fprintf(out, "%-15s n=%-2d %6d B  caught up in %.1f s at %.0f requests/s; live p99 %.1f ms before, %.1f ms meanwhile\n",
 			r.Workload, r.Nodes, r.Size, r.CatchUpSeconds, r.CatchUpPerSecond, r.BeforeP99, r.P99)
