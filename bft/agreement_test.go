@@ -125,12 +125,13 @@ func (d wildDAG) parents(pick picker, a Author, r Round, made [][][]*Block, own 
 func (d wildDAG) watch(pick picker, rules Rules) ([]*Commit, error) {
 	e := observer(d.c, rules)
 	last := len(d.blocks) - pick(len(d.blocks)/3+1)
+	reach := (1 + pick(8)) * d.c.Size() // how far later blocks overtake earlier ones
 	waiting := append([]*Block(nil), d.blocks[:last]...)
 	var commits []*Commit
 	for len(waiting) > 0 {
-		// Any of the first few blocks that can be accepted: the order is causal
+		// Any of the first blocks that can be accepted: the order is causal
 		// and otherwise as the network likes.
-		i := pick(min(len(waiting), 2*d.c.Size()))
+		i := pick(min(len(waiting), reach))
 		for e.missingParents(waiting[i].Head) != nil {
 			i--
 		}

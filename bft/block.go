@@ -7,7 +7,7 @@ import (
 )
 
 // Vote names the newest commit that a block's author had made durable when it
-// built the block. Votes of a quorum certify a commit to a member that is
+// built the block. Votes of f+1 members certify a commit to a member that is
 // catching up.
 type Vote struct {
 	Index  CommitIndex

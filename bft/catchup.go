@@ -16,7 +16,7 @@ import (
 //   - beyond what peers keep: it follows the hand-overs to the newest one and
 //     installs the application's state as of then (InstallSnapshot).
 //
-// No answer is believed: commits are certified by a quorum of votes or by a
+// No answer is believed: commits are certified by votes of f+1 members or by a
 // hand-over, blocks by their digests, hand-overs by the committee before.
 type catchUp struct {
 	// claims are how far peers say they are. Claims decide only whom to ask.
@@ -437,7 +437,10 @@ func (e *Engine) chainTail() Vote {
 
 // certify returns the highest commit that the proof in an answer covers: the
 // end of the epoch if a hand-over is given whose end is here, otherwise the
-// highest commit at or above which a quorum of members vote on this chain.
+// highest commit at or above which f+1 members vote on this chain. One of them
+// is honest, and what one honest member has committed all will. To ask for a
+// quorum would be to ask for too much: while a member is behind, and f others
+// lie about what they committed, there are fewer than that to vote.
 func (e *Engine) certify(m *ChainResponse, tail Vote) (CommitIndex, error) {
 	if e.rules.AcceptAnyChain {
 		return tail.Index, nil
@@ -470,11 +473,11 @@ func (e *Engine) certify(m *ChainResponse, tail Vote) (CommitIndex, error) {
 			covered = append(covered, h.Vote.Index)
 		}
 	}
-	if len(covered) < e.committee.Quorum() {
+	if len(covered) < e.committee.Witness() {
 		return 0, nil // more of the chain may bring the votes within reach
 	}
 	slices.Sort(covered)
-	return covered[len(covered)-e.committee.Quorum()], nil
+	return covered[len(covered)-e.committee.Witness()], nil
 }
 
 // known returns the digest of a commit in the chain being built.

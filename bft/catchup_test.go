@@ -17,8 +17,8 @@ func voteOf(c *Committee, a Author, v Vote) *UnverifiedBlock {
 	return &UnverifiedBlock{Header: b.Header, Signature: b.Signature}
 }
 
-// A commit is certified by votes of a quorum at or above it on its chain: the
-// q-th highest vote says how far.
+// A commit is certified by votes of f+1 members at or above it on its chain: the
+// (f+1)-th highest vote says how far.
 func TestChainCertification(t *testing.T) {
 	c := testCommittee(4, nil)
 	chain := chainOf(c, Vote{}, 9)
@@ -30,13 +30,13 @@ func TestChainCertification(t *testing.T) {
 		want  int    // certified commits
 	}{
 		{"no votes", nil, 0},
-		{"one short of a quorum", []Vote{at(9), at(9)}, 0},
-		{"a quorum", []Vote{at(9), at(9), at(9)}, 9},
-		{"the third highest of three", []Vote{at(9), at(4), at(7)}, 4},
-		{"the third highest of four", []Vote{at(9), at(2), at(4), at(7)}, 4},
-		{"a lying digest does not count", []Vote{at(9), at(9), wrong(9)}, 0},
-		{"an honest quorum beside it does", []Vote{at(9), at(8), wrong(9), at(7)}, 7},
-		{"a vote beyond the chain does not count", []Vote{at(9), at(9), wrong(1 << 60)}, 0},
+		{"one, which may lie", []Vote{at(9)}, 0},
+		{"two, of whom one is honest", []Vote{at(9), at(9)}, 9},
+		{"the second highest of three", []Vote{at(9), at(4), at(7)}, 7},
+		{"the second highest of four", []Vote{at(4), at(2), at(9), at(7)}, 7},
+		{"a lying digest does not count", []Vote{at(9), wrong(9)}, 0},
+		{"honest votes beside it do", []Vote{at(9), wrong(9), at(7)}, 7},
+		{"a vote beyond the chain does not count", []Vote{at(9), wrong(1 << 60)}, 0},
 		{"votes for nothing certify nothing", []Vote{{}, {}, {}}, 0},
 	} {
 		t.Run(row.why, func(t *testing.T) {
@@ -158,9 +158,9 @@ func TestALateMemberAdoptsTheChain(t *testing.T) {
 	}
 }
 
-// What is decided here and what a quorum certifies must be the same: going on
+// What is decided here and what others certified must be the same: going on
 // would fork.
-func TestAMemberThatDecidedOtherwiseThanAQuorumStops(t *testing.T) {
+func TestAMemberThatDecidedOtherwiseThanIsCertifiedStops(t *testing.T) {
 	e, peer, _ := behind(t)
 	c := e.committee
 	chain := chainOf(c, Vote{}, 3)

@@ -39,16 +39,17 @@ func DefaultLimits() Limits {
 // Rules plants bugs: each field breaks one rule of the engine, so that a test
 // can show that its harness would notice. The zero value is the protocol.
 type Rules struct {
-	QuorumOffByOne     bool // certificates and skips need one vote less
-	CountVotesPerBlock bool // an equivocator's variants count each
-	SendBeforeSync     bool // own blocks are sent before they are durable
-	GCByLocalState     bool // what a commit contains depends on the local DAG's height
-	NoWaitForVotes     bool // propose without waiting for votes that may still come
-	NoRetransmission   bool // nothing is ever sent twice
-	MedianOverAll      bool // the time of a commit is the median over all parents
-	EmitPastWindowEnd  bool // tentative decisions survive a change of leaders
-	SkipIndirect       bool // an undecided slot is skipped at the first committed anchor
-	AcceptAnyChain     bool // catch-up believes commits without a quorum of votes
+	QuorumOffByOne       bool // certificates and skips need one vote less
+	CountVotesPerBlock   bool // an equivocator's variants count each
+	SendBeforeSync       bool // own blocks are sent before they are durable
+	GCByLocalState       bool // what a commit contains depends on the local DAG's height
+	NoWaitForVotes       bool // propose without waiting for votes that may still come
+	NeverWaitForSuspects bool // who was late once is left behind for good
+	NoRetransmission     bool // nothing is ever sent twice
+	MedianOverAll        bool // the time of a commit is the median over all parents
+	EmitPastWindowEnd    bool // tentative decisions survive a change of leaders
+	SkipIndirect         bool // an undecided slot is skipped at the first committed anchor
+	AcceptAnyChain       bool // catch-up believes commits without votes
 }
 
 // Config is what an engine needs to know of its member.

@@ -63,7 +63,7 @@ func (e *Engine) commitTime(leader *vertex) Time {
 // It reports whether the leaders of later rounds changed.
 func (e *Engine) commit(c *Commit) (leadersChanged bool) {
 	if next := e.catchUp.next(); next != nil && next.digest != c.digest {
-		e.halt(fmt.Sprintf("commit %d decided here is %s, but a quorum certifies %s: this member's order diverges; keep its data for analysis and rejoin it with an empty store", c.Index, c.digest, next.digest))
+		e.halt(fmt.Sprintf("commit %d decided here is %s, but others certified %s: this member's order diverges; keep its data for analysis and rejoin it with an empty store", c.Index, c.digest, next.digest))
 		return false
 	}
 	before := e.schedule.DemotedMembers()

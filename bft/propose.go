@@ -192,10 +192,22 @@ func (e *Engine) mayLeave(r Round) bool {
 
 // mayCome reports whether a member's block for a complete round is worth
 // waiting for: not one's own, which would be there, nor that of a member that
-// has gone on to a later round without.
+// has gone on to a later round without. Suspects are waited for only when
+// nothing can be decided without them.
 func (e *Engine) mayCome(a Author, r Round) bool {
 	newest := e.dag.newest[a]
-	return a != e.me && !e.suspects[a] && !e.dag.shunned[a] && (newest == nil || newest.head.Round < r)
+	return a != e.me && (!e.suspects[a] || e.fruitless()) && !e.dag.shunned[a] && (newest == nil || newest.head.Round < r)
+}
+
+// fruitless reports that so many rounds passed since the newest committed
+// leader that every member has led, and nothing was decided: liars that withhold
+// their votes, together with honest members that are slow and therefore
+// suspected, leave no quorum. Waiting for the slow ones brings it back. It also
+// keeps a network without a quorum of voters from filling its memory with
+// rounds at full speed.
+func (e *Engine) fruitless() bool {
+	passed := Round(2*e.committee.Size() + 6)
+	return !e.ended && !e.rules.NeverWaitForSuspects && e.dag.complete > e.schedule.Round+passed
 }
 
 // votesFor returns the most votes of round r that one block of the leader of

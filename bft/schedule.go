@@ -46,7 +46,11 @@ func (s Schedule) clone() Schedule {
 	return s
 }
 
-// Leader returns the member who leads round r.
+// Leader returns the member who leads round r. Where their number is a multiple
+// of three, the members' order shifts by one in each cycle. An undecided slot is
+// settled by slots that lie three, six, nine … rounds above it: in a fixed order
+// these would belong to the same few members for ever, and if all of them lie,
+// keeping each other's slots undecided, nothing would ever be decided.
 func (s *Schedule) Leader(r Round) Author {
 	eligible := 0
 	for _, m := range s.Standings {
@@ -54,7 +58,12 @@ func (s *Schedule) Leader(r Round) Author {
 			eligible++
 		}
 	}
-	turn := int(uint64(r) % uint64(max(1, eligible)))
+	cycle := uint64(max(1, eligible))
+	turn := uint64(r)
+	if cycle%3 == 0 {
+		turn += turn / cycle
+	}
+	turn %= cycle
 	for a, m := range s.Standings {
 		if m.Demoted > 0 {
 			continue

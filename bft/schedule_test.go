@@ -96,7 +96,7 @@ func TestAdvanceCountsSkippedSlots(t *testing.T) {
 	for r := Round(5); r <= 10; r++ {
 		leaders = append(leaders, s.Leader(r))
 	}
-	if got := fmt.Sprint(leaders); got != "[D A B D A B]" {
+	if got := fmt.Sprint(leaders); got != "[A D A B A B]" {
 		t.Errorf("leaders of rounds 5 to 10 are %s", got)
 	}
 }
@@ -123,5 +123,39 @@ func TestStandingsFollowKeys(t *testing.T) {
 	}
 	if alone := s.carry(old, []PublicKey{testKey(6)}); alone.Standings[0].Demoted != 0 || alone.Leader(5) != 0 {
 		t.Errorf("a committee of one starts with %+v", alone.Standings)
+	}
+}
+
+// Every third round can settle an undecided one. Whatever the number of
+// leaders, all of them get to lead among those rounds: a few that lie cannot
+// have them to themselves.
+func TestEveryLeaderLeadsAmongThirdRounds(t *testing.T) {
+	for leaders := 1; leaders <= 30; leaders++ {
+		s := newSchedule(leaders, 0)
+		for first := Round(1); first <= 3; first++ {
+			led := map[Author]bool{}
+			for i := range Round(3 * leaders) {
+				led[s.Leader(first+3*i)] = true
+			}
+			if len(led) != leaders {
+				t.Errorf("of %d leaders %d lead among rounds %d, %d, %d …", leaders, len(led), first, first+3, first+6)
+			}
+		}
+	}
+}
+
+// All lead equally often.
+func TestLeadersTakeTurns(t *testing.T) {
+	for leaders := 1; leaders <= 30; leaders++ {
+		s := newSchedule(leaders, 0)
+		turns := make([]int, leaders)
+		for r := range Round(6 * leaders) {
+			turns[s.Leader(r)]++
+		}
+		for a, n := range turns {
+			if n != 6 {
+				t.Errorf("of %d leaders %s leads %d of %d rounds", leaders, Author(a), n, 6*leaders)
+			}
+		}
 	}
 }

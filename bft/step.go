@@ -230,7 +230,7 @@ const (
 	EventProposingStopped EventKind = "proposing_stopped"
 	// EventEvicted: a waiting block was dropped because too many wait.
 	EventEvicted EventKind = "evicted"
-	// EventAdopted: a commit was taken over because a quorum certifies it.
+	// EventAdopted: a commit was taken over because others certified it.
 	EventAdopted EventKind = "adopted"
 	// EventOutcomeUnknown: a snapshot skipped the epochs in which own blocks
 	// may have been committed; nobody here can tell what became of their

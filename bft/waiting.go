@@ -29,7 +29,7 @@ func (w *waiter) size() int { return 256 + 4*refSize*len(w.block.Parents) + len(
 type want struct {
 	ref        Ref
 	dependents []*waiter
-	// certified: the block belongs to a commit that a quorum vouches for.
+	// certified: the block belongs to a certified commit.
 	certified bool
 	from      PublicKey // who sent a block that needs it
 	since     Time

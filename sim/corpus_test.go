@@ -8,6 +8,12 @@ import (
 	"time"
 )
 
+// regressions are worlds in which swarms found bugs.
+var regressions = []uint64{
+	1795263082958, // a slow honest member, suspected for good, was needed beside liars that do not vote
+	20219,         // of three leaders a liar led every round that could settle its own undecided one
+}
+
 // corpus are worlds that every change is run through: each kind of fault by
 // itself and some together, in networks of several sizes.
 func corpus() (list []Options) {
@@ -16,6 +22,9 @@ func corpus() (list []Options) {
 	}
 	for seed := uint64(1); seed <= 20; seed++ {
 		list = append(list, Options{Seed: seed, Random: true, Duration: 3 * time.Second})
+	}
+	for _, seed := range regressions {
+		list = append(list, Options{Seed: seed, Random: true, Duration: 5 * time.Second})
 	}
 	return list
 }

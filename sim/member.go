@@ -438,8 +438,8 @@ func (m *member) serve(s bft.Serve) {
 // requests, of which one for whole rounds weighs as much as several. The runtime
 // bounds the bytes that it reads for others.
 const (
-	servedPerSecond = 100
-	roundsWeight    = 15
+	servedPerSecond = 1000
+	roundsWeight    = 150
 )
 
 func (m *member) mayServe(peer *member, request bft.Message) bool {

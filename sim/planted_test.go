@@ -54,6 +54,12 @@ var planted = []struct {
 		seeds: 10,
 	},
 	{
+		bug:   "who was late once is never waited for",
+		plant: func(o *Options) { o.Rules.NeverWaitForSuspects = true },
+		world: Options{Nodes: 7, Load: 5, Faults: Faults{Slow, Isolate, ByzNoVote}},
+		seeds: 20,
+	},
+	{
 		bug:   "nothing is sent twice",
 		plant: func(o *Options) { o.Rules.NoRetransmission = true },
 		world: Options{Nodes: 2, Load: 20, Faults: Faults{Drop}}, // either one's block is needed
@@ -62,7 +68,7 @@ var planted = []struct {
 	{
 		bug:   "time is the median over all parents",
 		plant: func(o *Options) { o.Rules.MedianOverAll = true },
-		world: Options{Nodes: 4, Load: 20, Faults: Faults{Drop, Slow, Pause}},
+		world: Options{Nodes: 4, Load: 20, Faults: Faults{Drop, Slow, Pause, ByzEquivocate}},
 		seeds: 20,
 	},
 	{
@@ -74,8 +80,8 @@ var planted = []struct {
 	{
 		bug:   "undecided slots are skipped at the first anchor",
 		plant: func(o *Options) { o.Rules.SkipIndirect = true },
-		world: Options{Nodes: 7, Load: 20, Faults: Faults{Drop, Slow, Partition, OneWay, Crash}},
-		seeds: 40,
+		world: Options{Nodes: 4, Load: 20, Faults: Faults{Drop, Slow, Pause, ByzEquivocate}},
+		seeds: 60,
 	},
 	{
 		bug:   "catch-up believes any chain",
