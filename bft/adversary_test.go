@@ -123,6 +123,32 @@ func TestBlocksThatWaitForTheirPastAreBounded(t *testing.T) {
 	}
 }
 
+// D builds on nothing that exists, in round after round, until no more may
+// wait. An honest block that waits for an ancestor stays all the same.
+func TestGarbagePushesOutNoHonestBlock(t *testing.T) {
+	c := testCommittee(4, nil)
+	g := newGrid(c)
+	e := observer(c, Rules{})
+	e.limits.WaitingBytes = 16 << 10
+	arrive(t, e, g.rounds(1, 60, 0, 1, 2)...)
+	g.full(0, 61, 0, 1, 2) // withheld
+	b, d := g.full(1, 61, 0, 1, 2), g.full(2, 61, 0, 1, 2)
+	honest := g.full(1, 62, 0, 1, 2)
+	arrive(t, e, b, d, honest)
+	own := Ref{Round: 1, Author: 3, Digest: Digest{1}}
+	for r := Round(2); r <= 61; r++ {
+		d := blockBy(c, 3, r, []Ref{own, g.ref(0, r-1), g.ref(1, r-1), g.ref(2, r-1)}, nil)
+		own = d.Ref()
+		arrive(t, e, d)
+	}
+	if e.waiting.byRef[honest.Ref()] == nil {
+		t.Error("the honest block was dropped")
+	}
+	if e.waiting.bytes > e.limits.WaitingBytes {
+		t.Errorf("%d bytes wait, limit %d", e.waiting.bytes, e.limits.WaitingBytes)
+	}
+}
+
 // DAGEnd can claim any round. An honest answer that follows is continued all
 // the same.
 func TestALyingDAGEndDoesNotEndTheNextAnswer(t *testing.T) {

@@ -286,20 +286,6 @@ func (u *UnverifiedBlock) checkPayload(c *Committee) error {
 	return nil
 }
 
-// checkAgainstParent checks the two rules that need the author's own previous
-// block, whose timestamp the header only refers to. The engine applies them
-// when it accepts a block: the parent's digest fixes its timestamp, so they
-// too are a function of the bytes.
-func (h *Header) checkAgainstParent(previous Time, n int) error {
-	if h.Timestamp <= previous {
-		return malformed("timestamp %d is not after that of the previous block, %d", h.Timestamp, previous)
-	}
-	if allowed := int64(h.Timestamp-previous) / int64(n); int64(h.Requests) > allowed {
-		return malformed("%d requests in %d µs, at most %d", h.Requests, h.Timestamp-previous, allowed)
-	}
-	return nil
-}
-
 // build signs a header that this member made and joins it with its payload.
 func build(h Header, payload []byte, sign Signer) *Block {
 	digest := headerDigest(&h)

@@ -406,10 +406,7 @@ func (e *Engine) extendChain(from PublicKey, m *ChainResponse) error {
 	if err != nil {
 		return err
 	}
-	for len(c.pending) > 0 && c.pending[0].Index <= certified {
-		c.chain = append(c.chain, c.pending[0])
-		c.pending = c.pending[1:]
-	}
+	c.promote(certified)
 	if certified < expected && !fullAnswer(added) {
 		// The sender has no more, and what is pending cannot be proven yet:
 		// votes for the newest commits are still to come. The rest is decided
@@ -419,6 +416,14 @@ func (e *Engine) extendChain(from PublicKey, m *ChainResponse) error {
 		c.dropPending()
 	}
 	return nil
+}
+
+// promote takes the pending commits up to a certified one into the chain.
+func (c *catchUp) promote(certified CommitIndex) {
+	for len(c.pending) > 0 && c.pending[0].Index <= certified {
+		c.chain = append(c.chain, c.pending[0])
+		c.pending = c.pending[1:]
+	}
 }
 
 // chainTail is the newest commit known, certified or not.
@@ -436,7 +441,7 @@ func (e *Engine) chainTail() Vote {
 }
 
 // certify returns the highest commit that the proof in an answer covers: the
-// end of the epoch if a hand-over is given whose end is here, otherwise the
+// end of the epoch if a hand-over is known whose end is here, otherwise the
 // highest commit at or above which f+1 members vote on this chain. One of them
 // is honest, and what one honest member has committed all will. To ask for a
 // quorum would be to ask for too much: while a member is behind, and f others
@@ -449,13 +454,12 @@ func (e *Engine) certify(m *ChainResponse, tail Vote) (CommitIndex, error) {
 		if err := h.Verify(e.committee, e.verify); err != nil {
 			return 0, err
 		}
-		if h.End > tail.Index {
-			return 0, nil // the rest of the epoch comes with the next answer
-		}
+		e.handover.proven = h
+	}
+	if h := e.handover.proven; h != nil && h.End <= tail.Index {
 		if k, ok := e.known(h.End); !ok || k != h.EndDigest {
 			return 0, fmt.Errorf("the chain does not contain the end of epoch %d at %d", h.Epoch, h.End)
 		}
-		e.handover.proven = h
 		return h.End, nil
 	}
 	var covered []CommitIndex
@@ -596,6 +600,7 @@ func (e *Engine) handovers(from PublicKey, list []*Handover) {
 		}
 		if h.Epoch == e.committee.Epoch {
 			e.handover.proven = h
+			e.certifyPending(h)
 		}
 		trusted, newest = h.Next(), h
 		path = append(path, h)
@@ -608,6 +613,22 @@ func (e *Engine) handovers(from PublicKey, list []*Handover) {
 		e.catchUp.installing, e.catchUp.path = newest, path
 		e.emit(InstallSnapshot{Handover: newest})
 	}
+}
+
+// certifyPending certifies commits that an earlier answer brought without a
+// proof, if a hand-over covers them: nobody would be asked for them again.
+func (e *Engine) certifyPending(h *Handover) {
+	c := &e.catchUp
+	if e.chainTail().Index < h.End || len(c.pending) == 0 {
+		return
+	}
+	if k, ok := e.known(h.End); !ok || k != h.EndDigest {
+		e.report(Event{Kind: EventBadAnswer, Member: c.from, Count: len(c.pending), Text: "commits that the hand-over contradicts"})
+		c.strikes++
+		c.dropPending()
+		return
+	}
+	c.promote(h.End)
 }
 
 // snapshotUnavailable lets the others tell anew what they keep.

@@ -177,3 +177,41 @@ func TestAMemberThatDecidedOtherwiseThanIsCertifiedStops(t *testing.T) {
 		t.Error("a halted member goes on")
 	}
 }
+
+// The hand-over that proves commits may come by itself, after them or before.
+// What waits for a proof must not wait for ever.
+func TestAHandoverCertifiesWhatIsPending(t *testing.T) {
+	c := testCommittee(4, nil)
+	chain := chainOf(c, Vote{}, 9)
+	end := Vote{Index: 9, Digest: chain[8].digest}
+	var votes []*UnverifiedBlock
+	for a := range Author(3) {
+		votes = append(votes, voteOf(c, a, Vote{Index: 8, Digest: chain[7].digest}))
+	}
+	answer := &ChainResponse{Commits: chain, Votes: votes}
+	handover := func(end Vote) Message { return &HandoverMessage{Handovers: []*Handover{handoverAt(c, end)}} }
+
+	e, peer, _ := behind(t)
+	certifiedBy(e, peer, answer)
+	if len(e.catchUp.chain) != 8 || len(e.catchUp.pending) != 1 {
+		t.Fatalf("%d commits are certified and %d pending, want 8 and 1", len(e.catchUp.chain), len(e.catchUp.pending))
+	}
+	e.Step(e.now, MessageArrived{From: peer, Message: handover(end)})
+	if len(e.catchUp.chain) != 9 {
+		t.Errorf("with the hand-over %d commits are certified, want 9", len(e.catchUp.chain))
+	}
+
+	e, peer, _ = behind(t)
+	e.Step(e.now, MessageArrived{From: peer, Message: handover(end)})
+	certifiedBy(e, peer, answer)
+	if len(e.catchUp.chain) != 9 {
+		t.Errorf("after the hand-over %d commits are certified, want 9", len(e.catchUp.chain))
+	}
+
+	e, peer, _ = behind(t)
+	certifiedBy(e, peer, answer)
+	e.Step(e.now, MessageArrived{From: peer, Message: handover(Vote{Index: 9, Digest: Digest{0xbd}})})
+	if len(e.catchUp.chain) != 8 || len(e.catchUp.pending) != 0 {
+		t.Errorf("a hand-over that contradicts leaves %d commits certified and %d pending, want 8 and none", len(e.catchUp.chain), len(e.catchUp.pending))
+	}
+}

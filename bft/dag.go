@@ -11,6 +11,9 @@ type vertex struct {
 	parents []*vertex
 	// commit is the commit that contains the block, 0 if none does yet.
 	commit CommitIndex
+	// median is the median timestamp of the parents in the round before, reached
+	// the highest of those of this and the author's earlier blocks.
+	median, reached Time
 	// mark is the number of the last traversal that came by.
 	mark uint64
 }
@@ -41,6 +44,7 @@ type layer struct {
 type dag struct {
 	n      int
 	quorum int
+	start  Time  // the timestamp of roots
 	gc     Round // blocks up to this round are forgotten
 	layers []layer
 	// byRef is keyed by the whole reference: a digest alone would let a lying
@@ -60,7 +64,7 @@ type dag struct {
 
 func newDAG(c *Committee) dag {
 	n := c.Size()
-	return dag{n: n, quorum: c.Quorum(), byRef: map[Ref]*vertex{}, newest: make([]*vertex, n), shunned: make([]bool, n)}
+	return dag{n: n, quorum: c.Quorum(), start: c.Start, byRef: map[Ref]*vertex{}, newest: make([]*vertex, n), shunned: make([]bool, n)}
 }
 
 // top returns the highest round with an accepted block.
@@ -103,6 +107,8 @@ func (d *dag) insert(h *Head) (v, earlier *vertex) {
 	for i, p := range h.Parents {
 		v.parents[i] = d.byRef[p]
 	}
+	v.median = d.medianOf(&h.Header, v.parents)
+	v.reached = max(v.median, d.reachedBefore(v))
 	for d.top() < h.Round {
 		d.layers = append(d.layers, layer{first: make([]*vertex, d.n)})
 	}

@@ -20,10 +20,15 @@ type Limits struct {
 	// MaxUnapplied is the number of commits that the application may lag
 	// behind before own blocks carry no payload.
 	MaxUnapplied CommitIndex
-	// MaxFloor is the longest pause that the engine makes between own blocks
-	// so that they fill; it grows with the load from nothing.
-	MaxFloor Time
-	// FullPayload is the payload size at which the pause is MaxFloor.
+	// BusyFloor is the pause that the engine makes between own blocks when
+	// BusyRequests requests or more come with each round: a network that is
+	// never idle would otherwise run as many rounds as its processors can bear.
+	BusyFloor    Time
+	BusyRequests int
+	// MaxFloor is the longest pause, made so that blocks fill, and FullPayload
+	// the mean payload at which it is made. Both pauses grow from nothing in
+	// proportion to the load; the longer one counts.
+	MaxFloor    Time
 	FullPayload int
 }
 
@@ -32,7 +37,8 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Window: 64, WaitingBytes: 64 << 20, FetchDelay: 30 * Millisecond, FetchRetry: 300 * Millisecond,
-		FetchWindow: 256, CatchUpLag: 32, MaxUnapplied: 256, MaxFloor: 20 * Millisecond, FullPayload: 512 << 10,
+		FetchWindow: 256, CatchUpLag: 32, MaxUnapplied: 256,
+		BusyFloor: 1 * Millisecond, BusyRequests: 4, MaxFloor: 20 * Millisecond, FullPayload: 512 << 10,
 	}
 }
 

@@ -160,11 +160,9 @@ func (e *Engine) startEpoch(h *Handover) {
 	// A block of the new epoch must not be sent before the hand-over that it
 	// rests on is durable; both are in this step's group commit.
 	e.persist.Handovers = append(e.persist.Handovers, h)
-	queued, roundTime, fill, stoppedFrom := e.propose.queued, e.propose.roundTime, e.propose.fill, e.propose.from
-	sealing, since, orderedAt := e.propose.sealing, e.propose.since, e.propose.orderedAt
+	before := e.propose
 	e.enter(h.Next(), h.Schedule.clone())
-	e.propose.queued, e.propose.roundTime, e.propose.fill, e.propose.from = queued, roundTime, fill, stoppedFrom
-	e.propose.sealing, e.propose.since, e.propose.orderedAt = sealing, since, orderedAt
+	e.propose.carryOver(&before)
 	e.emit(Forget{Epoch: old, Round: ^Round(0)})
 	e.emit(EpochStarted{Committee: e.committee})
 }
@@ -222,5 +220,6 @@ func (e *Engine) enter(c *Committee, s Schedule) {
 	e.suspects, e.dag.shunned = suspects, shunned
 	e.drift = make([]Time, c.Size())
 	e.votes = make([][]*Head, c.Size())
+	e.cut = slices.DeleteFunc(e.cut, func(k PublicKey) bool { return !slices.Contains(c.Members, k) })
 	e.catchUp.epochStarted()
 }

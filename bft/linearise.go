@@ -45,18 +45,25 @@ func (e *Engine) linearise(leader *vertex) *Commit {
 // before, of whom at most f lie: the lower median lies within what honest
 // members said. It is at least one µs after the last time given out.
 func (e *Engine) commitTime(leader *vertex) Time {
+	median := leader.median
+	if e.rules.MedianOverAll {
+		median = medianOverAll(leader, e.committee.Start)
+	}
+	return max(median, e.schedule.LastTime+1)
+}
+
+// medianOverAll is a planted bug: parents of earlier rounds have a say.
+func medianOverAll(leader *vertex, start Time) Time {
 	var times []Time
 	for i, p := range leader.head.Parents {
-		switch {
-		case p.Round+1 != leader.head.Round && !e.rules.MedianOverAll:
-		case p.Round == 0:
-			times = append(times, e.committee.Start)
-		case leader.parents[i] != nil:
+		if p.Round == 0 {
+			times = append(times, start)
+		} else if leader.parents[i] != nil {
 			times = append(times, leader.parents[i].head.Timestamp)
 		}
 	}
 	slices.Sort(times)
-	return max(times[(len(times)-1)/2], e.schedule.LastTime+1)
+	return times[(len(times)-1)/2]
 }
 
 // commit makes a commit the newest one: decided here or certified by a quorum.

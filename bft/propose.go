@@ -30,8 +30,9 @@ type proposing struct {
 	// roundTime is a running mean of the time from one round to the next
 	// while there is work.
 	roundTime Time
-	// fill is a running mean of the payload bytes of own blocks.
-	fill int
+	// fill is a running mean of the payload bytes of own blocks; busy one of
+	// the requests in a round of all members' blocks, in units of 1/busyUnit.
+	fill, busy int
 	// failures counts leader timeouts since the last commit: the timeout
 	// doubles with each, up to 8 times the parameter.
 	failures int
@@ -42,10 +43,6 @@ type proposing struct {
 	// since is when this member began to propose, orderedAt when a block of
 	// its own was last committed.
 	since, orderedAt Time
-	// clamped: the newest own timestamp had to stay behind this member's
-	// clock, because the network was down for long; rounds then run until
-	// agreed time has caught up.
-	clamped bool
 }
 
 // entered notices a block of a round in which this member has not proposed.
@@ -57,6 +54,13 @@ func (p *proposing) entered(e *Engine, h *Head) {
 		p.followed[h.Author] = e.now.Mono
 		p.follow = true
 	}
+}
+
+// carryOver keeps what outlives an epoch.
+func (p *proposing) carryOver(before *proposing) {
+	p.from, p.queued, p.sealing = before.from, before.queued, before.sealing
+	p.roundTime, p.fill, p.busy = before.roundTime, before.fill, before.busy
+	p.since, p.orderedAt = before.since, before.orderedAt
 }
 
 func (p *proposing) committed() { p.failures = 0 }
@@ -123,7 +127,20 @@ func (e *Engine) noteComplete(r Round) {
 	if p.completeAt != 0 && e.active() {
 		p.roundTime += (e.now.Mono - p.completeAt - p.roundTime) / 8
 	}
+	p.busy += (busyUnit*e.requestsIn(r) - p.busy) / 16
 	p.completeRound, p.completeAt = r, e.now.Mono
+}
+
+// busyUnit is the resolution of proposing.busy.
+const busyUnit = 256
+
+// requestsIn is the number of requests in the accepted blocks of a round.
+func (e *Engine) requestsIn(r Round) (n int) {
+	e.dag.blocks(r, func(v *vertex) bool {
+		n += int(v.head.Requests)
+		return true
+	})
+	return n
 }
 
 // active reports whether there is something to order: a payload not yet
@@ -136,7 +153,7 @@ func (e *Engine) active() bool {
 // to order or another member has gone ahead, after the idle interval if not.
 func (e *Engine) wantedAt() Time {
 	p := &e.propose
-	if e.active() || p.follow || p.clamped || p.queued.Requests > 0 && e.mayCarry() || p.at == 0 {
+	if e.active() || p.follow || p.queued.Requests > 0 && e.mayCarry() || p.at == 0 {
 		return e.now.Mono
 	}
 	return p.at + e.committee.Params.IdleInterval
@@ -147,9 +164,10 @@ func (e *Engine) wantedAt() Time {
 // until the hand-over is complete.
 const roundsAfterEnd = 20
 
-// floor is the shortest time between two own blocks: nothing while payloads
-// are small, so that latency is that of the network, and growing with them, so
-// that a loaded member makes few large blocks instead of many small ones.
+// floor is the shortest time between two own blocks: nothing while requests
+// are rare, so that latency is that of the network, and growing with their
+// number and size, so that a loaded member makes few large blocks instead of
+// many small ones.
 func (e *Engine) floor() Time {
 	if e.ended && e.dag.complete <= e.schedule.Round+roundsAfterEnd {
 		return 5 * Millisecond
@@ -157,8 +175,14 @@ func (e *Engine) floor() Time {
 	if e.ended {
 		return e.committee.Params.IdleInterval
 	}
-	share := min(e.propose.fill, e.limits.FullPayload)
-	return e.limits.MaxFloor * Time(share) / Time(max(1, e.limits.FullPayload))
+	return max(
+		share(e.limits.BusyFloor, e.propose.busy, busyUnit*e.limits.BusyRequests),
+		share(e.limits.MaxFloor, e.propose.fill, e.limits.FullPayload))
+}
+
+// share is the part of a pause that a load calls for.
+func share(pause Time, load, full int) Time {
+	return pause * Time(min(load, full)) / Time(max(1, full))
 }
 
 func (e *Engine) leaderTimeout() Time {
@@ -255,38 +279,35 @@ func (e *Engine) mayCarry() bool {
 	return !e.ended && e.last.Index <= e.applied+e.limits.MaxUnapplied
 }
 
-// payloadLimit is the number of requests that the next own block may carry. A
-// block may carry one request for every n µs since the author's previous one,
-// so that nobody can push time forward with tiny requests. A member whose
-// clock went back stays just ahead of its own past instead, which the median
-// makes harmless, so that a clock set back stops no client.
+// payloadLimit is the number of requests that the next own block may carry.
 func (e *Engine) payloadLimit() int {
 	if !e.mayCarry() {
 		return 0
 	}
-	parent, previous := e.ownParent()
-	latest := e.latestTime(e.chooseParents(parent))
-	n := int64(e.committee.Size())
-	elapsed := int64(min(e.now.Wall, latest) - previous)
-	if elapsed <= 0 {
-		elapsed = min(1000*n, max(0, int64(latest-previous)))
+	then := e.committee.Start
+	parent, _ := e.ownParent()
+	if parent.Round > 0 {
+		own := e.dag.byRef[parent]
+		if own == nil || own.reached == unknownTime {
+			return 0 // known again from the next own block on
+		}
+		then = own.reached
 	}
-	return int(min(elapsed/n, int64(e.committee.Params.PayloadRequests)))
+	now := e.nextMedian(e.chooseParents(parent))
+	if now == unknownTime {
+		return 0
+	}
+	return min(allowance(then, now, e.committee.Size()), int(e.committee.Params.PayloadRequests))
 }
 
-// latestTime is the latest timestamp that an own block on these parents may
-// have: far enough below what others take for a violation that medians which
-// differ from round to round do not matter.
-func (e *Engine) latestTime(parents []Ref) Time {
-	h := Head{Header: Header{Round: e.buildsOn() + 1, Parents: parents}}
+// nextMedian is the median timestamp on which an own block with these parents
+// would rest.
+func (e *Engine) nextMedian(parents []Ref) Time {
 	vertices := make([]*vertex, len(parents))
 	for i, p := range parents {
 		vertices[i] = e.dag.byRef[p]
 	}
-	if median, ok := medianBefore(&h, vertices); ok {
-		return median + MaxAhead/2
-	}
-	return maxTimestamp
+	return e.dag.medianOf(&Header{Round: e.buildsOn() + 1, Parents: parents}, vertices)
 }
 
 // ownParent returns the own previous block and its timestamp.
@@ -316,12 +337,9 @@ func (e *Engine) proposeBlock(payload []byte, digest Digest, requests int) {
 	p := &e.propose
 	parent, previous := e.ownParent()
 	parents := e.chooseParents(parent)
-	latest := e.latestTime(parents)
-	p.clamped = e.now.Wall > latest
-	wanted := max(e.now.Wall, previous+Time(requests*e.committee.Size()))
 	b := build(Header{
 		Network: e.committee.Network, Epoch: e.committee.Epoch, Round: e.buildsOn() + 1, Author: e.me,
-		Timestamp: max(min(wanted, latest), previous+1),
+		Timestamp: e.ownTimestamp(previous),
 		Parents:   parents,
 		Requests:  uint32(requests), PayloadSize: uint32(len(payload)), Payload: digest, Vote: e.durable,
 	}, payload, e.sign)

@@ -35,20 +35,12 @@ func TestTheFirstRoundStartsAtOnce(t *testing.T) {
 	wantProposed(t, e, 1, "at the start")
 }
 
-// busy gives A something to order, so that rounds run as fast as they can: a
-// payload in B1.
+// busy gives A something to order, so that rounds run as fast as they can, and
+// the other members' blocks of round 1.
 func busy(t *testing.T, e *Engine, g *grid) {
 	t.Helper()
-	b := blockBy(g.c, 1, 1, []Ref{g.ref(1, 0), g.ref(0, 0), g.ref(2, 0), g.ref(3, 0)}, nil)
-	var w writer
-	w.u32(1)
-	w.bytes([]byte("x"))
-	h := b.Header
-	h.Requests, h.PayloadSize, h.Payload = 1, uint32(len(w.buf)), PayloadDigest(w.buf)
-	b = build(h, w.buf, testSign(g.c.Members[1]))
-	g.blocks["B1"] = b
-	arrive(t, e, b)
-	arrive(t, e, g.full(2, 1, 1, 2, 3), g.full(3, 1, 1, 2, 3))
+	e.propose.pendingPayloads++
+	arrive(t, e, g.rounds(1, 1, 1, 2, 3)...)
 }
 
 func TestARoundWaitsForItsLeader(t *testing.T) {
@@ -181,21 +173,27 @@ func TestIdleRounds(t *testing.T) {
 	})
 }
 
-// A block carries a request for every n µs since the one before, and none while
-// the application lags.
+// A block carries a request for every n µs by which the median of its parents
+// lies above that of the own previous block, whatever the own clock says, and
+// none while the application lags.
 func TestPayloadLimit(t *testing.T) {
 	e, _ := member(t, nil)
-	own := e.propose.own.Timestamp
+	median := e.nextMedian(e.chooseParents(e.propose.own.Ref()))
+	own := e.dag.byRef[e.propose.own.Ref()]
 	for _, row := range []struct {
-		elapsed Time
-		want    int
-	}{{1, 0}, {3, 0}, {4, 1}, {4000, 1000}, {Second, 10000}, {0, 1000}, {-Second, 1000}} {
-		e.now.Wall = own + row.elapsed
+		passed Time
+		want   int
+	}{{-Second, 0}, {0, 0}, {3, 0}, {4, 1}, {4000, 1000}, {Second, 10000}} {
+		own.reached = median - row.passed
 		if got := e.payloadLimit(); got != row.want {
-			t.Errorf("%d µs after the own previous block %d requests fit, want %d", row.elapsed, got, row.want)
+			t.Errorf("%d µs after the own previous block %d requests fit, want %d", row.passed, got, row.want)
 		}
 	}
-	e.now.Wall = own + Second
+	own.reached = unknownTime
+	if got := e.payloadLimit(); got != 0 {
+		t.Errorf("not knowing how much time has passed %d requests fit", got)
+	}
+	own.reached = median - Second
 	e.last.Index = e.applied + e.limits.MaxUnapplied + 1
 	if got := e.payloadLimit(); got != 0 {
 		t.Errorf("while the application lags %d requests fit", got)

@@ -98,21 +98,3 @@ func TestValidity(t *testing.T) {
 		}
 	})
 }
-
-// The two rules that need the previous block: time moves on, and n µs pass for
-// every request.
-func TestValidityAgainstTheOwnParent(t *testing.T) {
-	for _, row := range []struct {
-		after    Time
-		requests uint32
-		valid    bool
-	}{
-		{0, 0, false}, {-1, 0, false}, {1, 0, true},
-		{3, 1, false}, {4, 1, true}, {39999, 10000, false}, {40000, 10000, true},
-	} {
-		h := Header{Timestamp: 1000 + row.after, Requests: row.requests}
-		if err := h.checkAgainstParent(1000, 4); (err == nil) != row.valid {
-			t.Errorf("%d requests %d µs after the own parent: %v", row.requests, row.after, err)
-		}
-	}
-}

@@ -150,12 +150,22 @@ func (e *Engine) fetchDelay(ref Ref) Time {
 	return max(e.limits.FetchDelay, min(2*e.propose.roundTime, e.committee.Params.LeaderTimeout/4))
 }
 
-// evict drops the waiting block of the highest round that no other waits for
-// and no commit needs. It can be fetched again.
+// evict drops a waiting block that no other waits for and no commit needs: of
+// the author whose blocks take the most memory the one of the highest round, so
+// that who builds on nothing pushes out nobody else's. It can be fetched again.
 func (e *Engine) evict() bool {
-	var worst *waiter
+	taken := make([]int, e.committee.Size())
+	newest := make([]*waiter, e.committee.Size()) // that may be dropped, by author
 	for _, w := range e.waiting.blocks {
-		if e.waiting.wants[w.block.Ref()] == nil && (worst == nil || worst.block.Round < w.block.Round) {
+		a := w.block.Author
+		taken[a] += w.size()
+		if e.waiting.wants[w.block.Ref()] == nil && (newest[a] == nil || newest[a].block.Round < w.block.Round) {
+			newest[a] = w
+		}
+	}
+	var worst *waiter
+	for a, w := range newest {
+		if w != nil && (worst == nil || taken[a] > taken[worst.block.Author]) {
 			worst = w
 		}
 	}
@@ -244,58 +254,6 @@ func (e *Engine) entered(v *vertex) {
 		e.propose.builtOn[h.Author] = true
 	}
 	e.propose.entered(e, h)
-}
-
-// checkTime applies the rules about timestamps, which need the author's
-// previous block. A block that breaks them stays, because others may have
-// built on it before they could know; its author is shunned.
-func (e *Engine) checkTime(v *vertex) {
-	previous := e.committee.Start
-	first := v.head
-	if p := v.head.Parents[0]; p.Round > 0 {
-		if v.parents[0] == nil {
-			return
-		}
-		first = v.parents[0].head
-		previous = first.Timestamp
-	}
-	if v.head.checkAgainstParent(previous, e.committee.Size()) != nil || e.tooFarAhead(v) {
-		e.evidence(TimeViolation, first, v.head)
-	}
-}
-
-// MaxAhead is how far a block's timestamp may lie ahead of the median of its
-// parents in the round before. The median makes absurd timestamps harmless to
-// agreed time, but a block may carry requests in proportion to the time since
-// its author's previous one, and each request takes a µs of agreed time: without
-// this bound a member whose timestamps race ahead could push agreed time along
-// with tiny requests. Honest members stay within half of it whatever their
-// clock says.
-const MaxAhead = 60 * Second
-
-func (e *Engine) tooFarAhead(v *vertex) bool {
-	median, ok := medianBefore(v.head, v.parents)
-	return ok && v.head.Timestamp > median+MaxAhead
-}
-
-// medianBefore is the lower median of the timestamps of a block's parents in
-// the round before; not ok where these are roots, or not all known any more.
-func medianBefore(h *Head, parents []*vertex) (Time, bool) {
-	var times []Time
-	for i, p := range h.Parents {
-		if p.Round+1 != h.Round {
-			continue
-		}
-		if parents[i] == nil {
-			return 0, false
-		}
-		times = append(times, parents[i].head.Timestamp)
-	}
-	if len(times) == 0 {
-		return 0, false
-	}
-	slices.Sort(times)
-	return times[(len(times)-1)/2], true
 }
 
 func (e *Engine) equivocation(first, other *Head) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/synod-network/synod/bft"
+	"github.com/synod-network/synod/internal/finetimer"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/ordering"
 	"github.com/synod-network/synod/replica/p2p"
@@ -18,8 +19,12 @@ var ErrHalted = errors.New("ordering halted")
 
 // loop owns the engine.
 func (r *Replica) loop(ctx context.Context, found bft.Recovered) error {
-	r.timer = time.NewTimer(time.Hour)
-	defer r.timer.Stop()
+	timer, err := finetimer.New()
+	if err != nil {
+		return err
+	}
+	defer timer.Stop()
+	r.timer = timer
 	engine, effects := bft.New(bft.Config{
 		Self: r.self, Sign: r.sign, Verify: r.verify, Limits: r.cfg.Limits,
 	}, found, r.clock())
@@ -36,7 +41,6 @@ func (r *Replica) loop(ctx context.Context, found bft.Recovered) error {
 		if r.writer.congested() {
 			in = nil // let the disk catch up; peers wait in TCP
 		}
-		var err error
 		select {
 		case <-ctx.Done():
 			return nil
@@ -222,8 +226,7 @@ func (r *Replica) carryOut(effects []bft.Effect) error {
 				return err
 			}
 		case bft.SetTimer:
-			wait := time.Duration(f.At-r.clock().Mono) * time.Microsecond
-			r.timer.Reset(max(0, wait))
+			r.timer.Reset(time.Duration(f.At-r.clock().Mono) * time.Microsecond)
 		case bft.Forget:
 			r.recent.forget(f.Epoch, f.Round)
 		case bft.EpochStarted:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/synod-network/synod/bft"
 	"github.com/synod-network/synod/bft/quorum"
+	"github.com/synod-network/synod/internal/finetimer"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/ordering"
 	"github.com/synod-network/synod/replica/p2p"
@@ -88,7 +89,7 @@ type Replica struct {
 
 	// Owned by the loop.
 	engine   *bft.Engine
-	timer    *time.Timer
+	timer    *finetimer.Timer
 	recent   recentBlocks
 	own      map[bft.Digest][]mark // submission times of own blocks' requests
 	future   map[bft.PublicKey][]*bft.UnverifiedBlock

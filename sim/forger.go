@@ -24,6 +24,7 @@ type forger struct {
 	top           bft.Round // highest round of the others
 	// heads are the newest own blocks; more than one when equivocating.
 	heads []forged
+	times map[bft.Ref]bft.Time // timestamps of the blocks in seen
 	made  map[bft.Digest]*bft.UnverifiedBlock
 	order []bft.Digest // of made, oldest first, to bound it
 	// copied is a payload of somebody else.
@@ -31,9 +32,11 @@ type forger struct {
 	requests uint32
 }
 
+// forged is an own block with its timestamp and the highest median of parents'
+// timestamps that own blocks have rested on.
 type forged struct {
-	ref  bft.Ref
-	time bft.Time
+	ref           bft.Ref
+	time, reached bft.Time
 }
 
 const madeLimit = 4000
@@ -51,7 +54,8 @@ func (f *forger) enter(c *bft.Committee) {
 		f.newest[a] = c.Root(bft.Author(a))
 	}
 	f.round, f.top = 0, 0
-	f.heads = []forged{{c.Root(f.author), c.Start}}
+	f.heads = []forged{{c.Root(f.author), c.Start, c.Start}}
+	f.times = map[bft.Ref]bft.Time{}
 	f.made, f.order = map[bft.Digest]*bft.UnverifiedBlock{}, nil
 	f.later(bft.Millisecond, f.build)
 	f.repeat()
@@ -89,6 +93,10 @@ func (f *forger) saw(b *bft.Block) {
 		return
 	}
 	f.seen[r.Round] = append(f.seen[r.Round], r)
+	f.times[r] = b.Timestamp
+	for _, old := range f.seen[r.Round-200] {
+		delete(f.times, old)
+	}
 	delete(f.seen, r.Round-200)
 	if f.newest[b.Author].Round < r.Round {
 		f.newest[b.Author] = r
@@ -124,7 +132,9 @@ func (f *forger) build() {
 		if u == nil {
 			continue
 		}
-		f.heads[i] = forged{bft.Ref{Round: r + 1, Author: f.author, Digest: u.Digest()}, u.Header.Timestamp}
+		own := f.heads[i]
+		reached := max(own.reached, f.median(own, &u.Header))
+		f.heads[i] = forged{bft.Ref{Round: r + 1, Author: f.author, Digest: u.Digest()}, u.Header.Timestamp, reached}
 		f.keep(u)
 		f.show(i, u)
 	}
@@ -184,7 +194,7 @@ func (f *forger) forge(i int, round bft.Round) *bft.UnverifiedBlock {
 		Timestamp: f.timestamp(i, own.time), Vote: f.vote(),
 		Parents: append([]bft.Ref{own.ref}, f.parents(i, round)...),
 	}
-	payload := f.payload(i, &h, own.time)
+	payload := f.payload(i, &h, own)
 	u := &bft.UnverifiedBlock{Header: h, Payload: payload}
 	return f.signed(u)
 }
@@ -295,8 +305,27 @@ func (f *forger) leader(r bft.Round) (bft.Author, bool) {
 	return last.Schedule.Leader(r), true
 }
 
-func (f *forger) payload(i int, h *bft.Header, previous bft.Time) (payload []byte) {
-	limit := int(h.Timestamp-previous) / f.committee.Size()
+// median is what honest members take for the time of a block: the more of it has
+// passed since the own previous one, the more requests they let it carry.
+func (f *forger) median(own forged, h *bft.Header) bft.Time {
+	var times []bft.Time
+	for _, p := range h.Parents {
+		switch {
+		case p.Round+1 != h.Round:
+		case p.Round == 0:
+			times = append(times, f.committee.Start)
+		case p == own.ref:
+			times = append(times, own.time)
+		default:
+			times = append(times, f.times[p])
+		}
+	}
+	slices.Sort(times)
+	return times[(len(times)-1)/2]
+}
+
+func (f *forger) payload(i int, h *bft.Header, own forged) (payload []byte) {
+	limit := max(0, int(f.median(own, h)-own.reached)) / f.committee.Size()
 	switch {
 	case f.way == ByzCopy && int(f.requests) <= limit:
 		payload, h.Requests = f.copied, f.requests

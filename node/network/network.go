@@ -21,6 +21,7 @@ import (
 
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/node/config"
+	"github.com/synod-network/synod/node/exit"
 	"github.com/synod-network/synod/node/genesis"
 	"github.com/synod-network/synod/replica/store"
 )
@@ -97,7 +98,7 @@ func nodeNamed(dir, name string) Node {
 // fs.ErrExist.
 func Create(plan Plan) (*Network, error) {
 	if err := plan.validate(); err != nil {
-		return nil, err
+		return nil, exit.With(exit.Usage, err)
 	}
 	if err := plan.refuseOccupied(); err != nil {
 		return nil, err
