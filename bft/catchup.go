@@ -39,12 +39,7 @@ type catchUp struct {
 	dagThrough Round
 	statusAt   Time
 	barren     []PublicKey // peers that did not have a certified block when asked
-	installing *Handover   // snapshot being installed
-	// path are the hand-overs that lead there. They are stored only once the
-	// state is: a restart in between must not find an epoch whose state it
-	// does not have.
-	path        []*Handover
-	snapshotDue bool // a peer has pruned what this member needs
+	trail
 }
 
 type claim struct {
@@ -161,7 +156,7 @@ func (c *catchUp) committed(k *Commit) {
 func (c *catchUp) epochStarted() {
 	c.chain, c.pending, c.fetching = nil, nil, 0
 	c.asked, c.dagAsked, c.dagThrough = PublicKey{}, PublicKey{}, 0
-	c.installing, c.path, c.snapshotDue, c.barren = nil, nil, false, nil
+	c.installing, c.snapshotDue, c.barren = nil, false, nil
 }
 
 // noteVote learns from a block's vote how far its author is.
@@ -334,7 +329,7 @@ func (e *Engine) askChain() {
 	}
 	from := e.last.Index + CommitIndex(len(c.chain)+len(c.pending)) + 1
 	peer, ok := c.ahead(from, e.committee, len(c.pending) > 0)
-	proven := e.handover.proven
+	proven := e.proven()
 	if !ok || e.ended || proven != nil && from > proven.End {
 		c.asked = PublicKey{}
 		return
@@ -451,12 +446,11 @@ func (e *Engine) certify(m *ChainResponse, tail Vote) (CommitIndex, error) {
 		return tail.Index, nil
 	}
 	if h := m.Handover; h != nil {
-		if err := h.Verify(e.committee, e.verify); err != nil {
+		if err := e.follow([]*Handover{h}); err != nil {
 			return 0, err
 		}
-		e.handover.proven = h
 	}
-	if h := e.handover.proven; h != nil && h.End <= tail.Index {
+	if h := e.proven(); h != nil && h.End <= tail.Index {
 		if k, ok := e.known(h.End); !ok || k != h.EndDigest {
 			return 0, fmt.Errorf("the chain does not contain the end of epoch %d at %d", h.Epoch, h.End)
 		}
@@ -583,38 +577,6 @@ func (e *Engine) adopt() {
 	}
 }
 
-// handovers follows the chain of trust. The one that ends the running epoch
-// proves where it ends; later ones lead to a snapshot when commits are gone.
-func (e *Engine) handovers(from PublicKey, list []*Handover) {
-	trusted := e.committee
-	newest := (*Handover)(nil)
-	var path []*Handover
-	for _, h := range list {
-		if h.Epoch < trusted.Epoch {
-			continue
-		}
-		if err := h.Verify(trusted, e.verify); err != nil {
-			e.report(Event{Kind: EventBadAnswer, Member: from, Text: err.Error()})
-			e.catchUp.lost(from)
-			return
-		}
-		if h.Epoch == e.committee.Epoch {
-			e.handover.proven = h
-			e.certifyPending(h)
-		}
-		trusted, newest = h.Next(), h
-		path = append(path, h)
-	}
-	if newest == nil {
-		return
-	}
-	e.catchUp.claim(from, newest.Epoch+1, newest.End)
-	if e.catchUp.snapshotDue && e.catchUp.installing == nil && newest.End > e.last.Index {
-		e.catchUp.installing, e.catchUp.path = newest, path
-		e.emit(InstallSnapshot{Handover: newest})
-	}
-}
-
 // certifyPending certifies commits that an earlier answer brought without a
 // proof, if a hand-over covers them: nobody would be asked for them again.
 func (e *Engine) certifyPending(h *Handover) {
@@ -629,35 +591,4 @@ func (e *Engine) certifyPending(h *Handover) {
 		return
 	}
 	c.promote(h.End)
-}
-
-// snapshotUnavailable lets the others tell anew what they keep.
-func (e *Engine) snapshotUnavailable(h *Handover) {
-	if c := &e.catchUp; c.installing != nil && c.installing.Digest() == h.Digest() {
-		c.installing, c.path = nil, nil
-		e.broadcast(&HandoverRequest{From: e.committee.Epoch}, 0)
-	}
-}
-
-// snapshotInstalled continues behind the hand-over whose state was installed.
-func (e *Engine) snapshotInstalled(h *Handover) {
-	if e.catchUp.installing == nil || h.Digest() != e.catchUp.installing.Digest() {
-		return
-	}
-	// Own blocks of the skipped epochs may have been committed there: ordering
-	// their requests again could order them twice.
-	unknown := 0
-	for _, own := range e.ownUncommitted() {
-		unknown += int(own.Requests)
-	}
-	if unknown > 0 {
-		e.report(Event{Kind: EventOutcomeUnknown, Member: e.self, Count: unknown})
-	}
-	e.last = Vote{Index: h.End, Digest: h.EndDigest}
-	e.durable, e.unsynced = e.last, nil
-	e.applied = h.End
-	e.lastCommit = e.now.Mono
-	path := e.catchUp.path
-	e.persist.Handovers = append(e.persist.Handovers, path[:len(path)-1]...)
-	e.startEpoch(h)
 }

@@ -64,6 +64,7 @@ type Config struct {
 	Sign   Signer
 	Verify Verifier
 	Limits Limits
+	Trust  Trust
 	Rules  Rules
 }
 
@@ -110,6 +111,7 @@ type Engine struct {
 
 	// The epoch.
 	committee *Committee
+	previous  *Committee // of the epoch before, nil if not in memory
 	me        Author
 	member    bool
 	dag       dag
@@ -135,6 +137,11 @@ type Engine struct {
 	drift    []Time      // see Progress
 	votes    [][]*Head   // per author, newest heads by commit vote, ascending
 	halted   bool
+
+	// Where the newest commit is older than keys are trusted: see Trust.
+	distrusting  bool
+	trusted      Digest
+	trustAskedAt Time
 }
 
 type unsyncedCommit struct {
@@ -146,7 +153,7 @@ type unsyncedCommit struct {
 // returned slice is the caller's.
 func (e *Engine) Step(now Clock, in Input) []Effect {
 	e.begin(now)
-	if !e.halted {
+	if !e.halted && e.heeds(in) {
 		e.handle(in)
 		e.advance()
 	}
@@ -205,7 +212,7 @@ func (e *Engine) message(from PublicKey, m Message) {
 	case *HandoverVote:
 		e.handoverVote(from, m)
 	case *HandoverMessage:
-		e.handovers(from, m.Handovers)
+		e.handoversArrived(from, m.Handovers)
 	case *Status:
 		e.status(from, m)
 	case *RejoinQuery:
@@ -218,6 +225,10 @@ func (e *Engine) message(from PublicKey, m Message) {
 // advance does everything that has become possible. The order matters only for
 // speed: each part looks at the state, not at the input.
 func (e *Engine) advance() {
+	if e.distrusting {
+		e.pumpTrust()
+		return
+	}
 	for more := true; more && !e.halted; {
 		e.adopt()
 		e.decide()
@@ -338,6 +349,9 @@ type Progress struct {
 	// Proposing is false while this member may not propose.
 	Proposing bool
 	Ended     bool // the epoch is over, its hand-over not yet complete
+	// Distrusting is set while a member looks for the hand-over that its
+	// operator trusts: see Trust.
+	Distrusting bool
 	// Ignored is set when others order and own blocks are not among what they
 	// order: they hold this member for faulty, or do not hear it.
 	Ignored   bool
@@ -365,7 +379,7 @@ func (e *Engine) Progress() Progress {
 	p := Progress{
 		Epoch: e.committee.Epoch, Round: e.dag.complete, Own: e.propose.round, GCRound: e.dag.gc,
 		Leader: e.schedule.Round, Applied: e.applied, Drift: slices.Clone(e.drift), Commit: e.last.Index, Digest: e.last.Digest, LastTime: e.schedule.LastTime, Member: e.member,
-		Proposing: e.mayPropose(), Ended: e.ended, CatchUp: e.catchUp.active, Demoted: e.schedule.DemotedMembers(),
+		Proposing: e.mayPropose(), Ended: e.ended, Distrusting: e.distrusting, CatchUp: e.catchUp.active, Demoted: e.schedule.DemotedMembers(),
 		Blocks: e.dag.size, Waiting: len(e.waiting.blocks), WaitingBytes: e.waiting.bytes,
 	}
 	for a, v := range e.dag.newest {

@@ -13,10 +13,7 @@ type handoverState struct {
 	own     *HandoverVote
 	sentAt  Time
 	// votes are the other members' and its own, by author; the first counts.
-	votes []*HandoverVote
-	// proven is a hand-over of this epoch with a quorum of signatures, which
-	// this member has not reached yet.
-	proven  *Handover
+	votes   []*HandoverVote
 	alarmed bool
 }
 
@@ -73,14 +70,14 @@ func (e *Engine) finishEpoch() {
 		return
 	}
 	digest := h.content.Digest()
-	if h.proven != nil {
-		if h.proven.Digest() != digest {
+	if proven := e.proven(); proven != nil {
+		if proven.Digest() != digest {
 			e.halt(fmt.Sprintf("a quorum handed epoch %d over with state %s after commit %d, this member has state %s after commit %d: its state diverged; keep its data for analysis and rejoin it with an empty store",
-				h.proven.Epoch, h.proven.State, h.proven.End, h.content.State, h.content.End))
+				proven.Epoch, proven.State, proven.End, h.content.State, h.content.End))
 			return
 		}
 		e.requeueOwn()
-		e.startEpoch(h.proven)
+		e.startEpoch(proven)
 		return
 	}
 	complete := &Handover{HandoverContent: *h.content}
@@ -160,9 +157,13 @@ func (e *Engine) startEpoch(h *Handover) {
 	// A block of the new epoch must not be sent before the hand-over that it
 	// rests on is durable; both are in this step's group commit.
 	e.persist.Handovers = append(e.persist.Handovers, h)
-	before := e.propose
+	before, previous := e.propose, e.committee
 	e.enter(h.Next(), h.Schedule.clone())
 	e.propose.carryOver(&before)
+	e.previous = nil
+	if previous.Epoch == h.Epoch {
+		e.previous = previous
+	}
 	e.emit(Forget{Epoch: old, Round: ^Round(0)})
 	e.emit(EpochStarted{Committee: e.committee})
 }
@@ -222,4 +223,5 @@ func (e *Engine) enter(c *Committee, s Schedule) {
 	e.votes = make([][]*Head, c.Size())
 	e.cut = slices.DeleteFunc(e.cut, func(k PublicKey) bool { return !slices.Contains(c.Members, k) })
 	e.catchUp.epochStarted()
+	e.catchUp.forgetTrail(c.Epoch)
 }

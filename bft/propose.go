@@ -67,7 +67,7 @@ func (p *proposing) committed() { p.failures = 0 }
 
 // mayPropose reports whether this member may sign blocks now.
 func (e *Engine) mayPropose() bool {
-	return e.member && !e.propose.stopped && !e.rejoin.active && e.committee.Epoch >= e.propose.from && e.catchUp.installing == nil
+	return e.member && !e.distrusting && !e.propose.stopped && !e.rejoin.active && e.committee.Epoch >= e.propose.from && e.catchUp.installing == nil
 }
 
 // tryPropose makes the next own block if its round may begin, and asks for a

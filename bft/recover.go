@@ -8,6 +8,9 @@ func New(c Config, found Recovered, now Clock) (*Engine, []Effect) {
 	e.lastCommit = now.Mono
 	e.enterRecovered(found)
 	e.emit(EpochStarted{Committee: e.committee})
+	if e.checkTrust(c.Trust); e.halted {
+		return e, e.finish()
+	}
 	for _, h := range found.Blocks {
 		v, earlier := e.dag.insert(h)
 		if earlier != nil {

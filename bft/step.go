@@ -236,6 +236,9 @@ const (
 	// may have been committed; nobody here can tell what became of their
 	// Count requests.
 	EventOutcomeUnknown EventKind = "outcome_unknown"
+	// EventDistrust: the newest commit is older than keys are trusted; the
+	// hand-over that the operator trusts is looked for.
+	EventDistrust EventKind = "distrust"
 	// EventFetch: missing blocks are asked for.
 	EventFetch EventKind = "fetch"
 )

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,7 +27,7 @@ func (r *Replica) loop(ctx context.Context, found bft.Recovered) error {
 	defer timer.Stop()
 	r.timer = timer
 	engine, effects := bft.New(bft.Config{
-		Self: r.self, Sign: r.sign, Verify: r.verify, Limits: r.cfg.Limits,
+		Self: r.self, Sign: r.sign, Verify: r.verify, Limits: r.cfg.Limits, Trust: r.cfg.Trust,
 	}, found, r.clock())
 	r.engine = engine
 	r.engineEpoch = engine.Committee().Epoch
@@ -365,7 +366,8 @@ func (r *Replica) epochStarted(c *bft.Committee) error {
 	r.engineEpoch = c.Epoch
 	r.enterCommittee(c)
 	r.nameMembers(c)
-	r.log.Info("epoch started", slog.Uint64("epoch", uint64(c.Epoch)), slog.Int("members", c.Size()), slog.Uint64("after_commit", uint64(c.Base)))
+	r.log.Info("epoch started", slog.Uint64("epoch", uint64(c.Epoch)), slog.Int("members", c.Size()), slog.Uint64("after_commit", uint64(c.Base)),
+		slog.String("handover", hex.EncodeToString(c.Anchor[:])))
 	held := r.future
 	r.future = map[bft.PublicKey][]*bft.UnverifiedBlock{}
 	for from, list := range held {

@@ -48,6 +48,8 @@ type Config struct {
 	// behind, so that live ordering is not slowed; 0 means 48 MiB.
 	ServeBytesPerSecond int
 
+	// Trust is whom to believe after having been away for long.
+	Trust bft.Trust
 	// Rejoin says that the store is an old copy: see bft.Recovered.
 	Rejoin bool
 
@@ -296,6 +298,9 @@ func (r *Replica) Ready() error {
 	c, p := r.committee.Load(), r.progress.Load()
 	if c == nil || p == nil {
 		return &ordering.NotReady{Reason: "starting"}
+	}
+	if p.Distrusting {
+		return &ordering.NotReady{Reason: "looking for the hand-over that trust.handover names: what is stored here is older than the trust period"}
 	}
 	if !p.Member {
 		return &ordering.NotReady{Reason: "this sequencer is not a member of the committee of epoch " + fmt.Sprint(p.Epoch)}

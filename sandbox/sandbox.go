@@ -65,6 +65,7 @@ func New(ctx context.Context, o Options) (_ *Sandbox, err error) {
 		if err != nil {
 			return nil, err
 		}
+		c.Trust.Period = 0 // all nodes are here: nobody else could tell another history
 		if o.LogLevel != nil {
 			c.Log.Level = config.Level(*o.LogLevel)
 		}

@@ -22,6 +22,7 @@ type Sequencer struct {
 	Peer     Peer     `toml:"peer" doc:"Where the other sequencers connect (TLS 1.3, both sides proven by node key)."`
 	Admin    Admin    `toml:"admin" doc:"Ports for operators."`
 	Storage  Storage  `toml:"storage" doc:"What is kept on disk."`
+	Trust    Trust    `toml:"trust" doc:"Whom this node believes after it was away for long, or when it is new in an old network."`
 	Queue    Queue    `toml:"queue" doc:"Requests accepted from clients that no block carries yet. Above either limit clients are told to retry."`
 	Log      Log      `toml:"log" doc:"The log goes to standard error."`
 	Shutdown Shutdown `toml:"shutdown" doc:"How the node stops on TERM or INT. A second signal ends it at once."`
@@ -54,6 +55,12 @@ type Storage struct {
 	RetainCommits int64 `toml:"retain_commits" doc:"Ordered blocks kept at least, whatever their size."`
 	RetainBytes   Size  `toml:"retain_bytes" doc:"Bytes above which ordered blocks beyond retain_commits are removed, oldest first; 0B to keep everything."`
 	SegmentSize   Size  `toml:"segment_size" doc:"Size of one file of block payloads."`
+}
+
+// Trust bounds the age of what a node knows by itself.
+type Trust struct {
+	Period   Duration `toml:"period" doc:"A node whose newest ordered block is older does not order before trust.handover is set: since then keys may have been retired and stolen, with which a false history can be signed. 0s for no limit."`
+	Handover Digest   `toml:"handover" doc:"Digest of a hand-over between epochs that you were told by another operator, from the log of a node that is up to date; this node then takes over the state after it. Empty for none."`
 }
 
 // Queue bounds the requests that wait.
@@ -92,6 +99,7 @@ func DefaultSequencer() *Sequencer {
 		Peer:        Peer{Listen: "127.0.0.1:7112"},
 		Admin:       Admin{Listen: "127.0.0.1:7113", Pprof: "127.0.0.1:7114"},
 		Storage:     Storage{RetainCommits: 100_000, RetainBytes: 20 * GiB, SegmentSize: 64 * MiB},
+		Trust:       Trust{Period: Duration(14 * 24 * time.Hour)},
 		Queue:       Queue{Bytes: 64 * MiB, Requests: 100_000},
 		Log:         Log{Level: Level(slog.LevelInfo), Format: "auto"},
 		Shutdown:    Shutdown{LameDuck: 0, DrainTimeout: Duration(10 * time.Second)},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -73,6 +74,31 @@ func (s *Size) UnmarshalText(text []byte) error {
 		return nil
 	}
 	return fmt.Errorf("%q is no size; write it like 512B, 64KiB, 4MiB or 2GiB", text)
+}
+
+// Digest is a SHA-256 digest, written as 64 hexadecimal digits; the zero digest, written as an empty text, means none.
+type Digest [32]byte
+
+// String returns the digest in hexadecimal.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// MarshalText writes the digest in hexadecimal.
+func (d Digest) MarshalText() ([]byte, error) {
+	if d == (Digest{}) {
+		return nil, nil
+	}
+	return []byte(d.String()), nil
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (d *Digest) UnmarshalText(text []byte) error {
+	parsed, err := hex.DecodeString(string(text))
+	if err != nil || len(parsed) != len(d) && len(parsed) != 0 {
+		return fmt.Errorf("%.80q is no digest; it has 64 hexadecimal digits", text)
+	}
+	*d = Digest{}
+	copy(d[:], parsed)
+	return nil
 }
 
 // Instant is a point in time in microseconds since 1970, UTC, written as RFC 3339: "2026-11-21T09:00:00Z".

@@ -9,7 +9,6 @@ package genesis
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"os"
 
@@ -46,21 +45,7 @@ type Parameters struct {
 }
 
 // ID names a network: the SHA-256 digest of its genesis.
-type ID [32]byte
-
-// String returns the id in hexadecimal.
-func (id ID) String() string { return hex.EncodeToString(id[:]) }
-
-// MarshalText writes the id in hexadecimal.
-func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
-
-// UnmarshalText reads what MarshalText writes.
-func (id *ID) UnmarshalText(text []byte) error {
-	if n, err := hex.Decode(id[:], text[:min(len(text), 64)]); err != nil || n != len(id) || len(text) != 64 {
-		return fmt.Errorf("%.80q is no network id; it has 64 hexadecimal digits", text)
-	}
-	return nil
-}
+type ID = config.Digest
 
 // DefaultParameters returns the parameters of a new network.
 func DefaultParameters() Parameters {

@@ -177,6 +177,7 @@ func (i *Instance) replicaConfig(key keys.PrivateKey, m *telemetry.Metrics, o Op
 		Listener: i.listeners["peer"], Peers: peers, Names: names,
 		Queue:     replica.QueueLimits{Requests: int(c.Queue.Requests), Bytes: int(c.Queue.Bytes)},
 		Retention: replica.Retention{Commits: bft.CommitIndex(c.Storage.RetainCommits), Bytes: int64(c.Storage.RetainBytes)},
+		Trust:     bft.Trust{Period: bft.Time(time.Duration(c.Trust.Period).Microseconds()), Handover: bft.Digest(c.Trust.Handover)},
 		Rejoin:    o.Rejoin, Now: o.Now, Metrics: m, Log: i.Log,
 	}
 }

@@ -1,0 +1,174 @@
+package bft
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// trailOf is a chain of hand-overs from a committee on, without changes.
+func trailOf(c *Committee, n int) (list []*Handover) {
+	for range n {
+		h := handoverAt(c, Vote{Index: c.Base + 10, Digest: Digest{byte(c.Epoch), 1}})
+		list = append(list, h)
+		c = h.Next()
+	}
+	return list
+}
+
+// answerHandovers answers requests for hand-overs as Answer does, until there are
+// no more, and returns all that the engine wanted done.
+func answerHandovers(e *Engine, peer PublicKey, list []*Handover, out []Effect) (all []Effect) {
+	for range 20 {
+		all = append(all, out...)
+		requests, _ := sent[*HandoverRequest](out)
+		out = nil
+		for _, r := range requests {
+			if int(r.From) >= len(list) {
+				continue
+			}
+			page := list[r.From:min(len(list), int(r.From)+MaxHandovers)]
+			out = append(out, e.Step(e.now, MessageArrived{From: peer, Message: &HandoverMessage{Handovers: page}})...)
+		}
+	}
+	return all
+}
+
+// A member that was away for more epochs than one answer has hand-overs asks on,
+// and takes the state after the newest of all, which the others still keep.
+func TestATrailOfManyPagesLeadsToTheNewestState(t *testing.T) {
+	e, peer, _ := behind(t)
+	list := trailOf(e.committee, 600)
+	out := e.Step(e.now, MessageArrived{From: peer, Message: &ChainResponse{Lowest: 5000}})
+	all := answerHandovers(e, peer, list, out)
+	installs := effects[InstallSnapshot](all)
+	if len(installs) != 1 || installs[0].Handover.Epoch != 599 {
+		t.Fatalf("%d snapshots are installed, want that after epoch 599", len(installs))
+	}
+	// The others have gone on meanwhile.
+	list = trailOf(e.committee, 602)
+	all = answerHandovers(e, peer, list, e.Step(e.now, SnapshotUnavailable{Handover: installs[0].Handover}))
+	installs = effects[InstallSnapshot](all)
+	if len(installs) != 1 || installs[0].Handover.Epoch != 601 {
+		t.Fatalf("after the others went on %d snapshots are installed, want that after epoch 601", len(installs))
+	}
+	out = e.Step(e.now, SnapshotInstalled{Handover: installs[0].Handover})
+	if e.committee.Epoch != 602 || e.last.Index != list[601].End {
+		t.Errorf("in epoch %d at commit %d", e.committee.Epoch, e.last.Index)
+	}
+	if stored := effects[Persist](out)[0].Handovers; len(stored) != 602 || stored[0].Epoch != 0 || stored[601].Epoch != 601 {
+		t.Errorf("%d hand-overs are stored, want all 602 in order", len(stored))
+	}
+}
+
+// Two histories, both signed by a quorum: no rule can tell which is the
+// network's.
+func TestConflictingHandoversStopAMember(t *testing.T) {
+	for why, at := range map[string]int{"of the running epoch": 0, "of a later epoch": 2} {
+		t.Run(why, func(t *testing.T) {
+			e, peer, _ := behind(t)
+			list := trailOf(e.committee, 4)
+			e.Step(e.now, MessageArrived{From: peer, Message: &HandoverMessage{Handovers: list}})
+			other := *list[at]
+			other.State = Digest{0xbd}
+			signers := e.committee
+			if at > 0 {
+				signers = list[at-1].Next()
+			}
+			unsigned := other
+			halts := effects[Halt](e.Step(e.now, MessageArrived{From: peer, Message: &HandoverMessage{Handovers: []*Handover{&unsigned}}}))
+			if len(halts) != 0 {
+				t.Fatal("a forged hand-over stops the member")
+			}
+			other.Signatures = nil
+			for a := range Author(signers.Quorum()) {
+				other.Signatures = append(other.Signatures, MemberSignature{Author: a, Signature: testSign(signers.Members[a])(other.signedBytes())})
+			}
+			halts = effects[Halt](e.Step(e.now, MessageArrived{From: peer, Message: &HandoverMessage{Handovers: []*Handover{&other}}}))
+			if len(halts) != 1 || !strings.Contains(halts[0].Reason, "both signed by a quorum") {
+				t.Errorf("halts: %v", halts)
+			}
+		})
+	}
+}
+
+func TestAConflictWithTheEpochBeforeStopsAMember(t *testing.T) {
+	e := ended(t, 4, 0, Digest{1})
+	var others []*HandoverVote
+	for _, a := range []Author{1, 2, 3} {
+		others = append(others, voteFor(e, a, Digest{1}))
+	}
+	first := e.committee
+	for _, v := range others {
+		e.Step(e.now, MessageArrived{From: first.Members[v.Author], Message: v})
+	}
+	if e.committee.Epoch != 1 {
+		t.Fatal("the next epoch did not start")
+	}
+	h := handoverAt(first, Vote{Index: 5, Digest: Digest{0xbd}})
+	if halts := effects[Halt](e.Step(e.now, MessageArrived{From: testKey(2), Message: &HandoverMessage{Handovers: []*Handover{h}}})); len(halts) != 1 {
+		t.Error("the member goes on with a history that a quorum contradicts")
+	}
+}
+
+// A member whose newest commit is older than the trust period goes nowhere
+// without its operator.
+func TestTrustPeriod(t *testing.T) {
+	c := testCommittee(4, nil)
+	list := trailOf(c, 300)
+	const period = 14 * 24 * 3600 * Second
+	start := func(age Time, handover Digest) (*Engine, []Effect) {
+		return New(Config{Self: testKey(0), Sign: testSign(testKey(0)), Verify: testVerify, Limits: DefaultLimits(), Trust: Trust{Period: period, Handover: handover}},
+			Recovered{Genesis: c}, Clock{Wall: c.Start + age, Mono: Second})
+	}
+	t.Run("young", func(t *testing.T) {
+		if e, out := start(period, Digest{}); e.halted || !e.mayPropose() || len(effects[Halt](out)) > 0 {
+			t.Error("a member within the trust period does not go on")
+		}
+	})
+	t.Run("old", func(t *testing.T) {
+		e, out := start(period+Second, Digest{})
+		halts := effects[Halt](out)
+		if len(halts) != 1 || !strings.Contains(halts[0].Reason, hexOf(c.Anchor)) || !strings.Contains(halts[0].Reason, "trust.handover") {
+			t.Fatalf("halts: %v", halts)
+		}
+		if proposed, _ := sent[*BlockMessage](out); len(proposed) > 0 || e.propose.own != nil {
+			t.Error("it proposes")
+		}
+	})
+	t.Run("the operator vouches for the newest here", func(t *testing.T) {
+		if e, out := start(period+Second, c.Anchor); e.halted || !e.mayPropose() || len(effects[Halt](out)) > 0 {
+			t.Error("it does not go on")
+		}
+	})
+	t.Run("the operator names a later one", func(t *testing.T) {
+		e, _ := start(period+Second, list[270].Digest())
+		peer := testKey(1)
+		out := e.Step(e.now, PeerUp{Peer: peer})
+		arrive(t, e, newGrid(c).rounds(1, 9, 1, 2, 3)...)
+		if e.dag.size != 0 || e.mayPropose() {
+			t.Error("it takes in blocks of an epoch whose keys it does not trust")
+		}
+		out = append(out, after(e, 2*Second)...)
+		all := answerHandovers(e, peer, list, out)
+		installs := effects[InstallSnapshot](all)
+		if len(installs) != 1 || installs[0].Handover.Epoch != 299 {
+			t.Fatalf("%d snapshots are installed, want that after epoch 299", len(installs))
+		}
+		e.Step(e.now, SnapshotInstalled{Handover: installs[0].Handover})
+		if e.distrusting || e.committee.Epoch != 300 || !e.mayPropose() {
+			t.Errorf("it does not go on from epoch 300: in epoch %d", e.committee.Epoch)
+		}
+	})
+	t.Run("no chain of trust runs through the named one", func(t *testing.T) {
+		e, _ := start(period+Second, Digest{0xbd})
+		e.Step(e.now, PeerUp{Peer: testKey(1)})
+		all := answerHandovers(e, testKey(1), list, after(e, 2*Second))
+		if len(effects[InstallSnapshot](all)) != 0 || e.mayPropose() || !e.Progress().Distrusting {
+			t.Error("it follows a history that its operator did not name")
+		}
+		if again := slices.Concat(after(e, 2*Second), after(e, 2*Second)); len(again) == 0 {
+			t.Error("it stops asking")
+		}
+	})
+}

@@ -1,0 +1,65 @@
+package stories
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var handoverLine = regexp.MustCompile(`"epoch":([0-9]+),.*"handover":"([0-9a-f]{64})"`)
+
+// handovers are the digests of the hand-overs that a node logged, oldest first.
+func (s *sequencer) handovers() (digests []string) {
+	for _, m := range handoverLine.FindAllStringSubmatch(s.stderr(), -1) {
+		digests = append(digests, m[2])
+	}
+	return digests
+}
+
+// TestTrustPeriod: a node that was away for longer than keys are trusted stops with one line that says what its operator has to
+// find out. Told a hand-over, it takes over the state after it, and orders with the others. Told a wrong one, it waits and says so.
+func TestTrustPeriod(t *testing.T) {
+	c := found(t, 4)
+	c.start()
+	old := c.nodes[3]
+	c.ready(c.nodes...)
+	old.stop()
+	before := len(c.nodes[0].handovers())
+	within(t, patience, "three more epochs", func() error {
+		if len(c.nodes[0].handovers()) < before+3 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+
+	old.start("--set", "trust.period=1ms")
+	if code := old.exitCode(patience); code != 1 {
+		t.Errorf("exit code %d, want 1", code)
+	}
+	last := old.lastLines(1)
+	t.Log(last)
+	if !strings.HasPrefix(last, "synod: ") || !strings.Contains(last, "set trust.handover to the digest") {
+		t.Errorf("the last words do not say what to do: %s", last)
+	}
+
+	old.start("--set", "trust.period=1ms", "--set", "trust.handover="+strings.Repeat("bd", 32))
+	within(t, patience, "the wrong hand-over is looked for", func() error {
+		if err := old.health(); err == nil || !strings.Contains(err.Error(), "trust.handover") {
+			return err
+		}
+		return nil
+	})
+	old.stop()
+
+	told := c.nodes[0].handovers()
+	old.start("--set", "trust.period=1ms", "--set", "trust.handover="+told[len(told)-1])
+	c.ready(old)
+	c.level()
+	traffic := drive(t, []*sequencer{old})
+	c.orders(old)
+	traffic.finish()
+	if !strings.Contains(old.stderr(), "fetching the state after the newest hand-over") {
+		t.Error("it went on from what it had, instead of the state after a trusted hand-over")
+	}
+}
