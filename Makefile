@@ -1,10 +1,10 @@
 # make          format, vet, staticcheck, tests
 # make quick    the inner loop: format, vet, short tests
 # make test     everything, with the race detector where code is concurrent; what CI runs
-# make bench    measure this network; make bench-peers measures it beside others
+# make bench    measure this network; make bench-peers measures it beside others, make soak for ten minutes
 # make sandbox  build and run a network of four sequencers on this machine
 .DEFAULT_GOAL := check
-.PHONY: check quick test lint format vet staticcheck build sandbox bench bench-peers generate clean go
+.PHONY: check quick test lint format vet staticcheck build sandbox bench bench-peers soak generate clean go
 
 GO ?= go
 STATICCHECK = $(GO) tool -modfile=tools/staticcheck.mod staticcheck
@@ -44,6 +44,10 @@ sandbox: build
 # Nothing else should run on the machine meanwhile. ARGS are passed on, such as ARGS="--dir /data --json".
 bench: build
 	bin/synod bench $(ARGS)
+
+# Does memory grow while the load stays the same?
+soak: build
+	bin/synod bench --workload soak --rate 15000 --duration 10m $(ARGS)
 
 bench-peers: build
 	cd bench/peers && $(GO) run . --synod-binary ../../bin/synod $(ARGS)

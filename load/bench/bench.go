@@ -81,6 +81,10 @@ type Result struct {
 	Duplicated       int64   `json:"duplicated"`
 	Reordered        int64   `json:"reordered"`
 	Clean            bool    `json:"clean"`
+	// FirstHalfMiB and SecondHalfMiB are the mean resident sizes in the halves
+	// of a measurement of a minute or more: a leak shows as growth.
+	FirstHalfMiB  float64 `json:"first_half_mib,omitempty"`
+	SecondHalfMiB float64 `json:"second_half_mib,omitempty"`
 	// CPUShare is the processor time as a share of one core.
 	CPUShare float64 `json:"cpu_share"`
 	// Of a catch-up: how long the node took to be level with the others, the
@@ -157,8 +161,10 @@ func measure(ctx context.Context, w Workload, s *sandbox.Sandbox) (Result, error
 		defer crash.Stop()
 	}
 	runtime.GC()
+	watch := watchMemory(ctx)
 	before, start := processorTime(), time.Now()
 	r, err := load.Run(ctx, work, targets...)
+	firstHalf, secondHalf := watch.halves()
 	if err != nil {
 		return Result{}, err
 	}
@@ -172,6 +178,9 @@ func measure(ctx context.Context, w Workload, s *sandbox.Sandbox) (Result, error
 		CPUMicros: float64(used.Microseconds()) / float64(r.Ordered), LongestPause: r.LongestPause, PeakMiB: peakMiB(),
 		BytesPerSecond: r.BytesPerSecond, Lost: r.Lost, Duplicated: r.Duplicated, Reordered: r.Reordered, Clean: r.Clean,
 		CPUShare: used.Seconds() / took.Seconds(),
+	}
+	if w.Measure >= time.Minute {
+		result.FirstHalfMiB, result.SecondHalfMiB = firstHalf, secondHalf
 	}
 	if back != nil {
 		back.report(&result)

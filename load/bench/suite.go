@@ -92,6 +92,9 @@ func (r Result) Print(out io.Writer) error {
 	case r.BeforeP99 > 0:
 		_, err = fmt.Fprintf(out, "%-15s n=%-2d %6d B  caught up in %.1f s at %.0f requests/s; live p99 %.1f ms before, %.1f ms meanwhile\n",
 			r.Workload, r.Nodes, r.Size, r.CatchUpSeconds, r.CatchUpPerSecond, r.BeforeP99, r.P99)
+	case r.FirstHalfMiB > 0:
+		_, err = fmt.Fprintf(out, "%-15s n=%-2d %6d B %9.0f/s  p50 %7.2f ms  p99 %7.2f ms  memory %.0f MiB in the first half, %.0f in the second, at most %.0f  lost %d duplicated %d reordered %d\n",
+			r.Workload, r.Nodes, r.Size, r.OrderedPerSecond, r.P50, r.P99, r.FirstHalfMiB, r.SecondHalfMiB, r.PeakMiB, r.Lost, r.Duplicated, r.Reordered)
 	default:
 		_, err = fmt.Fprintf(out, "%-15s n=%-2d %6d B %9.0f/s  p50 %7.2f ms  p99 %7.2f ms  %7.1f µs CPU a request  longest pause %6.1f ms  %5.0f MiB  lost %d duplicated %d reordered %d\n",
 			r.Workload, r.Nodes, r.Size, r.OrderedPerSecond, r.P50, r.P99, r.CPUMicros, r.LongestPause, r.PeakMiB, r.Lost, r.Duplicated, r.Reordered)
