@@ -150,6 +150,9 @@ func (s *State) requireRoot(n Namespace) *Rejection {
 	if _, ok := s.root(n); ok {
 		return nil
 	}
+	if _, shared := newestOf[DecentralizedNamespace](s, decentralizedKey(n)); shared {
+		return rejected(CodeUnknownNamespace, "namespace %s is shared and has no root key: name one that has", n)
+	}
 	_, root := s.histories[delegationKey(n, keys.Fingerprint(n))]
 	_, owners := s.histories[decentralizedKey(n)]
 	if root || owners {
