@@ -33,6 +33,9 @@ func FuzzDecodeTransaction(f *testing.F) {
 		f.Add(signed(Add(7, m), "alice", "bob").Encode())
 		f.Add(signed(Removal(7, m)).Encode())
 	}
+	forged := signed(Add(7, sequencers(1, seq1))).Encode() // says that 512 sequencers follow
+	at := 7 + sizeUID + len(synchronizer.Name)
+	f.Add(append(forged[:at:at], 2, 0))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		var u UnverifiedTransaction
 		var err error

@@ -105,6 +105,17 @@ func TestGenesisIsTheSameAfterItsWay(t *testing.T) {
 	}
 }
 
+// A root key stands before its delegates, whose keys may sort before it.
+func TestGenesisWithDelegates(t *testing.T) {
+	list := founding()
+	for _, name := range []string{"u", "v", "w", "x", "y", "z"} {
+		list = append(list, signed(Add(1, delegate("alice", name, KindOwnerToKeys)), "alice", name))
+	}
+	if _, err := NewGenesis(network, synchronizer, began, list...); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestGenesisMustSuffice(t *testing.T) {
 	without := func(i int) []SignedTransaction { return slices.Delete(founding(), i, i+1) }
 	change := func(i int, tx SignedTransaction) []SignedTransaction {

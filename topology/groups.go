@@ -23,7 +23,6 @@ type SequencerSet struct {
 	// Threshold is how many sequencers must tell a client the same before it believes it, 1 to their number. One more than
 	// the faults that the committee bears is safe, and no more is needed.
 	Threshold uint16
-	plain
 }
 
 // Kind implements [Mapping].

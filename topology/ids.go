@@ -134,7 +134,7 @@ func ParseMember(text string) (Member, error) {
 	prefix, rest, _ := strings.Cut(text, uidSeparator)
 	role := Role(slices.Index(rolePrefixes[Participant:], prefix) + 1)
 	if role == 0 {
-		return Member{}, fmt.Errorf("member %.300q must begin with PAR::, SEQ:: or MED::", text)
+		return Member{}, fmt.Errorf("member %.300q must begin with PAR, SEQ or MED and two colons", text)
 	}
 	uid, err := ParseUID(rest)
 	if err != nil {

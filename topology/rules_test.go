@@ -77,6 +77,14 @@ var cases = []struct {
 		{"until removed", Removal(2, delegate("alice", "x", KindOwnerToKeys)), by("alice"), "ok"},
 		{"", Add(2, keysOf(par2, "k")), join(ownKeys(par2, "k"), "x"), CodeMissingSignature},
 	}},
+	{"a delegate of two namespaces", []step{
+		{"", Add(1, delegate("alice", "x", KindOwnerToKeys)), by("alice", "x"), "ok"},
+		{"", Add(1, delegate("bob", "x", KindOwnerToKeys)), by("bob", "x"), "ok"},
+		{"", Removal(2, delegate("alice", "x", KindOwnerToKeys)), by("alice"), "ok"},
+		{"is one of the other still", Add(1, NewOwnerToKeys(seq2, []SigningKey{{keys.Protocol, pub("x")}}, nil)), by("bob", "x"), CodeKeyReused},
+		{"", Removal(2, delegate("bob", "x", KindOwnerToKeys)), by("bob"), "ok"},
+		{"", Add(1, NewOwnerToKeys(seq2, []SigningKey{{keys.Protocol, pub("x")}}, nil)), by("bob", "x"), "ok"},
+	}},
 	{"decentralized namespaces", []step{
 		{"all owners found it", Add(1, NewDecentralizedNamespace(1, space("alice"), space("bob"))), by("alice"), CodeMissingSignature},
 		{"with the name that follows", Add(1, DecentralizedNamespace{Namespace: space("alice"), Owners: []Namespace{space("bob")}, Threshold: 1}), by("bob"), CodeMalformed},

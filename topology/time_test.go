@@ -1,6 +1,8 @@
 package topology
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"slices"
 	"testing"
@@ -133,6 +135,15 @@ func TestPruningForgetsThePastOnly(t *testing.T) {
 	if n := len(s.histories[parametersKey(synchronizer)].versions); n != 4 {
 		t.Errorf("%d versions are kept, want 4", n)
 	}
+	next := s.histories[parametersKey(synchronizer)].versions[1]
+	s.Prune(next.effective - 1)
+	if got := mustSnapshot(t, s, next.effective-1).Parameters().TopologyChangeDelay; got != 2*ms {
+		t.Errorf("just before the next: delay %d", got)
+	}
+	s.Prune(next.effective)
+	if n := len(s.histories[parametersKey(synchronizer)].versions); n != 3 {
+		t.Errorf("%d versions are kept once the next is in force, want 3", n)
+	}
 	if s.Serial(parametersKey(synchronizer)) != 6 {
 		t.Error("the serial is forgotten")
 	}
@@ -168,14 +179,56 @@ func TestStateIsTheSameAfterItsWay(t *testing.T) {
 	if _, err := DecodeState(full, Digest{1}); err == nil {
 		t.Error("believed without its digest")
 	}
-	// Whoever serves the state leaves out what is in force and claims to have it: at a time of which it knows less.
-	lie, _ := s.Encode(from + bft.Second)
+}
+
+// The digest does not cover what pruning does. So the rest of an encoded state must betray whoever serves less than it
+// claims, or more.
+func TestStateThatLiesAboutItsFloorIsRefused(t *testing.T) {
+	s := newFounded(t, rules{})
+	effective := mustApply(t, s, began, signed(Add(2, delay(9*ms)), "alice", "bob"))
 	floorAt := 32 + 32 + 1 + len(synchronizer.Name) + 32 + 8 + 8
-	for i := range 8 {
-		lie[floorAt+i] = byte(uint64(from) >> (56 - 8*i))
+	for _, c := range []struct{ real, claimed Time }{{effective, effective - 1}, {effective - 1, effective}} {
+		b, err := s.Encode(c.real)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := DecodeState(b, s.Digest()); err != nil {
+			t.Errorf("the truth is refused: %v", err)
+		}
+		binary.BigEndian.PutUint64(b[floorAt:], uint64(c.claimed))
+		if _, err := DecodeState(b, s.Digest()); err == nil {
+			t.Errorf("complete from %d, claims from %d: believed", c.real-effective, c.claimed-effective)
+		}
 	}
-	if _, err := DecodeState(lie, s.Digest()); err == nil {
-		t.Error("believed although versions are missing")
+}
+
+// What decodes encodes to the same bytes: a state with one flaw is refused, or is another state.
+func TestStateHasOneEncoding(t *testing.T) {
+	s := newFounded(t, rules{})
+	mustApply(t, s, began, signed(Add(1, delegate("alice", "x", KindOwnerToKeys)), "alice", "x"))
+	mustApply(t, s, began+5, signed(Removal(2, delegate("alice", "x", KindOwnerToKeys)), "alice"))
+	whole, err := s.Encode(began)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range whole {
+		for _, flaw := range []byte{1, 2, 0x80} {
+			b := bytes.Clone(whole)
+			b[i] ^= flaw
+			back, err := decodeState(b)
+			if err != nil {
+				continue
+			}
+			if again, err := back.Encode(back.floor); err != nil || !bytes.Equal(again, b) {
+				t.Fatalf("byte %d changed by %#x: decoded, and encodes to other bytes: %v", i, flaw, err)
+			}
+		}
+	}
+	slices.Reverse(s.order)
+	if b, err := s.Encode(began); err != nil {
+		t.Fatal(err)
+	} else if _, err := decodeState(b); err == nil {
+		t.Error("out of order, and accepted")
 	}
 }
 

@@ -48,6 +48,18 @@ func TestTransactionsSurviveTheWire(t *testing.T) {
 	}
 }
 
+func TestSignaturesHaveOneOrder(t *testing.T) {
+	tx := signed(Add(7, trust(par1)), "alice", "bob")
+	slices.Reverse(tx.signatures)
+	if _, err := DecodeTransaction(tx.Encode()); err == nil {
+		t.Error("unsorted signatures are accepted")
+	}
+	tx.signatures[1] = tx.signatures[0]
+	if _, err := DecodeTransaction(tx.Encode()); err == nil {
+		t.Error("a signature twice is accepted")
+	}
+}
+
 // What is signed must not change from one release to the next: old signatures would no longer count.
 func TestContentIsFrozen(t *testing.T) {
 	want := []string{
