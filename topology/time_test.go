@@ -277,6 +277,12 @@ func TestTreeHasOneShape(t *testing.T) {
 	if forward.root.digest != backward.root.digest || forward.root.digest != twice.root.digest {
 		t.Error("the same contents, and other digests")
 	}
+	var one, other tree
+	one.set(Key{1, "one"}, Digest{1})
+	other.set(Key{1, "other"}, Digest{1})
+	if one.root.digest == other.root.digest {
+		t.Error("other keys, and the same digest")
+	}
 	backward.set(Key{1, Group(n).String()}, Digest{})
 	if forward.root.digest == backward.root.digest {
 		t.Error("a leaf more, and the same digest")
