@@ -75,11 +75,10 @@ func (p Snapshot) Mediators(g Group) (MediatorSet, bool) {
 	return inForce[MediatorSet](p.state, mediatorsKey(p.state.synchronizer, g), p.at)
 }
 
-// MediatorGroups returns all groups of mediators, by number.
+// MediatorGroups returns all groups of mediators, by number, as their keys sort.
 func (p Snapshot) MediatorGroups() []MediatorSet {
 	var groups []MediatorSet
 	p.each(KindMediatorSet, func(m Mapping) { groups = append(groups, m.(MediatorSet)) })
-	slices.SortFunc(groups, func(a, b MediatorSet) int { return int(int64(a.Group) - int64(b.Group)) })
 	return groups
 }
 

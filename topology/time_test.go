@@ -288,3 +288,20 @@ func TestTreeHasOneShape(t *testing.T) {
 		t.Error("a leaf more, and the same digest")
 	}
 }
+
+func TestMediatorGroupsAreListedByNumber(t *testing.T) {
+	s := newFounded(t, rules{})
+	numbers := []Group{10, 9, 0, 1 << 31}
+	for _, g := range numbers {
+		m := Member{Mediator, UID{"med" + g.String(), space("carol")}}
+		mustApply(t, s, began, signed(Add(1, keysOf(m, m.Name)), append(ownKeys(m, m.Name), "carol")...))
+		mustApply(t, s, began, signed(Add(1, mediators(g, 1, m)), "carol", "bob"))
+	}
+	var listed []Group
+	for _, set := range mustSnapshot(t, s, began+bft.Second).MediatorGroups() {
+		listed = append(listed, set.Group)
+	}
+	if !slices.Equal(listed, []Group{0, 9, 10, 1 << 31}) {
+		t.Errorf("listed %d", listed)
+	}
+}
