@@ -1,7 +1,12 @@
-// Package keys holds the Ed25519 keys by which the nodes of a network know each other.
+// Package keys holds the keys by which the nodes and members of a network know each other: Ed25519 keys that sign, and
+// X25519 keys for which others encrypt.
 //
 // A node is its public key: the key names it in the topology, signs what it proposes, and authenticates its
 // peer links. Addresses, host names and certificates are only ways to reach it.
+//
+// A member of the ledger is a name under a namespace, and has several keys. Each key has one [Purpose] for life and is
+// named by its [Fingerprint]; package topology says which keys are whose. Whatever a key signs or opens belongs to one
+// [Domain] of one network. Package keys/vault stores the keys of a node.
 //
 // # One verification rule
 //

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -36,7 +37,19 @@ func Save(path string, key PrivateKey) error {
 	if key.IsZero() {
 		return fmt.Errorf("save key %s: there is no key to save", path)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key.secret)
+	return savePEM(path, key.secret)
+}
+
+// SaveDecryption stores key at path by the rules of [Save].
+func SaveDecryption(path string, key DecryptionKey) error {
+	if key.IsZero() {
+		return fmt.Errorf("save key %s: there is no key to save", path)
+	}
+	return savePEM(path, key.secret)
+}
+
+func savePEM(path string, secret any) error {
+	der, err := x509.MarshalPKCS8PrivateKey(secret)
 	if err != nil {
 		return fmt.Errorf("save key %s: %w", path, err)
 	}
@@ -49,31 +62,42 @@ func Save(path string, key PrivateKey) error {
 // Load reads the key that [Save] or openssl genpkey stored at path. It refuses a file that anybody but its owner can
 // read or write, as such a key may have been copied or exchanged.
 func Load(path string) (PrivateKey, error) {
+	secret, err := loadPEM[ed25519.PrivateKey](path, "Ed25519")
+	return PrivateKey{secret: secret}, err
+}
+
+// LoadDecryption reads what [SaveDecryption] or openssl genpkey -algorithm X25519 stored at path, by the rules of [Load].
+func LoadDecryption(path string) (DecryptionKey, error) {
+	secret, err := loadPEM[*ecdh.PrivateKey](path, "X25519")
+	if err == nil && secret.Curve() != ecdh.X25519() {
+		return DecryptionKey{}, fmt.Errorf("load key %s: want an X25519 key, found one of %v", path, secret.Curve())
+	}
+	return DecryptionKey{secret: secret}, err
+}
+
+func loadPEM[Key any](path, algorithm string) (Key, error) {
+	var none Key
 	text, err := readPrivate(path)
 	if err != nil {
-		return PrivateKey{}, fmt.Errorf("load key %s: %w", path, err)
+		return none, fmt.Errorf("load key %s: %w", path, err)
 	}
-	key, err := parsePEM(text)
+	parsed, err := parsePEM(text)
 	if err != nil {
-		return PrivateKey{}, fmt.Errorf("load key %s: %w", path, err)
+		return none, fmt.Errorf("load key %s: %w", path, err)
+	}
+	key, ok := parsed.(Key)
+	if !ok {
+		return none, fmt.Errorf("load key %s: want an %s key, found %T", path, algorithm, parsed)
 	}
 	return key, nil
 }
 
-func parsePEM(text []byte) (PrivateKey, error) {
+func parsePEM(text []byte) (any, error) {
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != pemType || len(rest) != 0 {
-		return PrivateKey{}, fmt.Errorf("want exactly one PEM block %q", pemType)
+		return nil, fmt.Errorf("want exactly one PEM block %q", pemType)
 	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return PrivateKey{}, err
-	}
-	secret, ok := parsed.(ed25519.PrivateKey)
-	if !ok {
-		return PrivateKey{}, fmt.Errorf("want an Ed25519 key, found %T", parsed)
-	}
-	return PrivateKey{secret: secret}, nil
+	return x509.ParsePKCS8PrivateKey(block.Bytes)
 }
 
 // readPrivate judges the permissions of the file that it has open, so that nobody can exchange it in between.

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/synod-network/synod/keys"
 )
 
 func sins(m map[string]int) (sum int, first time.Time) {
@@ -31,4 +33,9 @@ func sins(m map[string]int) (sum int, first time.Time) {
 		sum += len(k)
 	}
 	return sum, first
+}
+
+func reads(path string) keys.Signature {
+	key, _ := keys.Load(path)
+	return key.Sign(nil)
 }

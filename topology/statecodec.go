@@ -1,0 +1,179 @@
+package topology
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+)
+
+const (
+	tagState   = "synod/topology/state/1\x00"
+	tagVersion = "synod/topology/version/1\x00"
+)
+
+var errState = errors.New("no state encodes like this")
+
+// chain binds a version to all versions before it.
+func chain(last Digest, v version) Digest {
+	w := writer{buf: []byte(tagVersion)}
+	w.bytes(last[:])
+	w.u32(uint32(v.serial))
+	v.encode(&w)
+	return sha256.Sum256(w.buf)
+}
+
+func (v version) encode(w *writer) {
+	w.bool(v.removed)
+	w.time(v.sequenced)
+	w.time(v.effective)
+	encodeMapping(w, v.mapping)
+}
+
+func decodeVersion(r *reader) version {
+	return version{removed: r.bool(), sequenced: r.time(), effective: r.time(), mapping: decodeMapping(r)}
+}
+
+// Digest identifies the network and every change that was ever accepted, with its times. Pruning does not change it, so
+// nodes that keep more or less compare equal.
+func (s *State) Digest() Digest {
+	w := writer{buf: []byte(tagState)}
+	s.encodeHead(&w)
+	w.bytes(s.tree.root.hash())
+	return sha256.Sum256(w.buf)
+}
+
+func (s *State) encodeHead(w *writer) {
+	w.bytes(s.network[:])
+	w.bytes(s.genesis[:])
+	w.uid(s.synchronizer)
+	w.time(s.sequenced)
+	w.time(s.effective)
+}
+
+// Encode returns the state as a newcomer needs it from a time on: [DecodeState] gives a state that answers as this one does
+// for that time and any later. The bytes depend on what was accepted and on from, not on what else the node kept, so that
+// all nodes make the same. It fails with [ErrPruned] if the node kept less.
+func (s *State) Encode(from Time) ([]byte, error) {
+	if !s.founded || from < s.floor {
+		return nil, ErrPruned
+	}
+	var w writer
+	s.encodeHead(&w)
+	w.time(from)
+	w.u32(uint32(len(s.order)))
+	for _, key := range s.order {
+		s.histories[key].encode(&w, from)
+	}
+	return w.buf, nil
+}
+
+func (h *history) encode(w *writer, from Time) {
+	skip := h.forgettable(from)
+	forgot := h.forgot
+	if skip > 0 {
+		forgot = h.chains[skip-1]
+	}
+	kept := h.versions[skip:]
+	w.u32(uint32(kept[0].serial))
+	w.bytes(forgot[:])
+	w.u32(uint32(len(kept)))
+	for _, v := range kept {
+		v.encode(w)
+	}
+}
+
+// The least sizes of an encoded version and history, in bytes.
+const (
+	sizeVersion = 1 + 8 + 8 + 1 + sizeUID
+	sizeHistory = 4 + 32 + 4 + sizeVersion
+)
+
+// DecodeState reads what [State.Encode] writes. A state is believed for its digest: want comes from what a quorum signed.
+func DecodeState(b []byte, want Digest) (*State, error) {
+	s, err := decodeState(b)
+	if err != nil {
+		return nil, fmt.Errorf("decode topology state: %w", err)
+	}
+	if got := s.Digest(); got != want {
+		return nil, fmt.Errorf("decode topology state: its digest is %s, want %s: fetch it from somebody else", got, want)
+	}
+	return s, nil
+}
+
+func decodeState(b []byte) (*State, error) {
+	r := reader{buf: b}
+	s := newState(r.bytes32(), r.bytes32(), r.uid())
+	s.sequenced, s.effective, s.floor = r.time(), r.time(), r.time()
+	n := int(r.u32())
+	if n > len(r.buf)/sizeHistory {
+		r.fail(errTooMany)
+	}
+	for i := 0; i < n && r.err == nil; i++ {
+		s.adopt(decodeHistory(&r, s.floor), &r)
+	}
+	if s.synchronizer.check() != nil {
+		r.fail(errState)
+	}
+	return s, r.done()
+}
+
+// adopt adds a history that must follow those before.
+func (s *State) adopt(h *history, r *reader) {
+	if r.err != nil {
+		return
+	}
+	if n := len(s.order); n > 0 && s.order[n-1].Compare(h.key) >= 0 || h.newest().effective > s.effective {
+		r.fail(errState)
+		return
+	}
+	s.histories[h.key] = h
+	s.order = append(s.order, h.key)
+	s.tree.set(h.key, h.chains[len(h.chains)-1])
+	if v := h.newest(); !v.removed {
+		s.index(v.mapping)
+	}
+}
+
+func decodeHistory(r *reader, floor Time) *history {
+	serial := Serial(r.u32())
+	h := &history{forgot: r.bytes32()}
+	n := int(r.u32())
+	if n < 1 || n > len(r.buf)/sizeVersion {
+		r.fail(errTooMany)
+	}
+	for i := 0; i < n && r.err == nil; i++ {
+		v := decodeVersion(r)
+		v.serial = serial + Serial(i)
+		if r.err == nil {
+			h.adopt(v, r)
+		}
+	}
+	if r.err == nil && !h.complete(floor) {
+		r.fail(errState)
+	}
+	return h
+}
+
+// adopt adds a version that must follow those before.
+func (h *history) adopt(v version, r *reader) {
+	if v.mapping.check() != nil {
+		r.fail(errState)
+		return
+	}
+	key := v.mapping.Key()
+	if len(h.versions) > 0 && (key != h.key || v.effective < h.newest().effective) {
+		r.fail(errState)
+		return
+	}
+	h.key = key
+	h.add(v)
+}
+
+// complete reports whether the history answers for every time from floor on, and holds nothing older. Otherwise somebody
+// left a version out, which the digest cannot tell from pruning.
+func (h *history) complete(floor Time) bool {
+	first := h.versions[0]
+	whole := first.serial == 1 && h.forgot == Digest{}
+	pruned := first.serial > 1 && first.effective <= floor
+	return (whole || pruned) && h.forgettable(floor) == 0
+}
