@@ -1,3 +1,3 @@
 // Package importrules holds the test that keeps dependencies pointing one way, as docs/ARCHITECTURE.md draws them, and the
-// ordering engine pure. It has no code of its own: the rules are tables in the tests.
+// ordering engine and the state machine above it pure. It has no code of its own: the rules are tables in the tests.
 package importrules

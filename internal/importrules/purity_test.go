@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"go/types"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,8 +16,8 @@ import (
 	"testing"
 )
 
-// The engine's whole behaviour is a function of its inputs, so that a network of engines replays from a seed. What could break
-// that cannot be imported, and what could break it without an import is found in the syntax.
+// The whole behaviour of the ordering engine, and of the state machine above it, is a function of its inputs, so that a network
+// replays from a seed and replicas agree. What could break that cannot be imported, and what could break it without an import is found in the syntax.
 var pureImports = []string{
 	"bytes", "cmp", "container/heap", "crypto/sha256", "encoding/binary", "encoding/hex", "errors", "fmt", "hash", "iter",
 	"maps", "math", "math/bits", "slices", "sort", "strconv", "strings",
@@ -25,22 +26,37 @@ var pureImports = []string{
 // unorderedMark justifies a range over a map whose order cannot reach a result: "//bft:unordered <why>", on the line or above.
 const unorderedMark = "//bft:unordered "
 
-func TestEngineIsPure(t *testing.T) {
-	packages := list(t, "-deps", "-export", "./bft/...")
+// pure says which folders are held to it, and what of the module each may import besides itself: words without behaviour.
+var pure = map[string][]string{
+	"bft":                  {},
+	"sequencer/sequencing": {"ordering"}, // the blocks of the promise
+}
+
+func TestPureFoldersArePure(t *testing.T) {
+	for _, folder := range slices.Sorted(maps.Keys(pure)) {
+		t.Run(folder, func(t *testing.T) { checkPurity(t, folder, pure[folder]) })
+	}
+}
+
+func checkPurity(t *testing.T, folder string, also []string) {
+	t.Helper()
+	packages := list(t, "-deps", "-export", "./"+folder+"/...")
 	exports := map[string]string{}
 	for _, p := range packages {
 		exports[p.ImportPath] = p.Export
 	}
 	checked := 0
 	for _, p := range packages {
-		if p.ImportPath != module+"/bft" && !strings.HasPrefix(p.ImportPath, module+"/bft/") {
+		if !within(p.ImportPath, folder) {
 			continue
 		}
 		var files []string
 		for _, name := range p.GoFiles {
 			files = append(files, filepath.Join(p.Dir, name))
 		}
-		found, err := impurities(p.ImportPath, files, exports)
+		found, err := impurities(p.ImportPath, files, exports, func(path string) bool {
+			return within(path, folder) || slices.Contains(also, strings.TrimPrefix(path, module+"/"))
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,12 +66,18 @@ func TestEngineIsPure(t *testing.T) {
 		checked++
 	}
 	if checked == 0 {
-		t.Fatal("found no package of the engine")
+		t.Fatal("found no package")
 	}
 }
 
-// impurities type-checks the files of one package and returns what makes it depend on more than its inputs.
-func impurities(path string, files []string, exports map[string]string) ([]string, error) {
+// within reports whether a package is that of a folder of the module, or below it.
+func within(path, folder string) bool {
+	return path == module+"/"+folder || strings.HasPrefix(path, module+"/"+folder+"/")
+}
+
+// impurities type-checks the files of one package and returns what makes it depend on more than its inputs and its
+// imports, of which imports says which it may have besides pureImports.
+func impurities(path string, files []string, exports map[string]string, imports func(string) bool) ([]string, error) {
 	fset := token.NewFileSet()
 	var parsed []*ast.File
 	for _, name := range files {
@@ -73,12 +95,12 @@ func impurities(path string, files []string, exports map[string]string) ([]strin
 	}
 	var found []string
 	for _, file := range parsed {
-		found = append(found, impuritiesOf(fset, file, info)...)
+		found = append(found, impuritiesOf(fset, file, info, imports)...)
 	}
 	return found, nil
 }
 
-func impuritiesOf(fset *token.FileSet, file *ast.File, info *types.Info) []string {
+func impuritiesOf(fset *token.FileSet, file *ast.File, info *types.Info, imports func(string) bool) []string {
 	var found []string
 	report := func(node ast.Node, what string) {
 		at := fset.Position(node.Pos())
@@ -89,7 +111,7 @@ func impuritiesOf(fset *token.FileSet, file *ast.File, info *types.Info) []strin
 		switch node := node.(type) {
 		case *ast.ImportSpec:
 			path := strings.Trim(node.Path.Value, `"`)
-			if !slices.Contains(pureImports, path) && !strings.HasPrefix(path, module+"/bft/") && path != module+"/bft" {
+			if !slices.Contains(pureImports, path) && !imports(path) {
 				report(node, "imports "+path)
 			}
 		case *ast.GoStmt:
@@ -165,7 +187,7 @@ func TestImpuritiesFindsEachKind(t *testing.T) {
 	for _, p := range list(t, "-deps", "-export", "time", "maps", "slices") {
 		exports[p.ImportPath] = p.Export
 	}
-	found, err := impurities("impure", []string{"testdata/impure.go"}, exports)
+	found, err := impurities("impure", []string{"testdata/impure.go"}, exports, func(string) bool { return false })
 	if err != nil {
 		t.Fatal(err)
 	}
