@@ -23,6 +23,8 @@ const (
 	faultSnapshotAliases
 	faultDisabledHoldsBack
 	faultForgetEarly
+	faultGroupsNow
+	faultRefusedPasses
 	faultLast
 )
 

@@ -116,8 +116,12 @@ func (h *History) Read(member Index, after Time, limit int) ([]Delivery, Time, e
 		from++
 	}
 	to, through := min(len(s.times), from+limit), h.time
-	if to < len(s.times) {
-		through = max(after, s.times[max(to-1, 0)])
+	switch {
+	case to == len(s.times):
+	case to == from:
+		through = after
+	default:
+		through = s.times[to-1]
 	}
 	var deliveries []Delivery
 	for i := from; i < to; i++ {

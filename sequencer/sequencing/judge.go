@@ -95,7 +95,7 @@ func (m *Machine) fresh(s *Submission, sender Index, rules Parameters, now Time)
 		return Replayed
 	}
 	// One that was refused as a duplicate is remembered under its own print.
-	if _, refused := m.inflight.lookup(s.print(), now); refused {
+	if _, refused := m.inflight.lookup(s.print(), now); refused && !m.broken(faultRefusedPasses) {
 		return Replayed
 	}
 	if m.inflight.of(sender) >= rules.MaxInFlight {
@@ -223,14 +223,10 @@ func (c *cast) resolve(set RecipientSet, topologyTime Time, limit int) Refusal {
 			resolved = c.append(resolved, recipient.Member)
 		} else {
 			at := topologyTime
-			if at == 0 {
+			if at == 0 || c.machine.broken(faultGroupsNow) {
 				at = c.now
 			}
-			group := c.machine.topology.Group(recipient, at)
-			if c.resolved+len(resolved)+len(group) > limit {
-				return Refusal{Code: TooManyRecipients}
-			}
-			for _, id := range group {
+			for _, id := range c.machine.topology.Group(recipient, at) {
 				resolved = c.append(resolved, id)
 			}
 		}

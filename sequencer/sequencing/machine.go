@@ -107,7 +107,7 @@ func (m *Machine) sequence(out *Output, s *Submission, signed KeySignature) Refu
 	if j.refusal.Code != 0 && !j.refusal.Code.Delivered() {
 		return j.refusal
 	}
-	if j.refusal.Code != 0 { // recipients do not join for a batch that they do not get
+	if j.refusal.Code != 0 || j.contributes { // recipients do not join for a batch that they do not get
 		m.scratch.keepOnly(j.sender)
 	}
 	m.join(out)

@@ -57,8 +57,9 @@ type Record struct {
 	Topology   []byte      // of TopologyChanged alone
 	Refusal    Refusal     // of Refused alone
 	Cost       uint64      // charged to the sender, in bytes of traffic
-	// Sets are the recipients of each recipient set of the submission with groups
-	// resolved, each set ascending; of Delivered alone.
+	// Sets are, for Delivered, the recipients of each recipient set of the
+	// submission with groups resolved, each set ascending; for TopologyChanged one
+	// set with everybody.
 	Sets [][]Index
 	// Signers signed the delivered content, in the order in which they came; one,
 	// or the threshold of an aggregation.

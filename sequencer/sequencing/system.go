@@ -34,11 +34,7 @@ func (m *Machine) changeTopology(out *Output, t *TopologyChange) Refusal {
 	}
 	slices.Sort(all)
 	m.join(out)
-	r := Record{Time: m.time, Kind: TopologyChanged, Sender: Nobody, Topology: t.Transactions}
-	for _, member := range all {
-		r.Events = m.event(r.Events, member)
-	}
-	m.publish(out, r)
+	m.publish(out, Record{Time: m.time, Kind: TopologyChanged, Sender: Nobody, Topology: t.Transactions, Sets: [][]Index{all}})
 	return Refusal{}
 }
 

@@ -191,3 +191,8 @@ func send(sender MemberID, message MessageID, maxTime Time, set RecipientSet, pa
 	return &Submission{Sender: sender, Message: message, MaxTime: maxTime, Cost: 1 << 20,
 		Sets: []RecipientSet{set}, Envelopes: []Envelope{{Payload: []byte(payload)}}}
 }
+
+func sortedSet(set RecipientSet) RecipientSet {
+	slices.SortFunc(set, Recipient.Compare)
+	return slices.CompactFunc(set, func(a, b Recipient) bool { return a == b })
+}
