@@ -43,11 +43,18 @@ func (w *writer) time(t Time)    { w.u64(uint64(t)) }
 func (w *writer) bytes(b []byte) { w.buf = append(w.buf, b...) }
 func (w *writer) raw(s string)   { w.buf = append(w.buf, s...) }
 
-// text writes a text of at most 255 bytes.
+// text writes a text of at most 255 bytes; a longer one as if it were empty.
 func (w *writer) text(s string) {
+	if len(s) > 255 {
+		s = ""
+	}
 	w.u8(uint8(len(s)))
 	w.raw(s)
 }
+
+// count writes a length, or another number that is below every limit if it is
+// valid.
+func (w *writer) count(n int) { w.u16(uint16(min(max(n, 0), 1<<16-1))) }
 
 func (w *writer) bool(v bool) {
 	if v {

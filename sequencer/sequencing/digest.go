@@ -29,7 +29,7 @@ func contentDigest(w *writer, network NetworkID, maxTime, topologyTime Time, rul
 	w.time(maxTime)
 	w.time(topologyTime)
 	rule.encode(w)
-	w.u16(uint16(len(envelopes)))
+	w.count(len(envelopes))
 	for _, envelope := range envelopes {
 		w.bytes(envelope[:])
 	}

@@ -17,12 +17,13 @@ type replica struct {
 	last    map[Index]Time // of each member's event, to check the chain
 	taken   *Snapshot      // a snapshot, and the digest when it was taken
 	digest  Digest
+	met     map[Code]int // codes that requests met
 }
 
 func newReplica(topology Topology, fault fault) *replica {
 	m := New(testNetwork, topology)
 	m.fault = fault
-	return &replica{machine: m, history: NewHistory(m), fault: fault, last: map[Index]Time{}}
+	return &replica{machine: m, history: NewHistory(m), fault: fault, last: map[Index]Time{}, met: map[Code]int{}}
 }
 
 func (r *replica) apply(b ordering.Block) error {
@@ -30,7 +31,11 @@ func (r *replica) apply(b ordering.Block) error {
 	if err != nil {
 		return err
 	}
+	for _, drop := range out.Dropped {
+		r.met[drop.Code]++
+	}
 	for _, record := range out.Records {
+		r.met[record.Refusal.Code]++
 		for _, e := range record.Events {
 			if record.Time > r.history.time && e.Previous != r.last[e.Member] {
 				return fmt.Errorf("member %d at %d: previous is %d, should be %d", e.Member, record.Time, e.Previous, r.last[e.Member])

@@ -54,7 +54,7 @@ const (
 	MaxPayload     = 1 << 24 // bytes of one envelope
 	MaxEnvelopes   = 4096    // of a submission
 	MaxSets        = 4096    // recipient sets of a submission
-	MaxNamed       = 1 << 16 // recipients that a submission names, over all sets
+	MaxNamed       = 1 << 15 // recipients that a submission names, over all sets
 	MaxResolved    = 1 << 20 // recipients of a submission with groups resolved, over all sets
 	MaxEligible    = 128     // senders of an aggregation
 	MaxSignatures  = 128     // on one request

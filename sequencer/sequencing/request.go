@@ -77,7 +77,7 @@ func (r Request) Encode() []byte {
 	r.Body.encode(&w)
 	fewest, most := signatures(r.Body.kind())
 	if fewest != most {
-		w.u16(uint16(len(r.Signatures)))
+		w.count(len(r.Signatures))
 	}
 	for _, s := range r.Signatures {
 		w.bytes(s.Key[:])

@@ -33,7 +33,8 @@ type Submission struct {
 
 // Envelope is one opaque payload and who gets it.
 type Envelope struct {
-	// Set is the index into [Submission.Sets] of those who get it.
+	// Set is the index into [Submission.Sets] of those who get it. There must be
+	// such a set, or hashing panics.
 	Set     int
 	Payload []byte
 }
@@ -93,13 +94,13 @@ func (s *Submission) encode(w *writer) {
 	w.time(s.TopologyTime)
 	w.u64(s.Cost)
 	s.Aggregation.encode(w)
-	w.u16(uint16(len(s.Sets)))
+	w.count(len(s.Sets))
 	for _, set := range s.Sets {
 		set.encode(w)
 	}
-	w.u16(uint16(len(s.Envelopes)))
+	w.count(len(s.Envelopes))
 	for _, e := range s.Envelopes {
-		w.u16(uint16(e.Set))
+		w.count(e.Set)
 		w.u32(uint32(len(e.Payload)))
 		w.bytes(e.Payload)
 	}
@@ -110,15 +111,15 @@ func (a *Aggregation) encode(w *writer) {
 		w.u16(0)
 		return
 	}
-	w.u16(uint16(len(a.Eligible)))
-	w.u16(uint16(a.Threshold))
+	w.count(len(a.Eligible))
+	w.count(a.Threshold)
 	for _, member := range a.Eligible {
 		w.text(string(member))
 	}
 }
 
 func (s RecipientSet) encode(w *writer) {
-	w.u16(uint16(len(s)))
+	w.count(len(s))
 	for _, recipient := range s {
 		w.u8(uint8(recipient.Kind))
 		switch recipient.Kind {
@@ -178,7 +179,7 @@ func decodeAggregation(r *reader) *Aggregation {
 }
 
 func decodeSet(r *reader) RecipientSet {
-	set := make(RecipientSet, r.count(1, MaxNamed-1, 1))
+	set := make(RecipientSet, r.count(1, MaxNamed, 1))
 	for i := range set {
 		recipient := Recipient{Kind: RecipientKind(r.u8())}
 		switch recipient.Kind {

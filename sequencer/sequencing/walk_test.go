@@ -45,8 +45,9 @@ var actors = []MemberID{alice, bob, carol, med1, med2, seq1, seq2, seq3, "PAR::d
 
 func newWalk(c chooser, fault fault) *walk {
 	topology := everybody()
-	topology.rules.MaxInFlight = pick(c, 5, 1000)
-	topology.rules.Traffic.Base = pick(c, uint64(400), 1001, 1<<30)
+	topology.rules.MaxInFlight = pick(c, 3, 1000, 1000)
+	topology.rules.MaxRecipients = pick(c, 12, 60)
+	topology.rules.Traffic.Base = pick(c, uint64(150), 1001, 1<<30, 1<<30)
 	w := &walk{chooser: c, topology: topology, model: newModel(topology), ahead: newReplica(topology, fault),
 		behind: newReplica(topology, fault), clients: map[MemberID]*client{}, time: t0}
 	for _, id := range actors {
@@ -84,7 +85,7 @@ func (w *walk) run(steps int) error {
 }
 
 func (w *walk) step() error {
-	switch w.Int(12) {
+	switch w.Int(18) {
 	default:
 		return w.order()
 	case 0, 1:
@@ -105,7 +106,7 @@ func (w *walk) step() error {
 
 // order makes a block and lets the replica ahead and the model apply it.
 func (w *walk) order() error {
-	start := w.time + pick(w.chooser, 1, Millisecond, Second, Second, 9*Second, 31*Second)
+	start := w.time + pick(w.chooser, 1, Millisecond, Millisecond, Second, Second, 4*Second, 31*Second)
 	var requests [][]byte
 	last := start
 	for i := range w.Int(4) {
@@ -251,7 +252,7 @@ func (w *walk) sign(s *Submission) Request {
 }
 
 func (w *walk) submission(now Time) *Submission {
-	if n := len(w.earlier); n > 0 && w.Int(2) == 0 {
+	if n := len(w.earlier); n > 0 && w.Int(5) > 1 {
 		s := *w.earlier[max(0, n-1-w.Int(4))]
 		switch w.Int(4) {
 		case 0: // once more
@@ -270,7 +271,7 @@ func (w *walk) submission(now Time) *Submission {
 		s.TopologyTime = now - pick(w.chooser, 0, Second, 30*Second, 30*Second+1, -1)
 	}
 	if w.Int(2) == 0 {
-		s.Aggregation = pick(w.chooser, &Aggregation{1, []MemberID{s.Sender}}, &Aggregation{2, []MemberID{med1, alice, bob}},
+		s.Aggregation = pick(w.chooser, &Aggregation{1, []MemberID{s.Sender}}, &Aggregation{2, []MemberID{alice, bob, carol}},
 			&Aggregation{2, []MemberID{med1, alice, bob}}, &Aggregation{3, []MemberID{med1, alice, bob}})
 		slices.Sort(s.Aggregation.Eligible)
 	}
@@ -303,6 +304,25 @@ func TestEveryWalkAgreesWithTheModel(t *testing.T) {
 			r.Fatal(err)
 		}
 	})
+}
+
+// The walks come by every code, or they would prove little.
+func TestWalksMeetEveryCode(t *testing.T) {
+	met := map[Code]int{}
+	for seed := range uint64(200) {
+		w := newWalk(seedChooser{rand.New(rand.NewPCG(seed, 2))}, faultNone)
+		if err := w.run(60); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		for code, n := range w.ahead.met {
+			met[code] += n
+		}
+	}
+	for c := Code(0); c <= lastCode; c++ {
+		if met[c] < 5 && (c == 0 || codes[c].name != "") && c != Malformed && c != TooLarge { // both have tests of their own
+			t.Errorf("%v: met %d times", c, met[c])
+		}
+	}
 }
 
 var faultNames = [faultLast]string{
