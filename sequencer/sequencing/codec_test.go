@@ -167,8 +167,8 @@ func TestDigestsBindEverything(t *testing.T) {
 		s.Aggregation = &Aggregation{1, []MemberID{alice, bob}}
 		return s
 	}
-	add("base", base().digest(testNetwork))
-	add("network", base().digest(NetworkID{}))
+	add("base", base().digest(testNetwork, newHasher()))
+	add("network", base().digest(NetworkID{}, newHasher()))
 	for name, change := range map[string]func(*Submission){
 		"sender": func(s *Submission) { s.Sender = bob }, "message": func(s *Submission) { s.Message = "n" }, "time": func(s *Submission) { s.MaxTime++ },
 		"topology": func(s *Submission) { s.TopologyTime++ }, "cost": func(s *Submission) { s.Cost++ }, "no rule": func(s *Submission) { s.Aggregation = nil },
@@ -179,12 +179,12 @@ func TestDigestsBindEverything(t *testing.T) {
 	} {
 		s := base()
 		change(s)
-		add(name, s.digest(testNetwork))
+		add(name, s.digest(testNetwork, newHasher()))
 	}
-	add("acknowledgement", (&Acknowledgement{alice, 1}).digest(testNetwork))
-	add("purchase", (&TrafficPurchase{alice, 0, 1}).digest(testNetwork))
-	add("disable", (&Disable{alice}).digest(testNetwork))
-	add("topology change", (&TopologyChange{[]byte(alice)}).digest(testNetwork))
+	add("acknowledgement", (&Acknowledgement{alice, 1}).digest(testNetwork, newHasher()))
+	add("purchase", (&TrafficPurchase{alice, 0, 1}).digest(testNetwork, newHasher()))
+	add("disable", (&Disable{alice}).digest(testNetwork, newHasher()))
+	add("topology change", (&TopologyChange{[]byte(alice)}).digest(testNetwork, newHasher()))
 }
 
 // What does not decode keeps its place in time and does no harm.

@@ -5,45 +5,70 @@ import (
 	"hash"
 )
 
-func (s RecipientSet) digest(w *writer) Digest {
-	w.buf = append(w.buf[:0], domainSet...)
-	s.encode(w)
-	return sha256.Sum256(w.buf)
+// hasher hashes what is encoded into it, and reuses its memory.
+type hasher struct {
+	writer
+	long hash.Hash // for payloads, which are not copied
+	sets []Digest
 }
 
-func envelopeDigest(h hash.Hash, set Digest, payload []byte) (d Digest) {
-	var head [len(domainEnvelope) + len(set)]byte
-	copy(head[copy(head[:], domainEnvelope):], set[:])
-	h.Reset()
-	h.Write(head[:])
-	h.Write(payload)
-	h.Sum(d[:0])
+func newHasher() *hasher {
+	return &hasher{writer: writer{buf: make([]byte, 0, 512)}, long: sha256.New()}
+}
+
+func (h *hasher) begin(domain string) { h.buf = append(h.buf[:0], domain...) }
+func (h *hasher) end() Digest         { return sha256.Sum256(h.buf) }
+
+func (h *hasher) set(s RecipientSet) Digest {
+	h.begin(domainSet)
+	s.encode(&h.writer)
+	return h.end()
+}
+
+func (h *hasher) envelope(set Digest, payload []byte) (d Digest) {
+	h.begin(domainEnvelope)
+	h.bytes(set[:])
+	h.long.Reset()
+	h.long.Write(h.buf)
+	h.long.Write(payload)
+	h.buf = h.long.Sum(h.buf[:0])
+	copy(d[:], h.buf)
 	return d
 }
 
-// contentDigest stands for everything in a submission that senders of one
-// aggregation have in common: it names the aggregation.
-func contentDigest(w *writer, network NetworkID, maxTime, topologyTime Time, rule *Aggregation, envelopes []Digest) Digest {
-	w.buf = append(w.buf[:0], domainContent...)
-	w.bytes(network[:])
-	w.time(maxTime)
-	w.time(topologyTime)
-	rule.encode(w)
-	w.count(len(envelopes))
-	for _, envelope := range envelopes {
-		w.bytes(envelope[:])
+// content stands for everything in a submission that senders of one aggregation
+// have in common: it names the aggregation.
+func (h *hasher) content(network NetworkID, maxTime, topologyTime Time, rule *Aggregation, envelopes []Digest) Digest {
+	h.begin(domainContent)
+	h.bytes(network[:])
+	h.time(maxTime)
+	h.time(topologyTime)
+	rule.encode(&h.writer)
+	h.count(len(envelopes))
+	for i := range envelopes {
+		h.bytes(envelopes[i][:])
 	}
-	return sha256.Sum256(w.buf)
+	return h.end()
 }
 
-func submissionDigest(w *writer, network NetworkID, sender MemberID, message MessageID, cost uint64, content Digest) Digest {
-	w.buf = append(w.buf[:0], domainSubmission...)
-	w.bytes(network[:])
-	w.text(string(sender))
-	w.text(string(message))
-	w.u64(cost)
-	w.bytes(content[:])
-	return sha256.Sum256(w.buf)
+func (h *hasher) submission(network NetworkID, sender MemberID, message MessageID, cost uint64, content Digest) Digest {
+	h.begin(domainSubmission)
+	h.bytes(network[:])
+	h.text(string(sender))
+	h.text(string(message))
+	h.u64(cost)
+	h.bytes(content[:])
+	return h.end()
+}
+
+// message is the key under which (sender, message id) is remembered.
+func (h *hasher) message(sender MemberID, message MessageID) (k inflightKey) {
+	h.begin(domainMessage)
+	h.text(string(sender))
+	h.text(string(message))
+	d := h.end()
+	copy(k[:], d[:])
+	return k
 }
 
 // Signer is one sender of a delivered batch with its signature.
@@ -57,7 +82,7 @@ type Signer struct {
 
 // Digest is what the signer signed, given the digest of the content.
 func (s Signer) Digest(network NetworkID, content Digest) Digest {
-	return submissionDigest(&writer{}, network, s.Sender, s.Message, s.Cost, content)
+	return newHasher().submission(network, s.Sender, s.Message, s.Cost, content)
 }
 
 // Proof is what a recipient needs besides its own envelopes to check the
@@ -73,13 +98,13 @@ type Proof struct {
 // Content returns the digest of the content of which the received envelopes
 // are part, or false when one of them is not.
 func (p Proof) Content(network NetworkID, received []Received) (Digest, bool) {
-	w, h := &writer{}, sha256.New()
+	h := newHasher()
 	for _, e := range received {
-		if e.Number < 0 || e.Number >= len(p.Envelopes) || envelopeDigest(h, e.Recipients.digest(w), e.Payload) != p.Envelopes[e.Number] {
+		if e.Number < 0 || e.Number >= len(p.Envelopes) || h.envelope(h.set(e.Recipients), e.Payload) != p.Envelopes[e.Number] {
 			return Digest{}, false
 		}
 	}
-	return contentDigest(w, network, p.MaxTime, p.TopologyTime, p.Aggregation, p.Envelopes), true
+	return h.content(network, p.MaxTime, p.TopologyTime, p.Aggregation, p.Envelopes), true
 }
 
 // Received is one envelope as a recipient sees it.

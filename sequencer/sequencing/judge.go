@@ -25,6 +25,7 @@ type cast struct {
 	now       Time
 	rules     Parameters // in force now
 	newcomers []MemberID
+	joining   map[MemberID]Index // newcomers by name, only ever looked up
 	resolved  int
 	sets      [][]Index
 }
@@ -48,6 +49,14 @@ func (m *Machine) judge(c *cast, s *Submission, key Key) judgement {
 			return j
 		}
 	}
+	metered := rules.Traffic.metered() && !standing.Free
+	var left uint64
+	if metered {
+		left = m.trafficOf(sender, rules.Traffic, now).Left()
+		if j.cost = rules.Traffic.Event; left < j.cost {
+			return judgement{refusal: Refusal{CannotPay, string(s.Sender)}}
+		}
+	}
 	if j.refusal.Code == 0 {
 		j.refusal = m.admissible(c, s, rules)
 	}
@@ -55,7 +64,9 @@ func (m *Machine) judge(c *cast, s *Submission, key Key) judgement {
 		j.sets = c.sets
 		j.contributes, j.refusal = m.gather(s, sender)
 	}
-	m.price(&j, s, rules.Traffic, standing.Free, now)
+	if j.refusal.Code == 0 && metered {
+		m.price(&j, s, rules.Traffic, left)
+	}
 	return j
 }
 
@@ -162,26 +173,17 @@ func (m *Machine) gather(s *Submission, sender Index) (contributes bool, r Refus
 	return have < rule.Threshold, Refusal{}
 }
 
-// price finds what is to be charged, and refuses what is not paid for.
-func (m *Machine) price(j *judgement, s *Submission, rules TrafficRules, free bool, now Time) {
-	if free || !rules.metered() {
-		return
-	}
-	left := m.trafficOf(j.sender, rules, now).Left()
-	if j.refusal.Code == 0 {
-		j.cost = rules.costOf(s, func(set int) int { return len(j.sets[set]) })
-		switch {
-		case s.Cost < j.cost:
-			j.refusal = Refusal{CostTooLow, strconv.FormatUint(j.cost, 10)}
-		case left < j.cost && !m.broken(faultOverdraw):
-			j.refusal = Refusal{TrafficExhausted, strconv.FormatUint(j.cost, 10)}
-		}
-	}
-	if j.refusal.Code == 0 {
-		return
-	}
-	if j.cost = rules.Event; left < j.cost {
-		*j = judgement{refusal: Refusal{CannotPay, string(s.Sender)}}
+// price finds what is to be charged, and refuses what is not paid for. A refusal
+// costs the event alone.
+func (m *Machine) price(j *judgement, s *Submission, rules TrafficRules, left uint64) {
+	cost := rules.costOf(s, func(set int) int { return len(j.sets[set]) })
+	switch {
+	case s.Cost < cost:
+		j.refusal = Refusal{CostTooLow, strconv.FormatUint(cost, 10)}
+	case left < cost && !m.broken(faultOverdraw):
+		j.refusal = Refusal{TrafficExhausted, strconv.FormatUint(cost, 10)}
+	default:
+		j.cost = cost
 	}
 }
 
@@ -200,12 +202,24 @@ func (c *cast) index(id MemberID) Index {
 	if i, ok := c.machine.members.find(id); ok {
 		return i
 	}
-	i := slices.Index(c.newcomers, id)
-	if i < 0 {
-		i = len(c.newcomers)
+	i, ok := c.joining[id]
+	if !ok {
+		if c.joining == nil {
+			c.joining = map[MemberID]Index{}
+		}
+		i = Index(c.machine.members.count + len(c.newcomers))
 		c.newcomers = append(c.newcomers, id)
+		c.joining[id] = i
 	}
-	return Index(c.machine.members.count + i)
+	return i
+}
+
+// clear forgets the newcomers.
+func (c *cast) clear() {
+	if len(c.joining) > 0 {
+		clear(c.joining)
+	}
+	c.newcomers = c.newcomers[:0]
 }
 
 // keepOnly lets nobody join but the sender, if it is a newcomer: authenticate

@@ -188,19 +188,23 @@ func (m *Machine) event(events []Event, i Index) []Event {
 // newCast prepares the judgement of one request.
 func (m *Machine) newCast() *cast {
 	c := &m.scratch
-	c.now, c.resolved, c.sets, c.newcomers = m.time, 0, nil, c.newcomers[:0]
+	c.clear()
+	c.now, c.resolved, c.sets = m.time, 0, nil
 	c.rules = m.topology.Parameters(m.time).bounded()
 	return c
 }
 
 // join registers the newcomers of the request that was just accepted.
 func (m *Machine) join(out *Output) {
+	if len(m.scratch.newcomers) == 0 {
+		return
+	}
 	for _, id := range m.scratch.newcomers {
 		m.members.add(memberState{id: id, registered: m.time, acknowledged: m.time - 1,
 			traffic: Traffic{Base: m.scratch.rules.Traffic.Base, Updated: m.time}})
 		out.Joined = append(out.Joined, id)
 	}
-	m.scratch.newcomers = m.scratch.newcomers[:0]
+	m.scratch.clear()
 }
 
 // spend charges a member.

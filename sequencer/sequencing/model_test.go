@@ -154,7 +154,7 @@ func (m *model) left(id MemberID) uint64 {
 
 func (m *model) send(s *Submission, signer MemberID) {
 	rules, id := m.topology.rules, s.Sender
-	digest := s.digest(testNetwork)
+	digest := s.digest(testNetwork, newHasher())
 	if !m.takesPart(id) || signer != id || s.MaxTime < m.now || s.MaxTime > m.now+rules.MaxAhead {
 		return
 	}

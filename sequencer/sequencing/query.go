@@ -41,7 +41,7 @@ func (m *Machine) TrafficAt(id MemberID, at Time) (Traffic, bool) {
 // beside [Machine.Apply].
 func (m *Machine) Check(s *Submission, key Key, at Time) (cost uint64, err error) {
 	if s.sealed.envelopes == nil {
-		s.digest(m.network)
+		s.digest(m.network, newHasher())
 	}
 	c := &cast{machine: m, now: at, rules: m.topology.Parameters(at).bounded()}
 	j := m.judge(c, s, key)

@@ -2,7 +2,6 @@ package sequencing
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"fmt"
 )
 
@@ -21,7 +20,7 @@ const (
 type Body interface {
 	kind() uint8
 	encode(w *writer)
-	digest(network NetworkID) Digest
+	digest(network NetworkID, h *hasher) Digest
 }
 
 // Request is what is handed to an orderer, and nothing is believed of it yet.
@@ -67,7 +66,7 @@ type Disable struct{ Member MemberID }
 type Tick struct{}
 
 // Digest is what is signed.
-func (r Request) Digest(network NetworkID) Digest { return r.Body.digest(network) }
+func (r Request) Digest(network NetworkID) Digest { return r.Body.digest(network, newHasher()) }
 
 // Encode returns the canonical encoding, which [Decode] reads. What exceeds a
 // limit comes out as an encoding that Decode refuses.
@@ -169,25 +168,26 @@ func (p *TrafficPurchase) encode(w *writer) {
 func (d *Disable) encode(w *writer) { w.text(string(d.Member)) }
 func (Tick) encode(*writer)         {}
 
-func (a *Acknowledgement) digest(network NetworkID) Digest {
-	return bodyDigest(domainAcknowledge, network, a)
+func (a *Acknowledgement) digest(network NetworkID, h *hasher) Digest {
+	return h.body(domainAcknowledge, network, a)
 }
 
-func (t *TopologyChange) digest(network NetworkID) Digest {
-	return bodyDigest(domainTopology, network, t)
+func (t *TopologyChange) digest(network NetworkID, h *hasher) Digest {
+	return h.body(domainTopology, network, t)
 }
 
-func (p *TrafficPurchase) digest(network NetworkID) Digest {
-	return bodyDigest(domainPurchase, network, p)
+func (p *TrafficPurchase) digest(network NetworkID, h *hasher) Digest {
+	return h.body(domainPurchase, network, p)
 }
 
-func (d *Disable) digest(network NetworkID) Digest { return bodyDigest(domainDisable, network, d) }
-func (Tick) digest(NetworkID) Digest               { return Digest{} }
+func (d *Disable) digest(network NetworkID, h *hasher) Digest {
+	return h.body(domainDisable, network, d)
+}
+func (Tick) digest(NetworkID, *hasher) Digest { return Digest{} }
 
-func bodyDigest(domain string, network NetworkID, body Body) Digest {
-	w := writer{}
-	w.raw(domain)
-	w.bytes(network[:])
-	body.encode(&w)
-	return sha256.Sum256(w.buf)
+func (h *hasher) body(domain string, network NetworkID, body Body) Digest {
+	h.begin(domain)
+	h.bytes(network[:])
+	body.encode(&h.writer)
+	return h.end()
 }

@@ -1,9 +1,6 @@
 package sequencing
 
-import (
-	"cmp"
-	"crypto/sha256"
-)
+import "cmp"
 
 // Submission is what a member asks to have sequenced: one batch of envelopes,
 // delivered to all its recipients with the same sequencing time or to nobody.
@@ -200,23 +197,18 @@ func decodeSet(r *reader) RecipientSet {
 
 // digest is what the sender signs. It is built so that a recipient can check
 // the signature from its own envelopes and the digests of the others.
-func (s *Submission) digest(network NetworkID) Digest {
-	sets := make([]Digest, len(s.Sets))
-	w := writer{buf: make([]byte, 0, 512)}
-	for i, set := range s.Sets {
-		sets[i] = set.digest(&w)
+func (s *Submission) digest(network NetworkID, h *hasher) Digest {
+	h.sets = h.sets[:0]
+	for _, set := range s.Sets {
+		h.sets = append(h.sets, h.set(set))
 	}
-	s.sealed.envelopes = make([]Digest, len(s.Envelopes))
-	hash := sha256.New()
+	seal := &s.sealed
+	seal.envelopes = make([]Digest, len(s.Envelopes))
 	for i, e := range s.Envelopes {
-		s.sealed.envelopes[i] = envelopeDigest(hash, sets[e.Set], e.Payload)
+		seal.envelopes[i] = h.envelope(h.sets[e.Set], e.Payload)
 	}
-	s.sealed.content = contentDigest(&w, network, s.MaxTime, s.TopologyTime, s.Aggregation, s.sealed.envelopes)
-	s.sealed.digest = submissionDigest(&w, network, s.Sender, s.Message, s.Cost, s.sealed.content)
-	w.buf = append(w.buf[:0], domainMessage...)
-	w.text(string(s.Sender))
-	w.text(string(s.Message))
-	key := sha256.Sum256(w.buf)
-	copy(s.sealed.key[:], key[:])
-	return s.sealed.digest
+	seal.content = h.content(network, s.MaxTime, s.TopologyTime, s.Aggregation, seal.envelopes)
+	seal.digest = h.submission(network, s.Sender, s.Message, s.Cost, seal.content)
+	seal.key = h.message(s.Sender, s.Message)
+	return seal.digest
 }

@@ -58,9 +58,6 @@ func (t *Traffic) charge(cost uint64) {
 // costOf is what a submission costs: for each envelope its size and a share of it
 // for each recipient, and a price for the event.
 func (r TrafficRules) costOf(s *Submission, recipients func(set int) int) uint64 {
-	if !r.metered() {
-		return 0
-	}
 	cost := r.Event
 	for _, e := range s.Envelopes {
 		size := uint64(len(e.Payload))

@@ -41,11 +41,12 @@ func Parse(network NetworkID, block ordering.Block) *UnverifiedBlock {
 	count := block.RequestCount()
 	u := &UnverifiedBlock{height: block.Height, time: Time(block.Time), last: Time(block.LastTime()),
 		requests: make([]placed, 0, count), claims: make([]Claim, 0, count)}
+	h := newHasher()
 	for ordered := range block.Requests() {
 		p := placed{time: Time(ordered.Time), claims: len(u.claims)}
 		if request, err := Decode(ordered.Data); err == nil {
 			p.Request = request
-			if digest := request.Digest(network); len(request.Signatures) > 0 {
+			if digest := request.Body.digest(network, h); len(request.Signatures) > 0 {
 				for _, s := range request.Signatures {
 					u.claims = append(u.claims, Claim{Key: s.Key, Digest: digest, Signature: s.Signature})
 				}

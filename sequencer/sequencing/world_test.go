@@ -124,7 +124,7 @@ func testVerifier(claims []Claim) []bool {
 // signed makes a request, signed by members.
 func signed(body Body, by ...MemberID) Request {
 	r := Request{Body: body}
-	d := body.digest(testNetwork)
+	d := body.digest(testNetwork, newHasher())
 	for _, id := range by {
 		key := testKey(id)
 		r.Signatures = append(r.Signatures, KeySignature{Key: key, Signature: testSignature(key, d)})
