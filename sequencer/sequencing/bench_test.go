@@ -1,6 +1,7 @@
 package sequencing
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"testing"
@@ -62,8 +63,8 @@ func benchBlocks(blocks, size int) []ordering.Block {
 	return made
 }
 
-func allValid(claims []Claim) []bool {
-	valid := make([]bool, len(claims))
+func allValid(signed []SignedDigest) []bool {
+	valid := make([]bool, len(signed))
 	for i := range valid {
 		valid[i] = true
 	}
@@ -86,6 +87,9 @@ func BenchmarkReplay(b *testing.B) {
 					out, err := m.Apply(Parse(testNetwork, blocks[i]).Verify(allValid))
 					if err != nil {
 						b.Fatal(err)
+					}
+					if len(out.Dropped) > 0 || out.Records[size-1].Kind != Delivered {
+						b.Fatal(out.Dropped, out.Records[size-1].Refusal)
 					}
 					h.Append(out)
 					done += size
@@ -119,4 +123,67 @@ func BenchmarkApply(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "submissions/s")
+}
+
+// BenchmarkApplyWithMillionRemembered is Apply when the memory of submissions is
+// full: each one that comes drives another out.
+func BenchmarkApplyWithMillionRemembered(b *testing.B) {
+	m := New(testNetwork, newBenchTopology())
+	f := m.inflight
+	m.members.add(memberState{id: benchMember(0)})
+	for i := range 1_000_000 {
+		var e entry
+		binary.BigEndian.PutUint64(e.key[:], uint64(i)<<40)
+		binary.BigEndian.PutUint64(e.print[:], uint64(i)<<40+1)
+		e.maxTime = t0 + Time(i)*60
+		f.add(e)
+	}
+	blocks := benchBlocks(20, 1000)
+	var parsed []*Block
+	for i, block := range blocks {
+		block.Time = int64(t0 + Time(i)*Second)
+		parsed = append(parsed, Parse(testNetwork, block).Verify(allValid))
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for done := 0; done < b.N; done += 1000 {
+		i := done / 1000 % len(parsed)
+		if i == 0 { // again from the start, with the same memory
+			m.height, m.time = 0, 0
+			clear(f.pending)
+		}
+		if _, err := m.Apply(parsed[i]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "submissions/s")
+}
+
+// BenchmarkDigestAndSnapshot is what stands still for a hand-over: a thousand
+// changed members and a million remembered submissions.
+func BenchmarkDigestAndSnapshot(b *testing.B) {
+	m := New(testNetwork, newBenchTopology())
+	for i := range 100_000 {
+		m.members.add(memberState{id: MemberID(fmt.Sprintf("PAR::participant-%d::1220%064d", i, i))})
+	}
+	for i := range 1_000_000 {
+		var e entry
+		binary.BigEndian.PutUint64(e.key[:], uint64(i))
+		e.maxTime = t0 + Time(i)*60
+		m.inflight.add(e)
+	}
+	m.Digest()
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		b.StopTimer()
+		for j := range 1000 {
+			m.members.change(Index((i*7919+j*97)%100_000)).last++
+		}
+		b.StartTimer()
+		s := m.Snapshot()
+		if s.Digest() == (Digest{}) {
+			b.Fatal()
+		}
+	}
 }

@@ -113,8 +113,8 @@ func TestAnAggregationExpires(t *testing.T) {
 	w.apply(t0+2*Second, part(med2, t0+3*Second)) // other deadline, other content
 	expect(t, w, bob)
 	w.apply(t0+Minute, Request{Body: Tick{}})
-	if f := w.machine.inflight; len(f.slots)+len(f.seen)+len(f.aggregations)+f.of(0)+f.of(1) != 0 {
-		t.Errorf("remembered after all expired: %d slots, %d ids, %d aggregations", len(f.slots), len(f.seen), len(f.aggregations))
+	if f := w.machine.inflight; len(f.buckets)+len(f.seen)+len(f.aggregations)+f.of(0)+f.of(1) != 0 {
+		t.Errorf("remembered after all expired: %d buckets, %d ids, %d aggregations", len(f.buckets), len(f.seen), len(f.aggregations))
 	}
 }
 

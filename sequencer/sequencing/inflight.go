@@ -7,8 +7,9 @@ import (
 	"slices"
 )
 
-// segmentBytes is when a segment is full; one more entry still fits a chunk.
-const segmentBytes = 256 << 10
+// chunkBytes is when a chunk of the log is full. One more entry is far from making
+// it larger than [MaxChunk].
+const chunkBytes = 256 << 10
 
 // inflightKey stands for (sender, message id), or for a whole submission. Half a
 // SHA-256: whoever wants two of the same needs 2^64 tries, and harms nobody but
@@ -63,38 +64,38 @@ func decodeEntry(r *reader) (e entry) {
 	return e
 }
 
-// segment is a run of entries in the order in which they came. Bytes once
+// chunk is a run of entries in the order in which they came. Bytes once
 // written never change: a snapshot shares them without a copy.
-type segment struct {
+type chunk struct {
 	data   []byte
 	hash   hash.Hash // over data, while more may be appended
 	digest Digest    // once it is full
 }
 
-func (s *segment) sum() (d Digest) {
-	if s.hash != nil {
-		s.hash.Sum(d[:0])
+func (c *chunk) sum() (d Digest) {
+	if c.hash != nil {
+		c.hash.Sum(d[:0])
 		return d
 	}
-	return s.digest
+	return c.digest
 }
 
-// slotWidth is how long a slot of expiry is: a submission is forgotten at most so
-// long after its max-sequencing-time.
-const slotWidth = 10 * Second
+// bucketWidth is the time that a bucket spans: a submission is forgotten at most
+// so long after its max-sequencing-time.
+const bucketWidth = 10 * Second
 
-// slot holds the entries that expire within one stretch of slotWidth.
-type slot struct {
-	number   Time // of the max-sequencing-times in it, in slotWidth
-	segments []*segment
+// bucket holds the entries that expire within one span of bucketWidth.
+type bucket struct {
+	number Time // of the max-sequencing-times in it, in bucketWidth
+	chunks []*chunk
 }
 
 // inflight is the memory of submissions whose max-sequencing-time has not
-// passed. It is a log for each slot of expiry: entries are appended and never
-// changed, and a slot goes as a whole once all in it have expired. What is looked
+// passed. It is a log for each bucket: entries are appended and never
+// changed, and a bucket goes as a whole once all in it have expired. What is looked
 // up is derived from the log, so the log alone is hashed and put into snapshots.
 type inflight struct {
-	slots []*slot // by number; at most MaxAhead / slotWidth + 2
+	buckets []*bucket // by number; at most MaxAhead / bucketWidth + 2
 
 	// Derived, only ever looked up, never walked.
 	seen         map[inflightKey]sighting
@@ -153,7 +154,7 @@ func (f *inflight) of(sender Index) int {
 
 // add remembers a submission.
 func (f *inflight) add(e entry) {
-	open := f.slot(e.maxTime / slotWidth).open()
+	open := f.bucket(e.maxTime / bucketWidth).open()
 	w := &f.scratch
 	w.buf = w.buf[:0]
 	e.encode(w)
@@ -162,34 +163,34 @@ func (f *inflight) add(e entry) {
 	f.derive(e)
 }
 
-// slot finds or makes a slot.
-func (f *inflight) slot(number Time) *slot {
-	i, found := slices.BinarySearchFunc(f.slots, number, func(s *slot, number Time) int { return cmp.Compare(s.number, number) })
+// bucket finds or makes a bucket.
+func (f *inflight) bucket(number Time) *bucket {
+	i, found := slices.BinarySearchFunc(f.buckets, number, func(b *bucket, number Time) int { return cmp.Compare(b.number, number) })
 	if !found {
-		f.slots = slices.Insert(f.slots, i, &slot{number: number})
+		f.buckets = slices.Insert(f.buckets, i, &bucket{number: number})
 	}
-	return f.slots[i]
+	return f.buckets[i]
 }
 
-// open returns the segment to append to.
-func (s *slot) open() *segment {
-	n := len(s.segments)
-	if n > 0 && len(s.segments[n-1].data) < segmentBytes {
-		return s.segments[n-1]
+// open returns the chunk to append to.
+func (b *bucket) open() *chunk {
+	n := len(b.chunks)
+	if n > 0 && len(b.chunks[n-1].data) < chunkBytes {
+		return b.chunks[n-1]
 	}
-	return s.append(nil)
+	return b.append(nil)
 }
 
-// append begins a segment with data, and fixes the one before it.
-func (s *slot) append(data []byte) *segment {
-	if n := len(s.segments); n > 0 {
-		last := s.segments[n-1]
+// append begins a chunk with data, and fixes the one before it.
+func (b *bucket) append(data []byte) *chunk {
+	if n := len(b.chunks); n > 0 {
+		last := b.chunks[n-1]
 		last.digest, last.hash = last.sum(), nil
 	}
-	g := &segment{data: data, hash: sha256.New()}
-	g.hash.Write(data)
-	s.segments = append(s.segments, g)
-	return g
+	c := &chunk{data: data, hash: sha256.New()}
+	c.hash.Write(data)
+	b.chunks = append(b.chunks, c)
+	return c
 }
 
 // derive updates what is looked up by an entry of the log.
@@ -209,17 +210,17 @@ func (f *inflight) derive(e entry) {
 	}
 }
 
-// expire forgets the slots that lie before a time. What has expired in the slot
+// expire forgets the buckets that lie before a time. What has expired in the bucket
 // of that time is treated as forgotten, but still counts for [inflight.of].
 func (f *inflight) expire(now Time) {
-	for len(f.slots) > 0 && f.slots[0].number < now/slotWidth {
-		for _, g := range f.slots[0].segments {
-			for r := (reader{buf: g.data}); len(r.buf) > 0; {
+	for len(f.buckets) > 0 && f.buckets[0].number < now/bucketWidth {
+		for _, c := range f.buckets[0].chunks {
+			for r := (reader{buf: c.data}); len(r.buf) > 0; {
 				f.forget(decodeEntry(&r))
 			}
 		}
-		f.slots[0] = nil
-		f.slots = f.slots[1:]
+		f.buckets[0] = nil
+		f.buckets = f.buckets[1:]
 	}
 }
 
@@ -233,34 +234,34 @@ func (f *inflight) forget(e entry) {
 	}
 }
 
-// all yields the segments in the order of snapshots.
-func (f *inflight) all(yield func(*segment) bool) {
-	for _, s := range f.slots {
-		for _, g := range s.segments {
-			if !yield(g) {
+// all yields the chunks in the order of snapshots.
+func (f *inflight) all(yield func(*chunk) bool) {
+	for _, b := range f.buckets {
+		for _, c := range b.chunks {
+			if !yield(c) {
 				return
 			}
 		}
 	}
 }
 
-// restore appends a segment of a snapshot. It returns false for one that never
+// restore appends a chunk of a snapshot. It returns false for one that never
 // was in a log.
 func (f *inflight) restore(data []byte, members int) bool {
-	var in *slot
+	var in *bucket
 	for r := (reader{buf: data}); len(r.buf) > 0; {
 		e := decodeEntry(&r)
 		if r.err != nil || int(e.sender) >= members {
 			return false
 		}
-		number := e.maxTime / slotWidth
+		number := e.maxTime / bucketWidth
 		switch {
 		case in != nil && number != in.number:
 			return false
-		case in == nil && len(f.slots) > 0 && number < f.slots[len(f.slots)-1].number:
+		case in == nil && len(f.buckets) > 0 && number < f.buckets[len(f.buckets)-1].number:
 			return false
 		case in == nil:
-			in = f.slot(number)
+			in = f.bucket(number)
 			in.append(data[:len(data):len(data)])
 		}
 		f.derive(e)

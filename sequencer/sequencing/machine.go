@@ -227,8 +227,8 @@ func (m *Machine) manifest() Manifest {
 	for _, p := range m.members.pages {
 		manifest.Members = append(manifest.Members, p.tree.root())
 	}
-	for g := range m.inflight.all {
-		manifest.InFlight = append(manifest.InFlight, g.sum())
+	for c := range m.inflight.all {
+		manifest.InFlight = append(manifest.InFlight, c.sum())
 	}
 	return manifest
 }

@@ -130,7 +130,7 @@ func (m *model) left(id MemberID) uint64 {
 	base, consumed, last := allowance, uint64(0), m.now
 	whole := func() uint64 { return new(big.Int).Quo(base.Num(), base.Denom()).Uint64() }
 	grow := func(to Time) {
-		base = new(big.Rat).Add(base, new(big.Rat).Mul(allowance, big.NewRat(int64(to-last), int64(rules.Window))))
+		base = new(big.Rat).Add(base, new(big.Rat).Mul(allowance, big.NewRat(int64(to-last), int64(rules.Refill))))
 		if last = to; base.Cmp(allowance) > 0 {
 			base = allowance
 		}
@@ -160,7 +160,7 @@ func (m *model) send(s *Submission, signer MemberID) {
 	}
 	remembered, duplicate := 0, false
 	for _, e := range m.sent {
-		if e.sender == id && e.maxTime/slotWidth >= m.start/slotWidth {
+		if e.sender == id && e.maxTime/bucketWidth >= m.start/bucketWidth {
 			remembered++
 		}
 		if e.sender != id || e.maxTime < m.now {

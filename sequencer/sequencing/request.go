@@ -32,7 +32,7 @@ type Request struct {
 	Signatures []KeySignature
 }
 
-// KeySignature is a signature and the key that it is claimed to be by.
+// KeySignature is a signature and the key that it is said to be by.
 type KeySignature struct {
 	Key       Key
 	Signature Signature

@@ -81,8 +81,8 @@ func DecodeManifest(data []byte) (Manifest, error) {
 // immutable and may be read from any goroutine while the machine goes on.
 type Snapshot struct {
 	Manifest
-	pages    [][]memberState
-	segments [][]byte
+	pages [][]memberState
+	log   [][]byte
 }
 
 // Snapshot returns the state as it is.
@@ -92,8 +92,8 @@ func (m *Machine) Snapshot() *Snapshot {
 		p.shared = !m.broken(faultSnapshotAliases)
 		s.pages = append(s.pages, p.entries)
 	}
-	for g := range m.inflight.all {
-		s.segments = append(s.segments, g.data[:len(g.data):len(g.data)])
+	for c := range m.inflight.all {
+		s.log = append(s.log, c.data[:len(c.data):len(c.data)])
 	}
 	return s
 }
@@ -101,7 +101,7 @@ func (m *Machine) Snapshot() *Snapshot {
 // Chunk encodes one chunk, of at most [MaxChunk] bytes.
 func (s *Snapshot) Chunk(i int) []byte {
 	if i >= len(s.pages) {
-		return s.segments[i-len(s.pages)]
+		return s.log[i-len(s.pages)]
 	}
 	w := writer{buf: make([]byte, 0, 128*len(s.pages[i]))}
 	for j := range s.pages[i] {

@@ -28,7 +28,7 @@ func copyOf(t testing.TB, m *Machine) *Machine {
 	return back
 }
 
-// crowd is a state of several pages of members and several segments.
+// crowd is a state of several pages of members and several chunks.
 func crowd(t testing.TB) (*Machine, []ordering.Block, *benchTopology) {
 	t.Helper()
 	topology := &benchTopology{rules: testRules(), members: map[MemberID]Standing{}}
@@ -73,7 +73,7 @@ func TestALargeStateSurvivesASnapshot(t *testing.T) {
 		t.Fatalf("%d of 8000 accepted", n)
 	}
 	back := copyOf(t, m)
-	if len(m.members.pages) < 2 || m.Snapshot().Chunks() < len(m.members.pages)+len(m.inflight.slots)+2 {
+	if len(m.members.pages) < 2 || m.Snapshot().Chunks() < len(m.members.pages)+len(m.inflight.buckets)+2 {
 		t.Errorf("%d pages, %d chunks: the test is too small", len(m.members.pages), m.Snapshot().Chunks())
 	}
 	for _, b := range blocks[8:] {
@@ -195,6 +195,16 @@ func TestTreeIsThatOfItsLeaves(t *testing.T) {
 		}
 		roots[root] = n
 	}
+	var high, low tree
+	for i := range 2 * arity {
+		high.set(i, leaf(i, 0))
+	}
+	high.root()
+	low.set(0, high.levels[1][0])
+	low.set(1, high.levels[1][1])
+	if high.root() == low.root() {
+		t.Error("inner nodes pass for leaves")
+	}
 	rapid.Check(t, func(r *rapid.T) {
 		var changed, plain tree
 		leaves := []Digest{}
@@ -221,19 +231,19 @@ func TestTreeIsThatOfItsLeaves(t *testing.T) {
 // To accrue in many steps is to accrue in one, whatever the numbers.
 func TestTrafficAccruesExactly(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		rules := TrafficRules{Window: Time(rapid.Int64Range(1, 1<<45).Draw(r, "window")), Base: rapid.Uint64Range(0, 1<<62).Draw(r, "base")}
+		rules := TrafficRules{Refill: Time(rapid.Int64Range(1, 1<<45).Draw(r, "refill")), Base: rapid.Uint64Range(0, 1<<62).Draw(r, "base")}
 		start := Traffic{Base: rapid.Uint64Range(0, rules.Base).Draw(r, "left")}
 		once, steps := start, start
 		now := Time(0)
 		for range rapid.IntRange(1, 20).Draw(r, "steps") {
-			now += Time(rapid.Int64Range(0, int64(rules.Window)/4+1).Draw(r, "passed"))
+			now += Time(rapid.Int64Range(0, int64(rules.Refill)/4+1).Draw(r, "passed"))
 			steps.refill(rules, now)
 		}
 		if once.refill(rules, now); once != steps {
 			r.Fatalf("in one step %+v, in many %+v", once, steps)
 		}
-		if now >= rules.Window && once.Base != rules.Base || once.Base > rules.Base {
-			r.Fatalf("%d of %d after %d of %d", once.Base, rules.Base, now, rules.Window)
+		if now >= rules.Refill && once.Base != rules.Base || once.Base > rules.Base {
+			r.Fatalf("%d of %d after %d of %d", once.Base, rules.Base, now, rules.Refill)
 		}
 	})
 }

@@ -55,9 +55,9 @@ type Parameters struct {
 // TrafficRules say what a submission costs and what a member may spend. The
 // unit of all is the byte.
 type TrafficRules struct {
-	// Window is how long an empty base allowance takes to fill, in µs; 0 or less
+	// Refill is how long an empty base allowance takes to fill, in µs; 0 or less
 	// means that traffic costs nothing.
-	Window Time
+	Refill Time
 	// Base is the allowance of each member: what it can save up at most.
 	Base uint64
 	// Event is the price of having sent anything, and of being refused.
@@ -76,4 +76,4 @@ func (p Parameters) bounded() Parameters {
 }
 
 // metered reports whether traffic costs anything.
-func (r TrafficRules) metered() bool { return r.Window > 0 }
+func (r TrafficRules) metered() bool { return r.Refill > 0 }

@@ -11,7 +11,7 @@ type Traffic struct {
 	// Consumed what was spent of it.
 	Purchased, Serial, Consumed uint64
 
-	// carry is the part of a byte that accrued, in 1/Window bytes.
+	// carry is the part of a byte that accrued, in 1/Refill bytes.
 	carry uint64
 }
 
@@ -30,17 +30,17 @@ func (t *Traffic) refill(rules TrafficRules, now Time) {
 	if !rules.metered() {
 		return
 	}
-	window, passed := uint64(rules.Window), uint64(max(0, now-t.Updated))
+	full, passed := uint64(rules.Refill), uint64(max(0, now-t.Updated))
 	t.Updated = max(t.Updated, now)
-	t.carry = min(t.carry, window-1) // the window may have shrunk
-	if passed >= window {
+	t.carry = min(t.carry, full-1) // it may have shrunk
+	if passed >= full {
 		t.Base, t.carry = rules.Base, 0
 		return
 	}
-	// Base × passed + carry < Base × window + window: the quotient fits.
+	// Base × passed + carry < Base × full + full: the quotient fits.
 	high, low := bits.Mul64(rules.Base, passed)
 	low, over := bits.Add64(low, t.carry, 0)
-	accrued, carry := bits.Div64(high+over, low, window)
+	accrued, carry := bits.Div64(high+over, low, full)
 	t.Base, t.carry = min(t.Base, rules.Base)+accrued, carry
 	if t.Base >= rules.Base {
 		t.Base, t.carry = rules.Base, 0

@@ -51,14 +51,14 @@ func (t *tree) root() Digest {
 	return t.levels[len(t.levels)-1][0]
 }
 
-// rehash computes the parent of up to arity nodes of a level. Level and number of
-// children are hashed too: no inner node can pass for a leaf or for another list.
+// rehash computes the parent of up to arity nodes of a level. The level is hashed
+// too, so that no inner node can pass for a leaf.
 func (t *tree) rehash(level, node int) {
 	children := t.levels[level][node*arity : min((node+1)*arity, len(t.levels[level]))]
-	var buf [len(domainNode) + 2 + arity*len(Digest{})]byte
+	var buf [len(domainNode) + 1 + arity*len(Digest{})]byte
 	n := copy(buf[:], domainNode)
-	buf[n], buf[n+1] = byte(level), byte(len(children))
-	n += 2
+	buf[n] = byte(level)
+	n++
 	for i := range children {
 		n += copy(buf[n:], children[i][:])
 	}

@@ -9,30 +9,29 @@ type UnverifiedBlock struct {
 	time     Time // of the first request
 	last     Time
 	requests []placed
-	claims   []Claim
+	signed   []SignedDigest
 }
 
 // placed is one request at its place in the order. A nil Body is malformed.
 type placed struct {
 	Request
-	time   Time
-	claims int // index of its first claim; there is one for each signature
+	time  Time
+	first int // index of its first signature in the block
 }
 
-// Claim is a signature to be checked: it is claimed to be by Key over Digest.
+// SignedDigest is a signature to be checked: it is said to be by Key over Digest.
 // Whether that is so is a fact of the bytes alone. Whether the key may sign for
-// a member at a time is decided later, in the order, so that claims of many
+// a member at a time is decided later, in the order, so that signatures of many
 // blocks can be checked at once and on every core before the order is applied.
-type Claim struct {
+type SignedDigest struct {
 	Key       Key
 	Digest    Digest
 	Signature Signature
 }
 
-// Verifier reports for each claim whether the signature is valid, under the
-// network's one rule of verification. It must be a function of the claims: an
-// answer that differs between sequencers splits the network.
-type Verifier func(claims []Claim) []bool
+// Verifier reports for each signature whether it is valid, under the network's
+// one rule of verification. It must be a function of its argument: an answer that differs between sequencers splits the network.
+type Verifier func(signed []SignedDigest) []bool
 
 // Parse takes a block apart and hashes what was signed. It keeps windows onto
 // the block's payloads. It depends on nothing but its arguments and may run on
@@ -40,15 +39,15 @@ type Verifier func(claims []Claim) []bool
 func Parse(network NetworkID, block ordering.Block) *UnverifiedBlock {
 	count := block.RequestCount()
 	u := &UnverifiedBlock{height: block.Height, time: Time(block.Time), last: Time(block.LastTime()),
-		requests: make([]placed, 0, count), claims: make([]Claim, 0, count)}
+		requests: make([]placed, 0, count), signed: make([]SignedDigest, 0, count)}
 	h := newHasher()
 	for ordered := range block.Requests() {
-		p := placed{time: Time(ordered.Time), claims: len(u.claims)}
+		p := placed{time: Time(ordered.Time), first: len(u.signed)}
 		if request, err := Decode(ordered.Data); err == nil {
 			p.Request = request
 			if digest := request.Body.digest(network, h); len(request.Signatures) > 0 {
 				for _, s := range request.Signatures {
-					u.claims = append(u.claims, Claim{Key: s.Key, Digest: digest, Signature: s.Signature})
+					u.signed = append(u.signed, SignedDigest{Key: s.Key, Digest: digest, Signature: s.Signature})
 				}
 			}
 		}
@@ -57,16 +56,16 @@ func Parse(network NetworkID, block ordering.Block) *UnverifiedBlock {
 	return u
 }
 
-// Claims are the signatures that [UnverifiedBlock.Verify] will ask for. Do not
+// Signed are the signatures that [UnverifiedBlock.Verify] will ask for. Do not
 // modify them.
-func (u *UnverifiedBlock) Claims() []Claim { return u.claims }
+func (u *UnverifiedBlock) Signed() []SignedDigest { return u.signed }
 
 // Verify checks all signatures and returns the block with the verdicts in it. A
 // request with a bad signature stays in the block, to keep its place in time.
 func (u *UnverifiedBlock) Verify(verifier Verifier) *Block {
-	valid := verifier(u.claims)
-	if len(valid) != len(u.claims) {
-		panic("sequencing: the verifier gave another number of answers than there are claims")
+	valid := verifier(u.signed)
+	if len(valid) != len(u.signed) {
+		panic("sequencing: the verifier gave another number of answers than there are signatures")
 	}
 	return &Block{checked: u, valid: valid}
 }
@@ -80,7 +79,7 @@ type Block struct {
 // genuine returns the keys that truly signed a request.
 func (b *Block) genuine(p *placed, keys []Key) []Key {
 	for i, s := range p.Signatures {
-		if b.valid[p.claims+i] {
+		if b.valid[p.first+i] {
 			keys = append(keys, s.Key)
 		}
 	}

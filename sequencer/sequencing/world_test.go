@@ -28,7 +28,7 @@ type span struct{ from, to Time }
 
 func testRules() Parameters {
 	return Parameters{MaxAhead: 2 * Minute, TopologyTolerance: 30 * Second, MaxBytes: 4096, MaxRecipients: 12, MaxInFlight: 1 << 20,
-		Traffic: TrafficRules{Window: 10 * Second, Base: 4000, Event: 100, Factor: 200}}
+		Traffic: TrafficRules{Refill: 10 * Second, Base: 4000, Event: 100, Factor: 200}}
 }
 
 func newTopology(names ...MemberID) *testTopology {
@@ -113,9 +113,9 @@ func testSignature(key Key, d Digest) (s Signature) {
 	return s
 }
 
-func testVerifier(claims []Claim) []bool {
-	valid := make([]bool, len(claims))
-	for i, c := range claims {
+func testVerifier(signed []SignedDigest) []bool {
+	valid := make([]bool, len(signed))
+	for i, c := range signed {
 		valid[i] = c.Signature == testSignature(c.Key, c.Digest)
 	}
 	return valid
