@@ -137,7 +137,7 @@ func BenchmarkApplyWithMillionRemembered(b *testing.B) {
 		b.StopTimer()
 		m := New(testNetwork, newBenchTopology())
 		m.members.add(memberState{id: benchMember(0)})
-		remember(m.inflight, 1_000_000, 5000)
+		remember(m.inflight, 1_000_000, 200)
 		b.StartTimer()
 		for _, block := range parsed {
 			if _, err := m.Apply(block); err != nil {
@@ -164,7 +164,7 @@ func BenchmarkDigestAndSnapshot(b *testing.B) {
 	for i := range 100_000 {
 		m.members.add(memberState{id: MemberID(fmt.Sprintf("PAR::participant-%d::1220%064d", i, i))})
 	}
-	remember(m.inflight, 1_000_000, 5000)
+	remember(m.inflight, 1_000_000, 200)
 	m.Digest()
 	b.ReportAllocs()
 	b.ResetTimer()

@@ -247,3 +247,43 @@ func TestTrafficAccruesExactly(t *testing.T) {
 		}
 	})
 }
+
+// States that are equal in everything else differ if something else was
+// delivered on the way, however long ago.
+func TestTheDigestRemembersWhatWasDelivered(t *testing.T) {
+	digest := func(first *Submission) Digest {
+		w := newWorld(t, everybody())
+		w.apply(t0, signed(first, alice))
+		w.apply(t0+3*Minute, signed(send(alice, "later", t0+4*Minute, to(bob, carol), "x"), alice))
+		w.apply(t0+9*Minute, Request{Body: Tick{}})
+		if len(w.machine.inflight.buckets) != 0 {
+			t.Fatal("something is still in flight")
+		}
+		return w.machine.Digest()
+	}
+	want := digest(send(alice, "m", t0+Minute, to(bob, carol), "x"))
+	for name, other := range map[string]*Submission{
+		"payload":    send(alice, "m", t0+Minute, to(bob, carol), "y"),
+		"message id": send(alice, "n", t0+Minute, to(bob, carol), "x"),
+	} {
+		if digest(other) == want {
+			t.Errorf("another %s leaves no trace", name)
+		}
+	}
+}
+
+// The log of a snapshot has one order.
+func TestTheLogIsRestoredInOrder(t *testing.T) {
+	f := newInflight()
+	var late, early, mixed writer
+	(&entry{maxTime: 2 * bucketWidth}).encode(&late)
+	(&entry{maxTime: bucketWidth}).encode(&early)
+	mixed.bytes(early.buf)
+	mixed.bytes(late.buf)
+	if f.restore(mixed.buf, 1) || f.restore(early.buf, 0) || f.restore(nil, 1) {
+		t.Error("a chunk of two buckets, of an unknown member or of nothing is accepted")
+	}
+	if f = newInflight(); !f.restore(late.buf, 1) || f.restore(early.buf, 1) {
+		t.Error("buckets out of order are accepted")
+	}
+}
