@@ -102,6 +102,8 @@ func TestEveryRuleHasItsCode(t *testing.T) {
 		{name: "just affordable", rules: func(t *testTopology) { t.rules.Traffic.Base = 105 }, last: signed(ok(), alice)},
 		{name: "not affordable", rules: poor, last: with(func(s *Submission) { s.Envelopes[0].Payload = make([]byte, 7) }), code: TrafficExhausted},
 		{name: "not even a refusal", rules: poor, before: []Request{signed(ok(), alice)}, last: with(func(s *Submission) { s.Message = "n" }), code: CannotPay},
+		{name: "a refusal and no more", rules: func(t *testTopology) { t.rules.Traffic.Base = 100 }, last: signed(ok(), alice), code: TrafficExhausted},
+		{name: "less than a refusal", rules: func(t *testTopology) { t.rules.Traffic.Base = 99 }, last: signed(ok(), alice), code: CannotPay},
 		{name: "sequencers pay nothing", rules: poor, last: with(func(s *Submission) {
 			s.Sender, s.Cost, s.Envelopes[0].Payload = seq1, 0, make([]byte, 1000)
 		})},
@@ -115,6 +117,7 @@ func TestEveryRuleHasItsCode(t *testing.T) {
 		{name: "bought", last: signed(&TrafficPurchase{alice, 1, 500}, seq1, seq2)},
 		{name: "bought again", before: []Request{signed(&TrafficPurchase{alice, 2, 500}, seq1, seq2)}, last: signed(&TrafficPurchase{alice, 2, 900}, seq1, seq2), code: StaleSerial},
 		{name: "bought by one alone", last: signed(&TrafficPurchase{alice, 1, 500}, seq1), code: NotAuthorised},
+		{name: "bought by nobody who decides", rules: func(t *testTopology) { t.lax = true }, last: signed(&TrafficPurchase{alice, 1, 500}, alice), code: NotAuthorised},
 		{name: "bought by others", last: signed(&TrafficPurchase{alice, 1, 500}, alice, bob, carol), code: NotAuthorised},
 		{name: "bought for a stranger", last: signed(&TrafficPurchase{"PAR::eve", 1, 500}, seq1, seq2), code: UnknownMember},
 		{name: "shut out by too few", last: signed(&Disable{alice}, seq2, alice), code: NotAuthorised},
