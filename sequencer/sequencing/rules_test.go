@@ -153,6 +153,33 @@ func TestEveryRuleHasItsCode(t *testing.T) {
 	}
 }
 
+// Among several signatures each is judged by itself, and each member counts once.
+func TestForgedAndRepeatedSignaturesDoNotCount(t *testing.T) {
+	for forged := range 3 {
+		w := newWorld(t, everybody())
+		r := signed(&TrafficPurchase{alice, 1, 500}, seq1, seq2)
+		if forged < 2 {
+			r.Signatures[forged].Signature[9]++
+		}
+		w.apply(t0, r)
+		if traffic, _ := w.machine.TrafficAt(alice, t0); (traffic.Purchased == 500) != (forged == 2) {
+			t.Errorf("signature %d of 2 is forged: %+v", forged, traffic)
+		}
+	}
+	w := newWorld(t, &echoTopology{everybody()})
+	if code, _ := outcome(w.apply(t0, signed(&Disable{alice}, seq1))); code != NotAuthorised {
+		t.Errorf("one that is named twice decides alone: %v", code)
+	}
+}
+
+// echoTopology names everybody who decides twice.
+type echoTopology struct{ *testTopology }
+
+func (e *echoTopology) Authority(at Time) Authority {
+	a := e.testTopology.Authority(at)
+	return Authority{Members: append(a.Members, a.Members...), Threshold: a.Threshold}
+}
+
 // Names and numbers of codes are kept for ever; each says a sentence.
 func TestCodesAreComplete(t *testing.T) {
 	names := map[string]bool{}

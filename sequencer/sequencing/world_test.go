@@ -139,15 +139,14 @@ func signed(body Body, by ...MemberID) Request {
 
 // world is one machine with its history, fed block by block.
 type world struct {
-	t        testing.TB
-	topology *testTopology
-	machine  *Machine
-	history  *History
+	t       testing.TB
+	machine *Machine
+	history *History
 }
 
-func newWorld(t testing.TB, topology *testTopology) *world {
+func newWorld(t testing.TB, topology Topology) *world {
 	m := New(testNetwork, topology)
-	return &world{t: t, topology: topology, machine: m, history: NewHistory(m)}
+	return &world{t: t, machine: m, history: NewHistory(m)}
 }
 
 func block(height ordering.Height, at Time, requests ...[]byte) ordering.Block {
