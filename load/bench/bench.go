@@ -85,6 +85,8 @@ type Result struct {
 	// of a measurement of a minute or more: a leak shows as growth.
 	FirstHalfMiB  float64 `json:"first_half_mib,omitempty"`
 	SecondHalfMiB float64 `json:"second_half_mib,omitempty"`
+	// LinkBytes is what all nodes together sent each other for a request.
+	LinkBytes float64 `json:"link_bytes_per_request"`
 	// CPUShare is the processor time as a share of one core.
 	CPUShare float64 `json:"cpu_share"`
 	// Of a catch-up: how long the node took to be level with the others, the
@@ -162,7 +164,7 @@ func measure(ctx context.Context, w Workload, s *sandbox.Sandbox) (Result, error
 	}
 	runtime.GC()
 	watch := watchMemory(ctx)
-	before, start := processorTime(), time.Now()
+	before, start, sent := processorTime(), time.Now(), sentBytes(s)
 	r, err := load.Run(ctx, work, targets...)
 	firstHalf, secondHalf := watch.halves()
 	if err != nil {
@@ -177,7 +179,7 @@ func measure(ctx context.Context, w Workload, s *sandbox.Sandbox) (Result, error
 		Ordered: r.Ordered, OrderedPerSecond: r.OrderedPerSecond, P50: r.P50, P99: r.P99,
 		CPUMicros: float64(used.Microseconds()) / float64(r.Ordered), LongestPause: r.LongestPause, PeakMiB: peakMiB(),
 		BytesPerSecond: r.BytesPerSecond, Lost: r.Lost, Duplicated: r.Duplicated, Reordered: r.Reordered, Clean: r.Clean,
-		CPUShare: used.Seconds() / took.Seconds(),
+		CPUShare: used.Seconds() / took.Seconds(), LinkBytes: float64(sentBytes(s)-sent) / float64(r.Ordered),
 	}
 	if w.Measure >= time.Minute {
 		result.FirstHalfMiB, result.SecondHalfMiB = firstHalf, secondHalf
@@ -201,6 +203,16 @@ func measureIdle(ctx context.Context, w Workload) (Result, error) {
 		Engine: "synod", Workload: w.Name, Nodes: w.Nodes, PeakMiB: peakMiB(), Clean: true,
 		CPUShare: (processorTime() - before).Seconds() / time.Since(start).Seconds(),
 	}, nil
+}
+
+// sentBytes is what all nodes have sent each other.
+func sentBytes(s *sandbox.Sandbox) (sum uint64) {
+	for _, i := range s.Sequencers {
+		for _, peer := range i.Replica().Links() {
+			sum += peer.Live.BytesOut + peer.Bulk.BytesOut
+		}
+	}
+	return sum
 }
 
 // processorTime is the user and system time of this process.

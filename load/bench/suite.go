@@ -96,8 +96,8 @@ func (r Result) Print(out io.Writer) error {
 		_, err = fmt.Fprintf(out, "%-15s n=%-2d %6d B %9.0f/s  p50 %7.2f ms  p99 %7.2f ms  memory %.0f MiB in the first half, %.0f in the second, at most %.0f  lost %d duplicated %d reordered %d\n",
 			r.Workload, r.Nodes, r.Size, r.OrderedPerSecond, r.P50, r.P99, r.FirstHalfMiB, r.SecondHalfMiB, r.PeakMiB, r.Lost, r.Duplicated, r.Reordered)
 	default:
-		_, err = fmt.Fprintf(out, "%-15s n=%-2d %6d B %9.0f/s  p50 %7.2f ms  p99 %7.2f ms  %7.1f µs CPU a request  longest pause %6.1f ms  %5.0f MiB  lost %d duplicated %d reordered %d\n",
-			r.Workload, r.Nodes, r.Size, r.OrderedPerSecond, r.P50, r.P99, r.CPUMicros, r.LongestPause, r.PeakMiB, r.Lost, r.Duplicated, r.Reordered)
+		_, err = fmt.Fprintf(out, "%-15s n=%-2d %6d B %9.0f/s  p50 %7.2f ms  p99 %7.2f ms  %7.1f µs CPU and %6.0f B sent a request  longest pause %6.1f ms  %5.0f MiB  lost %d duplicated %d reordered %d\n",
+			r.Workload, r.Nodes, r.Size, r.OrderedPerSecond, r.P50, r.P99, r.CPUMicros, r.LinkBytes, r.LongestPause, r.PeakMiB, r.Lost, r.Duplicated, r.Reordered)
 	}
 	return err
 }
