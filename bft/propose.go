@@ -428,7 +428,8 @@ func (e *Engine) retransmit() {
 	if seen >= e.committee.Quorum() || len(to) == 0 {
 		return
 	}
-	pause := e.committee.Params.LeaderTimeout
+	// Where rounds are long it is not yet time to wonder.
+	pause := e.committee.Params.LeaderTimeout + min(2*p.roundTime, 4*e.committee.Params.LeaderTimeout)
 	if !e.active() {
 		pause += e.committee.Params.IdleInterval
 	}
