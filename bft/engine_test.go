@@ -263,6 +263,9 @@ func (n *net) agree() (shortest int) {
 func TestOrdersOnAPerfectWire(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 4, 7, 13} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			if testing.Short() && n > 7 {
+				t.Skip("takes seconds")
+			}
 			w := newNet(t, n, DefaultParams())
 			total := 0
 			for i := range 300 {

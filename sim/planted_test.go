@@ -109,6 +109,9 @@ var planted = []struct {
 func TestPlantedBugs(t *testing.T) {
 	for _, p := range planted {
 		t.Run(p.bug, func(t *testing.T) {
+			if testing.Short() && p.world.Nodes > 4 {
+				t.Skip("takes seconds")
+			}
 			t.Parallel()
 			o := p.world
 			o.Duration = 4 * time.Second

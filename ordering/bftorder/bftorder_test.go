@@ -224,6 +224,9 @@ func TestKeepsThePromise(t *testing.T) {
 // A member that was away for longer than the others keep their blocks takes
 // over their state from a snapshot, and orders with them again.
 func TestComesBackAfterOthersPruned(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	c := startCluster(t, t.TempDir())
 	t.Cleanup(func() {
 		for i := range members {
