@@ -14,14 +14,23 @@ func (e *Engine) checkTime(v *vertex) {
 		}
 		previous, first = own.head.Timestamp, own.head
 	}
-	if v.head.Timestamp <= previous || int(v.head.Requests) > allowance(e.dag.reachedBefore(v), v.median, e.committee.Size()) {
+	if v.head.Timestamp <= previous {
+		e.evidence(TimeViolation, first, v.head)
+		return
+	}
+	then, at := e.dag.reachedBefore(v.head.Round, v.parents[0])
+	if int(v.head.Requests) > allowance(then, v.median, e.committee.Size()) {
+		if at != nil {
+			first = at.head
+		}
 		e.evidence(TimeViolation, first, v.head)
 	}
 }
 
 // allowance is the number of requests that a block may carry: one for every n
-// µs by which the median of its parents' timestamps lies above those of all its
-// author's earlier blocks. (Above that of the previous one alone would not do:
+// µs by which the median of its parents' timestamps lies above those of its
+// author's earlier blocks, as far as these lie within the depth of garbage
+// collection: that far back an author knows them after a restart too. (Above that of the previous one alone would not do:
 // by its choice of parents an author can move the median up and down.) Each
 // request takes a µs of agreed time, so all members together can fill the time
 // that has passed by the clocks of a majority, and nobody can push agreed time
@@ -39,16 +48,25 @@ const (
 	maxInt           = int(^uint(0) >> 1)
 )
 
-// reachedBefore is the highest median on which the author of a block rested
-// before it.
-func (d *dag) reachedBefore(v *vertex) Time {
-	switch own := v.parents[0]; {
-	case own != nil:
-		return own.reached
-	case v.head.Parents[0].Round == 0:
-		return d.start
+// reachedBefore is the highest median on which an author's blocks rested that
+// count for its block of a round, whose own parent is given, and which block
+// that was: nil for the epoch's start.
+func (d *dag) reachedBefore(r Round, own *vertex) (Time, *vertex) {
+	counts := func(v *vertex) bool { return v != nil && v.head.Round+d.depth > r }
+	then := unknownTime
+	if r <= d.depth {
+		then = d.start
 	}
-	return unknownTime
+	if !counts(own) {
+		return then, nil
+	}
+	for counts(own.higher) {
+		own = own.higher
+	}
+	if own.median <= then {
+		return then, nil
+	}
+	return own.median, own
 }
 
 // medianOf is the lower median of the timestamps of a block's parents in the

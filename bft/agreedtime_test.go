@@ -149,3 +149,121 @@ func TestTheSameTimeCannotBeFilledTwice(t *testing.T) {
 		}
 	}
 }
+
+// A member that restarts has forgotten how high the medians of its old blocks
+// were. The others, who have not, must not hold it to them.
+func TestARestartedMemberIsNotAccused(t *testing.T) {
+	c := testCommittee(4, func(p *Params) { p.GCDepth = 10 })
+	g := newGrid(c)
+	verifier := observer(c, Rules{})
+	author := observer(c, Rules{}) // sees the same blocks, restarts later
+	var stored []*Block
+	stamped := func(a Author, r Round, at Time, requests uint32, parents ...Ref) *Block {
+		b := blockBy(c, a, r, parents, func(h *Header) { h.Timestamp, h.Requests = c.Start+at+Time(r)*Millisecond, requests })
+		g.blocks[blockName(a, r)] = b
+		verifier.Step(verifier.now, BlockArrived{From: c.Members[a], Block: b})
+		author.Step(author.now, BlockArrived{From: c.Members[a], Block: b})
+		stored = append(stored, b)
+		return b
+	}
+	// C's clock is 100 ms ahead, D's too. In round 3 A is late at D.
+	for r := Round(1); r <= 30; r++ {
+		p := func(l ...Author) (refs []Ref) {
+			for _, a := range l {
+				refs = append(refs, g.ref(a, r-1))
+			}
+			return
+		}
+		stamped(0, r, 0, 0, p(0, 1, 2, 3)...)
+		stamped(1, r, 0, 0, p(1, 0, 2, 3)...)
+		stamped(2, r, 100*Millisecond, 0, p(2, 0, 1, 3)...)
+		if r == 3 {
+			stamped(3, r, 100*Millisecond, 0, p(3, 1, 2)...)
+		} else {
+			stamped(3, r, 100*Millisecond, 0, p(3, 0, 1, 2)...)
+		}
+	}
+	if verifier.dag.gc < 4 {
+		t.Fatalf("gc %d, commits %d", verifier.dag.gc, verifier.last.Index)
+	}
+	rec := Recovered{Genesis: c}
+	k := &Commit{Index: verifier.last.Index, Epoch: 0, Leader: Ref{Round: verifier.schedule.Round}, Time: verifier.schedule.LastTime}
+	k.digest = verifier.last.Digest
+	rec.Last = &CommitRecord{Commit: k, Schedule: verifier.schedule.clone()}
+	for _, b := range stored {
+		if b.Round > verifier.dag.gc {
+			rec.Blocks = append(rec.Blocks, b.Head)
+		}
+		if b.Author == 3 {
+			rec.Own = b
+		}
+	}
+	d, out := New(Config{Self: testKey(3), Sign: testSign(testKey(3)), Verify: testVerify, Limits: DefaultLimits()}, rec, Clock{Wall: c.Start + 131*Millisecond, Mono: Second})
+	stamp := func(b *Block) {
+		verifier.Step(verifier.now, BlockArrived{From: c.Members[b.Author], Block: b})
+	}
+	blocks, _ := sent[*BlockMessage](out)
+	stamp(blocks[len(blocks)-1].Block)
+	g.blocks["D31"] = blocks[len(blocks)-1].Block
+	g.blocks[blockName(3, 31)] = g.blocks["D31"]
+	d.Step(d.now, RequestsQueued{Requests: 1000, Bytes: 8000})
+	for a := range Author(3) {
+		at := []Time{0, 0, 100 * Millisecond}[a]
+		b := blockBy(c, a, 31, []Ref{g.ref(a, 30), g.ref((a+1)%3, 30), g.ref((a+2)%3, 30), g.ref(3, 30)}, func(h *Header) { h.Timestamp = c.Start + at + 31*Millisecond })
+		stamp(b)
+		out = append(out, d.Step(Clock{Wall: c.Start + 132*Millisecond, Mono: 2 * Second}, BlockArrived{From: c.Members[a], Block: b})...)
+	}
+	ask := effects[RequestPayload](out)
+	if len(ask) == 0 {
+		t.Fatalf("no payload asked; own %d complete %d", d.propose.round, d.dag.complete)
+	}
+	out = payload(d, ask[0].Requests)
+	blocks, _ = sent[*BlockMessage](out)
+	for _, m := range blocks {
+		verifier.Step(verifier.now, BlockArrived{From: testKey(3), Block: m.Block})
+	}
+	if verifier.dag.shunned[3] {
+		t.Errorf("an honest member that restarted is shunned for a time violation")
+	}
+}
+
+// With the parents of the two blocks in it, evidence of too many requests proves
+// the fault.
+func TestEvidenceOfTooManyRequestsProvesIt(t *testing.T) {
+	c := testCommittee(4, nil)
+	g := newGrid(c)
+	e := observer(c, Rules{})
+	times := map[Ref]Time{}
+	var out []Effect
+	stamped := func(a Author, r Round, at Time, requests uint32, parents ...Ref) {
+		b := blockBy(c, a, r, parents, func(h *Header) { h.Timestamp, h.Requests = c.Start+at+Time(r)*Millisecond, requests })
+		g.blocks[blockName(a, r)] = b
+		times[b.Ref()] = b.Timestamp
+		out = append(out, e.Step(e.now, BlockArrived{From: c.Members[a], Block: b})...)
+	}
+	for r := Round(1); r <= 5; r++ {
+		all := []Ref{g.ref(0, r-1), g.ref(1, r-1), g.ref(2, r-1), g.ref(3, r-1)}
+		stamped(0, r, 0, 0, all[0], all[1], all[2])
+		stamped(1, r, 0, 0, all[1], all[0], all[2])
+		stamped(2, r, Second, 0, all[2], all[0], all[1])
+		parents, requests := []Ref{all[3], all[0], all[1]}, uint32(0)
+		if r%2 == 1 && r > 1 {
+			parents, requests = []Ref{all[3], all[0], all[2]}, 200_000
+		}
+		stamped(3, r, 2*Second, requests, parents...)
+	}
+	for _, p := range effects[Persist](out) {
+		for _, v := range p.Evidence {
+			m := func(h *Head) Time {
+				var vs []*vertex
+				for _, p := range h.Parents {
+					vs = append(vs, e.dag.byRef[p])
+				}
+				return e.dag.medianOf(&h.Header, vs)
+			}
+			if allowed := allowance(m(v.First), m(v.Other), 4); int(v.Other.Requests) <= allowed {
+				t.Errorf("evidence %v, %v with the parents of both: %d requests, %d allowed", v.First.Ref(), v.Other.Ref(), v.Other.Requests, allowed)
+			}
+		}
+	}
+}

@@ -375,6 +375,9 @@ func (e *Engine) chainResponse(from PublicKey, m *ChainResponse) {
 }
 
 func (e *Engine) extendChain(from PublicKey, m *ChainResponse) error {
+	if e.checkTrust(); e.halted || e.distrusting {
+		return nil
+	}
 	c := &e.catchUp
 	expected := e.last.Index + CommitIndex(len(c.chain)+len(c.pending)) + 1
 	if m.Lowest > expected {

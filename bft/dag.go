@@ -11,9 +11,10 @@ type vertex struct {
 	parents []*vertex
 	// commit is the commit that contains the block, 0 if none does yet.
 	commit CommitIndex
-	// median is the median timestamp of the parents in the round before, reached
-	// the highest of those of this and the author's earlier blocks.
-	median, reached Time
+	// median is the median timestamp of the parents in the round before, and
+	// higher the author's newest earlier block with a higher one, if known.
+	median Time
+	higher *vertex
 	// mark is the number of the last traversal that came by.
 	mark uint64
 }
@@ -45,6 +46,7 @@ type dag struct {
 	n      int
 	quorum int
 	start  Time  // the timestamp of roots
+	depth  Round // how far back an author's blocks count for its allowance
 	gc     Round // blocks up to this round are forgotten
 	layers []layer
 	// byRef is keyed by the whole reference: a digest alone would let a lying
@@ -64,7 +66,7 @@ type dag struct {
 
 func newDAG(c *Committee) dag {
 	n := c.Size()
-	return dag{n: n, quorum: c.Quorum(), start: c.Start, byRef: map[Ref]*vertex{}, newest: make([]*vertex, n), shunned: make([]bool, n)}
+	return dag{n: n, quorum: c.Quorum(), start: c.Start, depth: c.Params.GCDepth, byRef: map[Ref]*vertex{}, newest: make([]*vertex, n), shunned: make([]bool, n)}
 }
 
 // top returns the highest round with an accepted block.
@@ -108,7 +110,10 @@ func (d *dag) insert(h *Head) (v, earlier *vertex) {
 		v.parents[i] = d.byRef[p]
 	}
 	v.median = d.medianOf(&h.Header, v.parents)
-	v.reached = max(v.median, d.reachedBefore(v))
+	v.higher = v.parents[0]
+	for v.higher != nil && v.higher.median <= v.median {
+		v.higher = v.higher.higher
+	}
 	for d.top() < h.Round {
 		d.layers = append(d.layers, layer{first: make([]*vertex, d.n)})
 	}
@@ -168,7 +173,7 @@ func (d *dag) collect(to Round, dropped func(*vertex)) {
 	for d.gc < to && len(d.layers) > 0 {
 		d.blocks(d.gc+1, func(v *vertex) bool {
 			delete(d.byRef, v.head.Ref())
-			v.parents = nil // cut the chain that would keep all history alive
+			v.parents, v.higher = nil, nil // cut the chain that would keep all history alive
 			d.size--
 			dropped(v)
 			return true

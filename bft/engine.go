@@ -139,8 +139,8 @@ type Engine struct {
 	halted   bool
 
 	// Where the newest commit is older than keys are trusted: see Trust.
+	trust        Trust
 	distrusting  bool
-	trusted      Digest
 	trustAskedAt Time
 }
 

@@ -66,7 +66,7 @@ func medianOverAll(leader *vertex, start Time) Time {
 	return times[(len(times)-1)/2]
 }
 
-// commit makes a commit the newest one: decided here or certified by a quorum.
+// commit makes a commit the newest one: decided here or certified by others.
 // It reports whether the leaders of later rounds changed.
 func (e *Engine) commit(c *Commit) (leadersChanged bool) {
 	if next := e.catchUp.next(); next != nil && next.digest != c.digest {

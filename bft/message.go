@@ -38,7 +38,7 @@ type ChainRequest struct{ From CommitIndex }
 
 // ChainResponse carries consecutive commits of one epoch. They prove nothing by
 // themselves: either Handover ends their epoch and names a digest on their
-// chain, or Votes of a quorum of the epoch's members do. An answer that does
+// chain, or Votes of f+1 of the epoch's members do. An answer that does
 // not reach its proof is continued by the next request.
 type ChainResponse struct {
 	Commits []*Commit

@@ -284,17 +284,14 @@ func (e *Engine) payloadLimit() int {
 	if !e.mayCarry() {
 		return 0
 	}
-	then := e.committee.Start
 	parent, _ := e.ownParent()
-	if parent.Round > 0 {
-		own := e.dag.byRef[parent]
-		if own == nil || own.reached == unknownTime {
-			return 0 // known again from the next own block on
-		}
-		then = own.reached
+	own := e.dag.byRef[parent]
+	if parent.Round > 0 && (own == nil || own.median == unknownTime) {
+		return 0 // known again from the next own block on
 	}
+	then, _ := e.dag.reachedBefore(e.buildsOn()+1, own)
 	now := e.nextMedian(e.chooseParents(parent))
-	if now == unknownTime {
+	if then == unknownTime || now == unknownTime {
 		return 0
 	}
 	return min(allowance(then, now, e.committee.Size()), int(e.committee.Params.PayloadRequests))

@@ -177,23 +177,24 @@ func TestIdleRounds(t *testing.T) {
 // lies above that of the own previous block, whatever the own clock says, and
 // none while the application lags.
 func TestPayloadLimit(t *testing.T) {
-	e, _ := member(t, nil)
+	e, g := member(t, nil)
+	arrive(t, e, g.rounds(1, 1, 1, 2, 3)...)
 	median := e.nextMedian(e.chooseParents(e.propose.own.Ref()))
 	own := e.dag.byRef[e.propose.own.Ref()]
 	for _, row := range []struct {
 		passed Time
 		want   int
 	}{{-Second, 0}, {0, 0}, {3, 0}, {4, 1}, {4000, 1000}, {Second, 10000}} {
-		own.reached = median - row.passed
+		own.median, e.dag.start = median-row.passed, median-2*Second
 		if got := e.payloadLimit(); got != row.want {
 			t.Errorf("%d µs after the own previous block %d requests fit, want %d", row.passed, got, row.want)
 		}
 	}
-	own.reached = unknownTime
+	own.median = unknownTime
 	if got := e.payloadLimit(); got != 0 {
 		t.Errorf("not knowing how much time has passed %d requests fit", got)
 	}
-	own.reached = median - Second
+	own.median = median - Second
 	e.last.Index = e.applied + e.limits.MaxUnapplied + 1
 	if got := e.payloadLimit(); got != 0 {
 		t.Errorf("while the application lags %d requests fit", got)

@@ -3,12 +3,12 @@ package bft
 // New returns an engine that continues from what was found on disk, and the
 // effects with which it starts.
 func New(c Config, found Recovered, now Clock) (*Engine, []Effect) {
-	e := &Engine{self: c.Self, sign: c.Sign, verify: c.Verify, limits: c.Limits, rules: c.Rules}
+	e := &Engine{self: c.Self, sign: c.Sign, verify: c.Verify, limits: c.Limits, trust: c.Trust, rules: c.Rules}
 	e.begin(now)
 	e.lastCommit = now.Mono
 	e.enterRecovered(found)
 	e.emit(EpochStarted{Committee: e.committee})
-	if e.checkTrust(c.Trust); e.halted {
+	if e.checkTrust(); e.halted {
 		return e, e.finish()
 	}
 	for _, h := range found.Blocks {

@@ -266,8 +266,9 @@ const (
 	// Equivocation: two blocks for one round.
 	Equivocation EvidenceKind = 1 + iota
 	// TimeViolation: a timestamp not above that of the author's previous
-	// block, or more requests than the time between the two allows. The
-	// latter is proven together with the parents of both, which they name.
+	// block, or more requests than the time allows that passed, by the
+	// medians of their parents, since the first of the two. The latter is
+	// proven together with the parents of both, which they name.
 	TimeViolation
 )
 

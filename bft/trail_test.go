@@ -172,3 +172,78 @@ func TestTrustPeriod(t *testing.T) {
 		}
 	})
 }
+
+// The whole network was down at the end of an epoch: two members hold the
+// hand-over, two only the end commit. There is no state to fetch.
+func TestTheTrustedHandoverMayEndWhatIsHere(t *testing.T) {
+	c := testCommittee(4, nil)
+	const period = 14 * 24 * 3600 * Second
+	k := &Commit{Index: 10, Epoch: 0, Leader: Ref{Round: 12, Author: 1}, Time: c.Start + c.Params.EpochDuration + 1}
+	k.seal(c.Network)
+	s := newSchedule(4, k.LastTime())
+	s.Round = 12
+	start := func(trust Trust) *Engine {
+		e, _ := New(Config{Self: testKey(0), Sign: testSign(testKey(0)), Verify: testVerify, Limits: DefaultLimits(), Trust: trust},
+			Recovered{Genesis: c, Last: &CommitRecord{Commit: k, Schedule: s}}, Clock{Wall: c.Start + 2*period, Mono: Second})
+		e.Step(e.now, EpochEnded{Index: 10, State: Digest{1}, Members: c.Members, Params: c.Params})
+		return e
+	}
+	h := &Handover{HandoverContent: *start(Trust{}).handover.content}
+	for a := range Author(c.Quorum()) {
+		h.Signatures = append(h.Signatures, MemberSignature{Author: a, Signature: testSign(c.Members[a])(h.signedBytes())})
+	}
+	e := start(Trust{Period: period, Handover: h.Digest()})
+	if !e.distrusting {
+		t.Fatal("it trusts whom it should not")
+	}
+	for _, m := range c.Members[1:] {
+		e.Step(e.now, PeerUp{Peer: m})
+	}
+	for i := range 20 {
+		out := after(e, 2*Second)
+		if asked, _ := sent[*HandoverRequest](out); len(asked) > 0 {
+			out = append(out, e.Step(e.now, MessageArrived{From: testKey(1 + i%3), Message: &HandoverMessage{Handovers: []*Handover{h}}})...)
+		}
+		if len(effects[InstallSnapshot](out)) > 0 {
+			t.Fatal("it installs the state that it has")
+		}
+	}
+	if e.distrusting || e.committee.Epoch != 1 {
+		t.Errorf("it has the trusted hand-over and everything up to it, and is still distrusting in epoch %d", e.committee.Epoch)
+	}
+}
+
+// The operator named the true history. A false one, signed with retired keys,
+// came first.
+func TestAFalseTrailGivesWayToTheTrustedOne(t *testing.T) {
+	c := testCommittee(4, nil)
+	const period = 14 * 24 * 3600 * Second
+	list := trailOf(c, 5)
+	e, _ := New(Config{Self: testKey(0), Sign: testSign(testKey(0)), Verify: testVerify, Limits: DefaultLimits(), Trust: Trust{Period: period, Handover: list[4].Digest()}},
+		Recovered{Genesis: c}, Clock{Wall: c.Start + 2*period, Mono: Second})
+	false_ := handoverAt(c, Vote{Index: 7, Digest: Digest{0xbd}})
+	e.Step(e.now, MessageArrived{From: testKey(3), Message: &HandoverMessage{Handovers: []*Handover{false_}}})
+	out := e.Step(e.now, MessageArrived{From: testKey(1), Message: &HandoverMessage{Handovers: list}})
+	if h := effects[Halt](out); len(h) > 0 || len(effects[InstallSnapshot](out)) == 0 {
+		t.Errorf("halts %v, installs %d", h, len(effects[InstallSnapshot](out)))
+	}
+}
+
+// A process that stays up but is cut off, or whose machine sleeps, for longer
+// than the period.
+func TestTrustEndsWhileRunningToo(t *testing.T) {
+	c := testCommittee(4, nil)
+	const period = 14 * 24 * 3600 * Second
+	e, _ := New(Config{Self: testKey(0), Sign: testSign(testKey(0)), Verify: testVerify, Limits: DefaultLimits(), Trust: Trust{Period: period}},
+		Recovered{Genesis: c}, Clock{Wall: c.Start, Mono: Second})
+	now := e.now
+	now.Wall += 10 * period
+	now.Mono += 10 * period
+	e.Step(now, Tick{})
+	e.Step(now, MessageArrived{From: testKey(1), Message: &HandoverMessage{Handovers: trailOf(c, 5)}})
+	e.catchUp.claim(testKey(2), 5, 1000)
+	e.catchUp.claim(testKey(3), 5, 1000)
+	if len(e.catchUp.handovers) > 0 {
+		t.Errorf("it follows %d hand-overs after %d periods without a commit", len(e.catchUp.handovers), 10)
+	}
+}

@@ -3,6 +3,7 @@ package bft
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 )
 
 // Trust bounds how long the keys of a committee are trusted. Members retire
@@ -19,20 +20,20 @@ type Trust struct {
 	Handover Digest
 }
 
-// checkTrust decides at the start whether this member may follow the chain of
-// trust from where it stands.
-func (e *Engine) checkTrust(t Trust) {
+// checkTrust decides whether this member may follow the chain of trust from
+// where it stands: at the start, and before it follows others.
+func (e *Engine) checkTrust() {
+	t := e.trust
 	age := e.now.Wall - e.schedule.LastTime
 	alone := e.member && e.committee.Size() == 1
 	switch {
-	case t.Period == 0 || age <= t.Period || alone:
+	case t.Period == 0 || age <= t.Period || alone || e.distrusting:
 	case t.Handover == e.committee.Anchor:
 	case t.Handover == Digest{}:
 		e.halt(fmt.Sprintf("the newest commit here is %s old, more than the trust period of %s: keys that were retired since could sign a false history; set trust.handover to the digest of the newest hand-over at another operator's sequencer (its log has it at the start of each epoch), or, if the whole network was down, to the newest here, %s",
 			inWords(age), inWords(t.Period), hexOf(e.committee.Anchor)))
 	default:
 		e.distrusting = true
-		e.trusted = t.Handover
 		e.report(Event{Kind: EventDistrust, Text: fmt.Sprintf("the newest commit here is %s old; looking for the trusted hand-over %s", inWords(age), hexOf(t.Handover))})
 	}
 }
@@ -43,11 +44,22 @@ func (e *Engine) judgeTrust() {
 	if !e.distrusting {
 		return
 	}
-	for _, h := range e.catchUp.handovers {
-		if h.Digest() == e.trusted {
-			e.catchUp.snapshotDue = true
-		}
+	if !e.onTrustedTrail() {
+		return
 	}
+	e.catchUp.snapshotDue = true
+	switch newest := e.catchUp.handovers[len(e.catchUp.handovers)-1]; {
+	case newest.End != e.last.Index:
+	case newest.EndDigest == e.last.Digest:
+		e.distrusting = false // its end is here: there is no state to fetch
+	default:
+		e.halt(fmt.Sprintf("the trusted history ends epoch %d with another commit %d than the one here; keep the data for analysis and rejoin with an empty store", newest.Epoch, newest.End))
+	}
+}
+
+// onTrustedTrail reports whether the trail runs through the trusted hand-over.
+func (e *Engine) onTrustedTrail() bool {
+	return slices.ContainsFunc(e.catchUp.handovers, func(h *Handover) bool { return h.Digest() == e.trust.Handover })
 }
 
 // pumpTrust asks the others for hand-overs, one after the other.

@@ -137,6 +137,14 @@ func (c *checker) read(m *member, now bft.Clock) {
 	}
 }
 
+// accused checks that honest members are not.
+func (c *checker) accused(m *member, e bft.Event) {
+	who := c.world.byKey[e.Member]
+	if e.Kind == bft.EventEvidence && m.liar == nil && who != nil && who.liar == nil {
+		c.world.fail("honest member %s accuses honest member %s: %s", m.name, who.name, e.Text)
+	}
+}
+
 // sends checks a message that an honest member lets out.
 func (c *checker) sends(m *member, message bft.Message) {
 	var head *bft.Header

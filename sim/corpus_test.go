@@ -23,6 +23,8 @@ func corpus() (list []Options) {
 	for seed := uint64(1); seed <= 20; seed++ {
 		list = append(list, Options{Seed: seed, Random: true, Duration: 3 * time.Second})
 	}
+	// A restarted member was accused of what it could no longer know.
+	list = append(list, Options{Seed: 2021, Nodes: 4, Load: 50, Faults: Faults{Slow, OneWay, Crash, Skew}, Duration: 4 * time.Second})
 	for _, seed := range regressions {
 		list = append(list, Options{Seed: seed, Random: true, Duration: 5 * time.Second})
 	}

@@ -312,6 +312,7 @@ func (m *member) do(f bft.Effect) {
 		m.fetching = f.Handover
 		m.fetchSnapshot(f.Handover)
 	case bft.Report:
+		m.world.checker.accused(m, f.Event)
 		m.tellEvent(f.Event)
 	case bft.Halt:
 		m.world.story.tell(m.world.now, m.name, "halts: %s", f.Reason)
