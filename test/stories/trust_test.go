@@ -33,7 +33,7 @@ func TestTrustPeriod(t *testing.T) {
 		return nil
 	})
 
-	old.start("--set", "trust.period=1ms")
+	old.start("--set", "trust.period=3s")
 	if code := old.exitCode(patience); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
@@ -43,7 +43,7 @@ func TestTrustPeriod(t *testing.T) {
 		t.Errorf("the last words do not say what to do: %s", last)
 	}
 
-	old.start("--set", "trust.period=1ms", "--set", "trust.handover="+strings.Repeat("bd", 32))
+	old.start("--set", "trust.period=3s", "--set", "trust.handover="+strings.Repeat("bd", 32))
 	within(t, patience, "the wrong hand-over is looked for", func() error {
 		if err := old.health(); err == nil || !strings.Contains(err.Error(), "trust.handover") {
 			return err
@@ -53,7 +53,7 @@ func TestTrustPeriod(t *testing.T) {
 	old.stop()
 
 	told := c.nodes[0].handovers()
-	old.start("--set", "trust.period=1ms", "--set", "trust.handover="+told[len(told)-1])
+	old.start("--set", "trust.period=3s", "--set", "trust.handover="+told[len(told)-1])
 	c.ready(old)
 	c.level()
 	traffic := drive(t, []*sequencer{old})
