@@ -93,6 +93,14 @@ type Recovered struct {
 	ProposeFrom Epoch
 }
 
+// Committee returns the committee of the newest epoch.
+func (r *Recovered) Committee() *Committee {
+	if r.Handover != nil {
+		return r.Handover.Next()
+	}
+	return r.Genesis
+}
+
 // Engine is one member's part in ordering. It is a value without concurrency:
 // its owner calls Step from one goroutine.
 type Engine struct {

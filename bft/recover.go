@@ -37,9 +37,9 @@ func New(c Config, found Recovered, now Clock) (*Engine, []Effect) {
 
 // enterRecovered enters the newest epoch on disk at its newest commit.
 func (e *Engine) enterRecovered(found Recovered) {
-	committee, schedule := found.Genesis, newSchedule(found.Genesis.Size(), found.Genesis.Start)
+	committee, schedule := found.Committee(), newSchedule(found.Genesis.Size(), found.Genesis.Start)
 	if h := found.Handover; h != nil {
-		committee, schedule = h.Next(), h.Schedule.clone()
+		schedule = h.Schedule.clone()
 		e.last = Vote{Index: h.End, Digest: h.EndDigest}
 	}
 	if l := found.Last; l != nil && l.Epoch == committee.Epoch {

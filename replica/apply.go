@@ -21,9 +21,10 @@ func (r *Replica) apply(ctx context.Context) error {
 		o, err := r.chain.wait(ctx, next)
 		select {
 		case s := <-r.restores:
-			if err := r.cfg.Application.Restore(s.data); err != nil {
+			if err := r.cfg.Application.Restore(s.snapshot.data); err != nil {
 				return fmt.Errorf("restore the application after commit %d: %w", s.handover.End, err)
 			}
+			r.held.Store(s.snapshot)
 			next = s.handover.End + 1
 			r.signals.restored(s.handover)
 			continue
@@ -68,15 +69,15 @@ func (r *Replica) applyOne(o *Ordered) error {
 // endsEpoch tells whether a commit ends its epoch: in the running one its time
 // says so, earlier ones end where their hand-overs say.
 func (r *Replica) endsEpoch(c *bft.Commit) bool {
-	if k := r.committee.Load(); k != nil && k.Epoch == c.Epoch {
+	if k := r.committee.Load(); k.Epoch == c.Epoch {
 		return c.Time >= k.Start+k.Params.EpochDuration
 	}
 	h, ok := r.cfg.Store.Handover(c.Epoch)
 	return ok && h.End == c.Index
 }
 
-// endEpoch asks the application for its answer and stores its snapshot, which
-// a restart begins from and members that are behind ask for.
+// endEpoch asks the application for its answer and takes its snapshot, which a
+// restart begins from and members that are behind ask for.
 func (r *Replica) endEpoch(c *bft.Commit) (*bft.EpochEnded, error) {
 	ended, err := r.cfg.Application.EndEpoch(c)
 	if err != nil {
@@ -87,9 +88,23 @@ func (r *Replica) endEpoch(c *bft.Commit) (*bft.EpochEnded, error) {
 		return nil, fmt.Errorf("snapshot after epoch %d: %w", c.Epoch, err)
 	}
 	s := &snapshot{epoch: c.Epoch, index: c.Index, data: data}
-	r.writer.add(work{snapshot: s})
-	r.server.setSnapshot(s)
+	if r.committee.Load().Epoch > c.Epoch {
+		r.writer.add(work{snapshot: s}) // a replay: the hand-over is on disk
+	} else {
+		r.held.Store(s)
+	}
 	return &ended, nil
+}
+
+// keepHeld stores the snapshot after an epoch once its hand-over is complete,
+// behind the hand-over. A snapshot that was on disk without one would make a
+// restart begin after the epoch's last commit, whose answer the engine still
+// waits for.
+func (r *Replica) keepHeld(running bft.Epoch) {
+	if s := r.held.Load(); s != nil && s.epoch < running {
+		r.held.Store(nil)
+		r.writer.add(work{snapshot: s})
+	}
 }
 
 // restoreApplication brings the application to the newest snapshot on disk and
@@ -105,6 +120,9 @@ func (r *Replica) restoreApplication() (bft.CommitIndex, error) {
 	s, err := decodeSnapshot(stored)
 	if err != nil {
 		return 0, err
+	}
+	if running := r.committee.Load().Epoch; s.epoch >= running {
+		return 0, fmt.Errorf("%w: it holds the application's state after epoch %d and runs in epoch %d", store.ErrCorrupt, s.epoch, running)
 	}
 	if err := r.cfg.Application.Restore(s.data); err != nil {
 		return 0, fmt.Errorf("restore the application after commit %d: %w", s.index, err)

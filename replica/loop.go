@@ -31,7 +31,6 @@ func (r *Replica) loop(ctx context.Context, found bft.Recovered) error {
 	}, found, r.clock())
 	r.engine = engine
 	r.engineEpoch = engine.Committee().Epoch
-	r.enterCommittee(engine.Committee())
 	if err := r.carryOut(effects); err != nil {
 		return err
 	}
@@ -52,11 +51,7 @@ func (r *Replica) loop(ctx context.Context, found bft.Recovered) error {
 		case <-r.timer.C:
 			err = r.step(bft.Tick{})
 		case <-status.C:
-			// A step looks at the whole state, so one now and then also bounds
-			// what a wake-up that was missed can cost.
-			if err = r.pursueSnapshot(); err == nil {
-				err = r.step(bft.Tick{})
-			}
+			err = r.pursueSnapshot()
 		}
 		if err != nil {
 			return err
@@ -369,6 +364,7 @@ func (r *Replica) ordered(ref bft.Ref) {
 func (r *Replica) epochStarted(c *bft.Committee) error {
 	r.engineEpoch = c.Epoch
 	r.enterCommittee(c)
+	r.keepHeld(c.Epoch)
 	r.nameMembers(c)
 	r.log.Info("epoch started", slog.Uint64("epoch", uint64(c.Epoch)), slog.Int("members", c.Size()), slog.Uint64("after_commit", uint64(c.Base)),
 		slog.String("handover", hex.EncodeToString(c.Anchor[:])))
@@ -414,9 +410,6 @@ func (r *Replica) frame(ctx context.Context, from keys.PublicKey, _ p2p.Lane, fr
 	}
 	r.metrics.Engine.Received.Inc()
 	c := r.committee.Load()
-	if c == nil {
-		return nil
-	}
 	if u.Block.Header.Epoch == c.Epoch+1 && u.Block.Header.Network == c.Network {
 		return r.inbox.put(ctx, envelope{from: bft.PublicKey(from), future: &u.Block}, len(frame))
 	}

@@ -22,6 +22,8 @@ type persister struct {
 	// durable is called after each group with the newest sequence number and
 	// commit in it.
 	durable func(seq uint64, commit bft.CommitIndex)
+	// kept is called with each snapshot that is durable.
+	kept func(*snapshot)
 	// failed is called before run returns a storage error.
 	failed func()
 
@@ -53,8 +55,8 @@ type work struct {
 	value []byte
 }
 
-func newPersister(s *store.Store, send func(bft.Send), durable func(uint64, bft.CommitIndex), failed func()) *persister {
-	return &persister{store: s, send: send, durable: durable, failed: failed, wake: make(chan struct{}, 1)}
+func newPersister(s *store.Store, send func(bft.Send), durable func(uint64, bft.CommitIndex), kept func(*snapshot), failed func()) *persister {
+	return &persister{store: s, send: send, durable: durable, kept: kept, failed: failed, wake: make(chan struct{}, 1)}
 }
 
 // add hands work over; it never blocks.
@@ -139,6 +141,9 @@ func (p *persister) write(batch *store.Batch, pending []work) error {
 		bytes += w.size()
 		if w.snapshot != nil {
 			batch.Meta(snapshotKey, w.snapshot.encode())
+			for _, d := range w.snapshot.pieces {
+				batch.Meta(chunkKey(d), nil)
+			}
 		}
 		if w.key != "" {
 			batch.Meta(w.key, w.value)
@@ -159,6 +164,9 @@ func (p *persister) write(batch *store.Batch, pending []work) error {
 	for _, w := range pending {
 		if w.send != nil {
 			p.send(*w.send)
+		}
+		if w.snapshot != nil {
+			p.kept(w.snapshot)
 		}
 	}
 	p.mu.Lock()

@@ -18,10 +18,7 @@ func (r *Replica) recover() (found bft.Recovered, err error) {
 	if found.Last, err = optional(s.LastCommit()); err != nil {
 		return found, err
 	}
-	committee := r.cfg.Genesis
-	if found.Handover != nil {
-		committee = found.Handover.Next()
-	}
+	committee := found.Committee()
 	if found.Last != nil && found.Last.Epoch != committee.Epoch {
 		found.Last = nil
 	}

@@ -108,6 +108,9 @@ type Replica struct {
 
 	// restores reach the goroutine of the application.
 	restores chan restore
+	// held is the application's snapshot after an epoch whose hand-over is not
+	// on its way to the disk yet: see keepHeld.
+	held atomic.Pointer[snapshot]
 
 	// ended is set when the replica has stopped, failure to why if it failed.
 	ended   atomic.Bool
@@ -144,7 +147,7 @@ func New(cfg Config) (*Replica, error) {
 	r.queue = &queue{limits: cfg.Queue, arrived: r.signals.queueArrived}
 	r.chain = newChain(cfg.Store, cfg.ChainBytes)
 	r.server = newServer(cfg.Store, cfg.ServeBytesPerSecond, r.transmitBulk, func() { r.metrics.Catchup.Served.Inc() })
-	r.writer = newPersister(cfg.Store, r.transmit, r.signals.durable, func() { r.metrics.Store.Failed(telemetry.StoreWrite) })
+	r.writer = newPersister(cfg.Store, r.transmit, r.signals.durable, r.server.setSnapshot, func() { r.metrics.Store.Failed(telemetry.StoreWrite) })
 	var err error
 	r.links, err = p2p.New(p2p.Config{
 		Key: cfg.Key, Network: [32]byte(cfg.Genesis.Network), Listener: cfg.Listener, Peers: cfg.Peers,
@@ -164,6 +167,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("recover from the store: %w", err)
 	}
+	r.enterCommittee(found.Committee()) // the application judges by it what ends the epoch
 	g, ctx := errgroup.WithContext(ctx)
 	// The writer outlives the loop, so that what the loop handed over last
 	// is on disk; the links outlive the writer.

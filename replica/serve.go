@@ -258,7 +258,8 @@ func (r *Replica) snapshotMessage(from bft.PublicKey, m snapshotInput) error {
 		}
 		return nil
 	}
-	return r.install(t)
+	r.install(t)
+	return nil
 }
 
 // resume takes over the pieces that an earlier run has fetched.
@@ -291,27 +292,17 @@ func (r *Replica) serveSnapshot(from bft.PublicKey, m snapshotInput) {
 	})
 }
 
-// install makes the fetched state durable and the application's own.
-func (r *Replica) install(t *transfer) error {
-	data := t.bytes()
+// install makes the fetched state the application's own. The engine asks for one
+// state at a time.
+func (r *Replica) install(t *transfer) {
 	r.transfer = nil
-	s := &snapshot{epoch: t.handover.Epoch, index: t.handover.End, data: data}
-	r.writer.add(work{snapshot: s})
-	for _, d := range t.manifest.Chunks {
-		r.writer.add(work{key: chunkKey(d), value: nil})
-	}
-	r.server.setSnapshot(s)
-	select {
-	case r.restores <- restore{handover: t.handover, data: data}:
-	default:
-		return nil // one is being restored already; the engine asks again
-	}
-	r.chain.jump(t.handover.End)
-	return nil
+	h := t.handover
+	r.restores <- restore{handover: h, snapshot: &snapshot{epoch: h.Epoch, index: h.End, data: t.bytes(), pieces: t.manifest.Chunks}}
+	r.chain.jump(h.End)
 }
 
 // restore hands a fetched snapshot to the goroutine of the application.
 type restore struct {
 	handover *bft.Handover
-	data     []byte
+	snapshot *snapshot
 }

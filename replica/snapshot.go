@@ -76,6 +76,8 @@ type snapshot struct {
 	epoch bft.Epoch
 	index bft.CommitIndex
 	data  []byte
+	// pieces are those in which it came, kept until it is stored whole.
+	pieces []bft.Digest
 }
 
 func (s *snapshot) encode() []byte {
