@@ -2,7 +2,6 @@ package history
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -21,12 +20,12 @@ func (s *Store) Checkpoint() error {
 	return s.final(s.checkpoint(true, nil))
 }
 
-// final makes an error the end of the store.
+// final makes an error the end of the store. What the index only reported to its
+// logger counts as well: a commit may return without an error then.
 func (s *Store) final(err error) error {
-	if err == nil {
-		return nil
+	if err != nil {
+		s.fail(err)
 	}
-	s.fail(err)
 	return s.failed()
 }
 
@@ -62,23 +61,12 @@ func (s *Store) syncLog() error {
 		return fmt.Errorf("sync %s: %w", s.path(s.next-1), err)
 	}
 	if !l.named {
-		if err := s.syncDir(); err != nil {
+		if err := syncDir(s.opts.FS, s.opts.Dir); err != nil {
 			return err
 		}
 		l.named = true
 	}
 	l.unsynced = 0
-	return nil
-}
-
-func (s *Store) syncDir() error {
-	d, err := s.opts.FS.OpenDir(s.opts.Dir)
-	if err == nil {
-		err = errors.Join(d.Sync(), d.Close())
-	}
-	if err != nil {
-		return fmt.Errorf("sync directory %s: %w", s.opts.Dir, err)
-	}
 	return nil
 }
 

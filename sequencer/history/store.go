@@ -82,7 +82,7 @@ type Store struct {
 func Open(opts Options) (_ *Store, err error) {
 	opts = opts.withDefaults()
 	fs := opts.FS
-	if err := fs.MkdirAll(opts.Dir, 0o700); err != nil {
+	if err := makeDir(fs, opts.Dir); err != nil {
 		return nil, fmt.Errorf("open history in %s: %w", opts.Dir, err)
 	}
 	s := &Store{opts: opts}
@@ -101,6 +101,34 @@ func Open(opts Options) (_ *Store, err error) {
 		return nil, fmt.Errorf("open history in %s: %w", opts.Dir, errors.Join(err, s.lock.Close()))
 	}
 	return s, nil
+}
+
+// makeDir makes a directory that survives a crash, with all above it.
+func makeDir(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(dir); err == nil {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeDir(fs, parent); err != nil {
+			return err
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(fs, parent)
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err == nil {
+		err = errors.Join(d.Sync(), d.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("sync directory %s: %w", dir, err)
+	}
+	return nil
 }
 
 func (s *Store) path(number uint64) string { return filepath.Join(s.opts.Dir, segmentName(number)) }
