@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 
@@ -158,14 +159,32 @@ func expected(r *sequencing.Record, member sequencing.Index) (words string, size
 	signed := false
 	for i, e := range r.Submission.Envelopes {
 		if r.Kind == sequencing.Delivered && slices.Contains(r.Sets[e.Set], member) {
-			w = append(w, fmt.Sprintf("%d=%s for %v", i, e.Payload, r.Submission.Sets[e.Set]))
+			w = append(w, envelope(i, e.Payload, r.Submission.Sets[e.Set]))
 			size, signed = size+len(e.Payload), true
 		}
 	}
 	if signed {
-		w = append(w, fmt.Sprintf("%d, signed by %v", len(r.Submission.Envelopes), r.Signers))
+		w = append(w, signature(len(r.Submission.Envelopes), r.Signers))
 	}
 	return strings.Join(w, " "), size
+}
+
+// envelope says what is in an envelope: of its payload, a checksum.
+func envelope(number int, payload []byte, recipients sequencing.RecipientSet) string {
+	words := fmt.Sprintf("%d=%d bytes %x for", number, len(payload), crc32.ChecksumIEEE(payload))
+	for _, r := range recipients {
+		words += " " + string(r.Member) + strings.Repeat("*", int(r.Kind-sequencing.ToMember))
+	}
+	return words
+}
+
+// signature says who signed a batch of so many envelopes.
+func signature(envelopes int, signers []sequencing.Signer) string {
+	words := fmt.Sprintf("%d, signed by", envelopes)
+	for _, s := range signers {
+		words += fmt.Sprintf(" %s as %s for %d with %x %x", s.Sender, s.Message, s.Cost, s.Key[:4], s.Signature[:4])
+	}
+	return words
 }
 
 // inWords says the same of an event.
@@ -178,10 +197,10 @@ func inWords(d *sequencing.Delivery) string {
 		w = append(w, fmt.Sprintf("receipt for %q of %d", d.Message, d.Cost))
 	}
 	for _, e := range d.Envelopes {
-		w = append(w, fmt.Sprintf("%d=%s for %v", e.Number, e.Payload, e.Recipients))
+		w = append(w, envelope(e.Number, e.Payload, e.Recipients))
 	}
 	if len(d.Envelopes) > 0 {
-		w = append(w, fmt.Sprintf("%d, signed by %v", len(d.Proof.Envelopes), d.Signers))
+		w = append(w, signature(len(d.Proof.Envelopes), d.Signers))
 	}
 	return strings.Join(w, " ")
 }
@@ -196,3 +215,6 @@ func genuine(d *sequencing.Delivery) error {
 	}
 	return nil
 }
+
+// Events is how many events a member was told in all.
+func (m *Model) Events(member sequencing.Index) int { return len(m.streams[member]) }

@@ -34,6 +34,9 @@ func NewStory(seed uint64) *Story {
 		rng: rand.New(rand.NewPCG(seed, 7)), now: Start}
 }
 
+// Now is the time of the next block.
+func (s *Story) Now() sequencing.Time { return s.now }
+
 // Next applies the next block, of up to six requests of all kinds, and returns what
 // it yields.
 func (s *Story) Next() *sequencing.Output {

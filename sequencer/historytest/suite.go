@@ -87,8 +87,9 @@ func checkReading(t T, s Subject) {
 			must(t, m.CheckAll(h, after, limit))
 		}
 	}
-	for member, stream := range m.streams { // just before, at, and just after each event
-		for _, e := range stream {
+	for member, stream := range m.streams { // just before, at, and just after events
+		for i := 0; i < len(stream); i += 3 {
+			e := stream[i]
 			for d := range sequencing.Time(3) {
 				must(t, m.Check(h, sequencing.Index(member), e.time+d-1, 3))
 			}
