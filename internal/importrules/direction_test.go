@@ -19,27 +19,29 @@ const module = "github.com/synod-network/synod"
 // mayImport says for each folder at the root which others its code may import; tests may import more. A more specific line
 // replaces that of its parent. Every folder may import itself and internal. "*" is anything.
 var mayImport = map[string][]string{
-	"api":                  {},
-	"bench":                {"*"},
-	"bft":                  {}, // the pure core knows only itself
-	"client":               {"api", "keys", "ordering"},
-	"cmd":                  {"*"},
-	"internal":             {}, // leaf tools without domain meaning
-	"keys":                 {},
-	"load":                 {"api", "client", "node", "ordering", "telemetry"},
-	"load/bench":           {"bft", "keys", "node", "ordering", "replica", "sandbox", "sequencer", "telemetry"}, // drives a sandbox
-	"node":                 {"bft", "keys", "telemetry"},
-	"node/network":         {"bft", "keys", "replica/store"}, // founding makes the stores
-	"ordering":             {"api"},                          // the promise knows no backend
-	"ordering/bftorder":    {"bft", "keys", "node", "replica", "telemetry"},
-	"replica":              {"bft", "keys", "node", "ordering", "telemetry"}, // speaks the words of the promise that it helps to keep
-	"sandbox":              {"bft", "keys", "node", "ordering", "replica", "sequencer", "telemetry"},
-	"sequencer/sequencing": {"ordering"}, // the pure state machine over the order
-	"sequencer":            {"api", "bft", "keys", "node", "ordering", "replica", "telemetry"},
-	"sim":                  {"bft", "keys"},
-	"telemetry":            {}, // components depend on it, never the reverse
-	"test":                 {"*"},
-	"topology":             {"bft", "keys"}, // pure too: parameters of ordering, and signatures
+	"api":                   {},
+	"bench":                 {"*"},
+	"bft":                   {}, // the pure core knows only itself
+	"client":                {"api", "keys", "ordering"},
+	"cmd":                   {"*"},
+	"internal":              {}, // leaf tools without domain meaning
+	"keys":                  {},
+	"load":                  {"api", "client", "node", "ordering", "telemetry"},
+	"load/bench":            {"bft", "keys", "node", "ordering", "replica", "sandbox", "sequencer", "telemetry"}, // drives a sandbox
+	"node":                  {"bft", "keys", "telemetry"},
+	"node/network":          {"bft", "keys", "replica/store"}, // founding makes the stores
+	"ordering":              {"api"},                          // the promise knows no backend
+	"ordering/bftorder":     {"bft", "keys", "node", "replica", "telemetry"},
+	"replica":               {"bft", "keys", "node", "ordering", "telemetry"}, // speaks the words of the promise that it helps to keep
+	"sandbox":               {"bft", "keys", "node", "ordering", "replica", "sequencer", "telemetry"},
+	"sequencer/sequencing":  {"ordering"}, // the pure state machine over the order
+	"sequencer/history":     {"ordering"}, // what the state machine yields, on disk
+	"sequencer/historytest": {"ordering"},
+	"sequencer":             {"api", "bft", "keys", "node", "ordering", "replica", "telemetry"},
+	"sim":                   {"bft", "keys"},
+	"telemetry":             {}, // components depend on it, never the reverse
+	"test":                  {"*"},
+	"topology":              {"bft", "keys"}, // pure too: parameters of ordering, and signatures
 }
 
 // TestArchitectureHasALineForEachFolder keeps the map for newcomers complete, and free of folders that are gone.

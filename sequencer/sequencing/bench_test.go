@@ -82,7 +82,7 @@ func BenchmarkReplay(b *testing.B) {
 			b.SetBytes(1024)
 			for done := 0; done < b.N; {
 				m := New(testNetwork, topology)
-				h := NewHistory(m)
+				h := NewMemoryHistory(m)
 				for i := 0; i < len(blocks) && done < b.N; i++ {
 					out, err := m.Apply(Parse(testNetwork, blocks[i]).Verify(allValid))
 					if err != nil {
@@ -91,7 +91,9 @@ func BenchmarkReplay(b *testing.B) {
 					if len(out.Dropped) > 0 || out.Records[size-1].Kind != Delivered {
 						b.Fatal(out.Dropped, out.Records[size-1].Refusal)
 					}
-					h.Append(out)
+					if err := h.Append(out); err != nil {
+						b.Fatal(err)
+					}
 					done += size
 				}
 				if len(m.Digest()) == 0 {

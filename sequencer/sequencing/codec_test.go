@@ -60,7 +60,9 @@ func FuzzDecodeRequest(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.history.Append(out)
+		if err := w.history.Append(out); err != nil {
+			t.Fatal(err)
+		}
 	})
 }
 

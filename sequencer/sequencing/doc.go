@@ -28,7 +28,8 @@
 // comes from [Topology], what time it is from the block.
 //
 // [Output] is what to store: each [Record] once, under its time, and for each
-// member only the times of its events. [History] does so in memory.
+// member only the times of its events. [History] is who stores it: [MemoryHistory]
+// in memory, package history on disk.
 //
 // # What is agreed and what is not
 //
@@ -48,6 +49,6 @@
 // A reader may take the files in this order: submission.go and request.go (what
 // is ordered), verify.go, topology.go (whom the machine asks), machine.go,
 // judge.go (the rules), code.go (their names), system.go, inflight.go and
-// members.go (the state), output.go and history.go (what is delivered),
-// snapshot.go.
+// members.go (the state), output.go, history.go and delivery.go (what is
+// delivered), record.go (how it is stored), snapshot.go.
 package sequencing

@@ -12,7 +12,7 @@ import (
 // machine and get it back from a snapshot.
 type replica struct {
 	machine *Machine
-	history *History
+	history *MemoryHistory
 	fault   fault
 	last    map[Index]Time // of each member's event, to check the chain
 	taken   *Snapshot      // a snapshot, and the digest when it was taken
@@ -23,7 +23,7 @@ type replica struct {
 func newReplica(topology Topology, fault fault) *replica {
 	m := New(testNetwork, topology)
 	m.fault = fault
-	return &replica{machine: m, history: NewHistory(m), fault: fault, last: map[Index]Time{}, met: map[Code]int{}}
+	return &replica{machine: m, history: NewMemoryHistory(m), fault: fault, last: map[Index]Time{}, met: map[Code]int{}}
 }
 
 func (r *replica) apply(b ordering.Block) error {
@@ -37,14 +37,13 @@ func (r *replica) apply(b ordering.Block) error {
 	for _, record := range out.Records {
 		r.met[record.Refusal.Code]++
 		for _, e := range record.Events {
-			if record.Time > r.history.time && e.Previous != r.last[e.Member] {
+			if record.Time > r.history.position.Time && e.Previous != r.last[e.Member] {
 				return fmt.Errorf("member %d at %d: previous is %d, should be %d", e.Member, record.Time, e.Previous, r.last[e.Member])
 			}
 			r.last[e.Member] = record.Time
 		}
 	}
-	r.history.Append(out)
-	return nil
+	return r.history.Append(out)
 }
 
 // restore brings the machine back to the snapshot, by its encoding.

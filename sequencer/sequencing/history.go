@@ -1,10 +1,10 @@
 package sequencing
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
+
+	"github.com/synod-network/synod/ordering"
 )
 
 // What a [History] refuses, for errors.Is.
@@ -28,52 +28,79 @@ func (e *Pruned) Error() string {
 
 func (e *Pruned) Unwrap() error { return ErrPruned }
 
-// History keeps records and tells each member its events. It is what a store on
-// disk must do, in memory: a record once, and for each member the times of its
-// events. It is not part of the agreed state: each sequencer prunes by itself.
-// It belongs to one goroutine.
-type History struct {
-	time    Time       // everything up to it is known
-	blocks  [][]Record // not empty, ascending
-	streams []stream   // by member
+// Position is how far the order was applied.
+type Position struct {
+	Height ordering.Height // of the last block, 0 before the first
+	// Time is the last time that block gave out: every event up to it is known.
+	Time Time
+	// Chain is the digest of all records ever published, as in [Manifest.Records].
+	Chain Digest
 }
 
-// stream is one member's events: eight bytes for each. An event's previous time
-// is that of the one before it.
-type stream struct {
-	previous Time // of the event before times[0], 0 for none
-	times    []Time
+// Position is that of the state.
+func (m *Machine) Position() Position {
+	return Position{Height: m.height, Time: m.time, Chain: m.chain}
 }
 
-// NewHistory returns the history that begins after the state of a machine.
-func NewHistory(m *Machine) *History {
-	h := &History{time: m.time, streams: make([]stream, m.members.count)}
-	for i := range h.streams {
-		h.streams[i].previous = m.members.at(Index(i)).last
-	}
-	return h
+// Limits of one [History.Read]: it returns fewer events than asked for when it
+// would exceed them, but at least one, whatever its size.
+const (
+	MaxPage       = 4 << 20 // bytes of payloads after which a page ends
+	MaxPageEvents = 4096
+)
+
+// History keeps records and tells each member its events: a record once, and for
+// each member the times of its events. It is not part of the agreed state: each
+// sequencer prunes by itself. One goroutine calls Begin, Append and Prune; who may
+// read meanwhile is for the implementation to say. Package historytest has the
+// suite that implementations must pass.
+type History interface {
+	// Begin forgets everything and begins after the state of a machine: its
+	// members' events up to there count as pruned.
+	Begin(m *Machine) error
+	// Position is that of the last block appended, or that of Begin.
+	Position() Position
+	// Append adds what the next block yielded, all of it or nothing. A block that is
+	// here already, as after a restart, changes nothing. The error matches
+	// [ErrBrokenOrder] if the block is neither, or if it yielded something else
+	// than when it was appended first; whoever sees that must stop.
+	Append(out *Output) error
+	// Read returns a member's events after a time, at most limit, and the time up to
+	// which the member then knows everything. That is more than the time of the last
+	// event if there are no more: the tick that an idle member is told. A member of
+	// which nothing is known has no events. The error matches [ErrPruned]. The caller
+	// does not modify the payloads.
+	Read(member Index, after Time, limit int) ([]Delivery, Time, error)
+	// MemberID returns the name of a member by its index, and false before it joined.
+	MemberID(member Index) (MemberID, bool, error)
+	// Prune drops events and records up to a time, which must not be above point,
+	// the [Machine.PruningPoint] of any state up to now. The error matches
+	// [ErrNeeded].
+	Prune(upTo, point Time) error
 }
 
-// Append adds what a block yielded. A block that is here already, as after a
-// restart, is skipped.
-func (h *History) Append(out *Output) {
-	if out.Time <= h.time {
-		return
+// Follows reports whether a block is the next one. False without an error means
+// that it is here already. The error matches [ErrBrokenOrder].
+func (p Position) Follows(out *Output) (bool, error) {
+	switch {
+	case out.Height == p.Height && out.Chain != p.Chain:
+		return false, fmt.Errorf("append block %d to the history: it yields records %v, but %v are kept: %w", out.Height, out.Chain, p.Chain, ErrBrokenOrder)
+	case out.Height <= p.Height:
+		return false, nil
+	case out.Height != p.Height+1:
+		return false, fmt.Errorf("append block %d to the history after block %d: %w", out.Height, p.Height, ErrBrokenOrder)
+	case out.Time <= p.Time:
+		return false, fmt.Errorf("append block %d of time %d to the history after time %d: %w", out.Height, out.Time, p.Time, ErrBrokenOrder)
 	}
-	h.time = out.Time
-	if len(out.Records) == 0 {
-		return
+	return true, nil
+}
+
+// CheckPrune refuses, with [ErrNeeded], to prune above a pruning point.
+func CheckPrune(upTo, point Time) error {
+	if upTo > point {
+		return fmt.Errorf("prune up to %d, acknowledged by all up to %d: %w: wait for their acknowledgements or shut members out", upTo, point, ErrNeeded)
 	}
-	h.blocks = append(h.blocks, out.Records)
-	for i := range out.Records {
-		for _, e := range out.Records[i].Events {
-			for int(e.Member) >= len(h.streams) {
-				h.streams = append(h.streams, stream{})
-			}
-			s := &h.streams[e.Member]
-			s.times = append(s.times, out.Records[i].Time)
-		}
-	}
+	return nil
 }
 
 // Delivery is one event as its member sees it.
@@ -97,97 +124,4 @@ type Delivery struct {
 	Envelopes []Received
 	Proof     Proof
 	Signers   []Signer
-}
-
-// Read returns a member's events after a time, at most limit, and the time up to
-// which the member then knows everything. That is more than the time of the last
-// event if there are no more: the tick that an idle member is told. The error
-// matches [ErrPruned].
-func (h *History) Read(member Index, after Time, limit int) ([]Delivery, Time, error) {
-	if int(member) >= len(h.streams) {
-		return nil, h.time, nil
-	}
-	s := &h.streams[member]
-	if after < s.previous {
-		return nil, 0, &Pruned{After: after, Last: s.previous}
-	}
-	from, found := slices.BinarySearch(s.times, after)
-	if found {
-		from++
-	}
-	to, through := min(len(s.times), from+limit), h.time
-	switch {
-	case to == len(s.times):
-	case to == from:
-		through = after
-	default:
-		through = s.times[to-1]
-	}
-	var deliveries []Delivery
-	for i := from; i < to; i++ {
-		d := h.record(s.times[i]).deliver(member)
-		if d.Previous = s.previous; i > 0 {
-			d.Previous = s.times[i-1]
-		}
-		deliveries = append(deliveries, d)
-	}
-	return deliveries, through, nil
-}
-
-// record finds the record of a time, which is there.
-func (h *History) record(at Time) *Record {
-	i, _ := slices.BinarySearchFunc(h.blocks, at, func(block []Record, at Time) int { return cmp.Compare(block[len(block)-1].Time, at) })
-	j, _ := slices.BinarySearchFunc(h.blocks[i], at, func(r Record, at Time) int { return cmp.Compare(r.Time, at) })
-	return &h.blocks[i][j]
-}
-
-// deliver makes the event of one member; Previous is left to the caller.
-func (r *Record) deliver(member Index) Delivery {
-	d := Delivery{Time: r.Time, Kind: r.Kind, Refusal: r.Refusal, Topology: r.Topology}
-	if r.Submission == nil {
-		return d
-	}
-	if d.Receipt = r.Sender == member; d.Receipt {
-		d.Message, d.Cost = r.Submission.Message, r.Cost
-	}
-	for i, e := range r.Submission.Envelopes {
-		if r.Kind != Delivered {
-			break
-		}
-		if _, mine := slices.BinarySearch(r.Sets[e.Set], member); mine {
-			d.Envelopes = append(d.Envelopes, Received{Number: i, Recipients: r.Submission.Sets[e.Set], Payload: e.Payload})
-		}
-	}
-	if len(d.Envelopes) > 0 {
-		s := r.Submission
-		d.Proof = Proof{MaxTime: s.MaxTime, TopologyTime: s.TopologyTime, Aggregation: s.Aggregation, Envelopes: s.sealed.envelopes}
-		d.Signers = r.Signers
-	}
-	return d
-}
-
-// Prune drops events and records up to a time, which must not be above point,
-// the [Machine.PruningPoint] of any state up to now. The error matches
-// [ErrNeeded].
-func (h *History) Prune(upTo, point Time) error {
-	if upTo > point {
-		return fmt.Errorf("prune up to %d, acknowledged by all up to %d: %w: wait for their acknowledgements or shut members out", upTo, point, ErrNeeded)
-	}
-	for i := range h.streams {
-		s := &h.streams[i]
-		n, found := slices.BinarySearch(s.times, upTo)
-		if found {
-			n++
-		}
-		if n > 0 {
-			s.previous, s.times = s.times[n-1], slices.Clone(s.times[n:])
-		}
-	}
-	n := 0
-	for n < len(h.blocks) && h.blocks[n][len(h.blocks[n])-1].Time <= upTo {
-		h.blocks[n] = nil
-		n++
-	}
-	h.blocks = h.blocks[n:]
-	return nil
 }

@@ -66,6 +66,7 @@ func (m *Machine) Apply(b *Block) (*Output, error) {
 		m.carryOut(out, b, &u.requests[i])
 	}
 	m.height, m.time = u.height, u.last
+	out.Chain = m.chain
 	m.members.settle(false)
 	return out, nil
 }

@@ -13,6 +13,8 @@ type Output struct {
 	Height ordering.Height
 	// Time is the last time that the block gave out: every event up to it is known.
 	Time Time
+	// Chain is the digest of all records ever published, these included.
+	Chain Digest
 	// Records are in order of time, at most one for each request. They are to be
 	// stored under their time; a time that is stored already is the same record.
 	Records []Record
@@ -23,6 +25,9 @@ type Output struct {
 	// Dropped are the requests of which nobody is told.
 	Dropped []Drop
 }
+
+// Position is where the block ends.
+func (o *Output) Position() Position { return Position{Height: o.Height, Time: o.Time, Chain: o.Chain} }
 
 // Drop is a request without effect.
 type Drop struct {
@@ -66,6 +71,8 @@ type Record struct {
 	Signers []Signer
 	// Events has one entry for each member concerned.
 	Events []Event
+
+	topology Digest // of Topology, in a record that was decoded
 }
 
 // Event is one member's share in a record. Which envelopes are its own follows

@@ -20,9 +20,22 @@ func (m *Machine) Member(id MemberID) (Member, bool) {
 	if !ok {
 		return Member{}, false
 	}
+	return m.member(i), true
+}
+
+func (m *Machine) member(i Index) Member {
 	s := m.members.at(i)
 	return Member{Index: i, ID: s.id, Registered: s.registered, Last: s.last, Acknowledged: s.acknowledged,
-		Disabled: s.disabled, Traffic: s.traffic, InFlight: m.inflight.of(i)}, true
+		Disabled: s.disabled, Traffic: s.traffic, InFlight: m.inflight.of(i)}
+}
+
+// Members yields every registered member by index, from 0.
+func (m *Machine) Members(yield func(Member) bool) {
+	for i := range Index(m.members.count) {
+		if !yield(m.member(i)) {
+			return
+		}
+	}
 }
 
 // TrafficAt returns what a registered member may spend at a time.
@@ -40,7 +53,7 @@ func (m *Machine) TrafficAt(id MemberID, at Time) (Traffic, bool) {
 // after it. It changes nothing; any number may run beside each other, but not
 // beside [Machine.Apply].
 func (m *Machine) Check(s *Submission, key Key, at Time) (cost uint64, err error) {
-	if s.sealed.envelopes == nil {
+	if s.sealed.digest == (Digest{}) {
 		s.digest(m.network, newHasher())
 	}
 	c := &cast{machine: m, now: at, rules: m.topology.Parameters(at).bounded()}

@@ -85,6 +85,17 @@ type seal struct {
 func (*Submission) kind() uint8 { return kindSubmission }
 
 func (s *Submission) encode(w *writer) {
+	s.encodeTerms(w)
+	w.count(len(s.Envelopes))
+	for _, e := range s.Envelopes {
+		w.count(e.Set)
+		w.u32(uint32(len(e.Payload)))
+		w.bytes(e.Payload)
+	}
+}
+
+// encodeTerms writes everything but the envelopes.
+func (s *Submission) encodeTerms(w *writer) {
 	w.text(string(s.Sender))
 	w.text(string(s.Message))
 	w.time(s.MaxTime)
@@ -94,12 +105,6 @@ func (s *Submission) encode(w *writer) {
 	w.count(len(s.Sets))
 	for _, set := range s.Sets {
 		set.encode(w)
-	}
-	w.count(len(s.Envelopes))
-	for _, e := range s.Envelopes {
-		w.count(e.Set)
-		w.u32(uint32(len(e.Payload)))
-		w.bytes(e.Payload)
 	}
 }
 
@@ -130,6 +135,31 @@ func (s RecipientSet) encode(w *writer) {
 
 // decodeSubmission reads what encode writes. Payloads are windows onto the input.
 func decodeSubmission(r *reader) *Submission {
+	s := decodeTerms(r)
+	used := 0
+	s.Envelopes = make([]Envelope, r.count(0, MaxEnvelopes, 6))
+	for i := range s.Envelopes {
+		set, size := decodeEnvelope(r, s, &used)
+		s.Envelopes[i] = Envelope{Set: set, Payload: r.take(size)}
+	}
+	if used != len(s.Sets) {
+		r.fail(errRange) // a set that no envelope uses
+	}
+	return s
+}
+
+// decodeEnvelope reads the set and the size of an envelope; the first used sets
+// have been used before.
+func decodeEnvelope(r *reader, s *Submission, used *int) (set, size int) {
+	set, size = int(r.u16()), int(r.u32())
+	if set > *used || set >= len(s.Sets) || size > MaxPayload {
+		r.fail(errRange)
+	}
+	*used = max(*used, set+1)
+	return set, size
+}
+
+func decodeTerms(r *reader) *Submission {
 	s := &Submission{Sender: MemberID(r.text(MaxMemberID)), Message: MessageID(r.text(MaxMessageID))}
 	s.MaxTime, s.TopologyTime, s.Cost = r.time(), r.time(), r.u64()
 	s.Aggregation = decodeAggregation(r)
@@ -140,19 +170,6 @@ func decodeSubmission(r *reader) *Submission {
 		if named += len(s.Sets[i]); named > MaxNamed {
 			r.fail(errLimit)
 		}
-	}
-	used := 0
-	s.Envelopes = make([]Envelope, r.count(0, MaxEnvelopes, 6))
-	for i := range s.Envelopes {
-		set, size := int(r.u16()), r.u32()
-		if set > used || set >= len(s.Sets) || size > MaxPayload {
-			r.fail(errRange)
-		}
-		used = max(used, set+1)
-		s.Envelopes[i] = Envelope{Set: set, Payload: r.take(int(size))}
-	}
-	if used != len(s.Sets) {
-		r.fail(errRange) // a set that no envelope uses
 	}
 	return s
 }

@@ -141,12 +141,12 @@ func signed(body Body, by ...MemberID) Request {
 type world struct {
 	t       testing.TB
 	machine *Machine
-	history *History
+	history *MemoryHistory
 }
 
 func newWorld(t testing.TB, topology Topology) *world {
 	m := New(testNetwork, topology)
-	return &world{t: t, machine: m, history: NewHistory(m)}
+	return &world{t: t, machine: m, history: NewMemoryHistory(m)}
 }
 
 func block(height ordering.Height, at Time, requests ...[]byte) ordering.Block {
@@ -164,7 +164,9 @@ func (w *world) apply(at Time, requests ...Request) *Output {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.history.Append(out)
+	if err := w.history.Append(out); err != nil {
+		w.t.Fatal(err)
+	}
 	return out
 }
 

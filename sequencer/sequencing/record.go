@@ -1,0 +1,247 @@
+package sequencing
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+)
+
+// recordVersion is the first byte of each encoded record.
+const recordVersion = 1
+
+// errCanonical says that the same could have been said in another way.
+var errCanonical = errors.New("not the canonical form")
+
+// AppendRecord appends the canonical encoding of a record to buf: a head, then the
+// payloads one after the other. It returns the length of the head, which
+// [DecodeHead] reads alone. Whoever stores an encoding protects the head by a
+// checksum; payloads are covered by digests in the head.
+func AppendRecord(buf []byte, r *Record) (encoded []byte, head int) {
+	w := writer{buf: buf}
+	w.u8(recordVersion)
+	w.u8(uint8(r.Kind))
+	w.time(r.Time)
+	if r.Kind == TopologyChanged {
+		w.u32(uint32(len(r.Topology)))
+		digest := sha256.Sum256(r.Topology)
+		w.bytes(digest[:])
+	} else {
+		r.encodeSubmission(&w)
+	}
+	for _, set := range r.Sets {
+		w.u32(uint32(len(set)))
+		for _, member := range set {
+			w.u32(uint32(member))
+		}
+	}
+	for _, e := range r.Events { // whom they are for follows from the rest
+		w.time(e.Previous)
+	}
+	head = len(w.buf) - len(buf)
+	if r.Submission == nil {
+		w.bytes(r.Topology)
+		return w.buf, head
+	}
+	for _, e := range r.Submission.Envelopes {
+		w.bytes(e.Payload)
+	}
+	return w.buf, head
+}
+
+func (r *Record) encodeSubmission(w *writer) {
+	s := r.Submission
+	w.u32(uint32(r.Sender))
+	w.u64(r.Cost)
+	s.encodeTerms(w)
+	w.count(len(s.Envelopes))
+	for i, e := range s.Envelopes {
+		w.count(e.Set)
+		w.u32(uint32(len(e.Payload)))
+		w.bytes(s.sealed.envelopes[i][:])
+	}
+	switch r.Kind {
+	case Refused:
+		w.u8(uint8(r.Refusal.Code))
+		w.text(r.Refusal.Detail)
+	case Delivered:
+		w.count(len(r.Signers))
+		for i := range r.Signers {
+			r.Signers[i].encode(w, s)
+		}
+	}
+}
+
+// encode writes a signer; of one who sent this very submission no more than the
+// signature.
+func (s *Signer) encode(w *writer, of *Submission) {
+	own := s.sent(of)
+	if w.bool(own); !own {
+		w.text(string(s.Sender))
+		w.text(string(s.Message))
+		w.u64(s.Cost)
+	}
+	w.bytes(s.Key[:])
+	w.bytes(s.Signature[:])
+}
+
+func (s *Signer) sent(of *Submission) bool {
+	return s.Sender == of.Sender && s.Message == of.Message && s.Cost == of.Cost
+}
+
+func decodeSigner(r *reader, of *Submission) (s Signer) {
+	if r.bool() {
+		s = Signer{Sender: of.Sender, Message: of.Message, Cost: of.Cost}
+	} else if s = (Signer{Sender: MemberID(r.text(MaxMemberID)), Message: MessageID(r.text(MaxMessageID)), Cost: r.u64()}); s.sent(of) {
+		r.fail(errCanonical)
+	}
+	s.Key, s.Signature = r.key(), r.signature()
+	return s
+}
+
+// DecodeHead reads the head of a record and leaves out its events. It keeps no
+// windows onto data.
+func DecodeHead(data []byte) (*StoredRecord, error) {
+	r := reader{buf: data}
+	s, err := decodeHead(&r)
+	if err != nil {
+		return nil, fmt.Errorf("decode head of %d bytes of a record: %w", len(data), err)
+	}
+	return s, nil
+}
+
+// DecodeRecord reads a whole record whose head has the given length. It keeps
+// windows onto data. The error matches [ErrPayload] if payloads are not as they
+// were. The digest over its submission as a whole is not part of it.
+func DecodeRecord(data []byte, head int) (*Record, error) {
+	if head < 0 || head > len(data) {
+		return nil, fmt.Errorf("decode record of %d bytes: %w", len(data), errTruncated)
+	}
+	r := reader{buf: data[:head]}
+	s, err := decodeHead(&r)
+	if err == nil {
+		err = s.record.decodeEvents(&r)
+	}
+	if err == nil && s.size() != len(data)-head {
+		err = errTrailing
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decode record of %d bytes: %w", len(data), err)
+	}
+	h := newHasher()
+	for i, at := 0, head; i < len(s.ends); i++ {
+		payload := data[at : head+s.ends[i] : head+s.ends[i]]
+		if at = head + s.ends[i]; !s.record.genuine(h, i, payload) {
+			return nil, fmt.Errorf("decode record at %d: payload %d: %w", s.record.Time, i, ErrPayload)
+		}
+		if s.record.Submission == nil {
+			s.record.Topology = payload
+		} else {
+			s.record.Submission.Envelopes[i].Payload = payload
+		}
+	}
+	return &s.record, nil
+}
+
+func decodeHead(r *reader) (*StoredRecord, error) {
+	if r.u8() != recordVersion {
+		r.fail(errKind)
+	}
+	s := &StoredRecord{record: Record{Kind: RecordKind(r.u8()), Time: r.time(), Sender: Nobody}}
+	sets := 0
+	switch s.record.Kind {
+	case TopologyChanged:
+		size := r.u32()
+		if size > MaxTopology {
+			r.fail(errLimit)
+		}
+		s.ends, s.record.topology, sets = []int{int(size)}, r.digest(), 1
+	case Delivered, Contributed, Refused:
+		s.decodeSubmission(r)
+		if s.record.Kind == Delivered {
+			sets = len(s.record.Submission.Sets)
+		}
+	default:
+		r.fail(errKind)
+	}
+	for range sets {
+		s.record.Sets = append(s.record.Sets, decodeIndices(r))
+	}
+	return s, r.err
+}
+
+func (s *StoredRecord) decodeSubmission(r *reader) {
+	if s.record.Sender = Index(r.u32()); s.record.Sender == Nobody {
+		r.fail(errRange)
+	}
+	s.record.Cost = r.u64()
+	b := decodeTerms(r)
+	s.record.Submission = b
+	end, used := 0, 0
+	n := r.count(0, MaxEnvelopes, 2+4+len(Digest{}))
+	b.Envelopes, b.sealed.envelopes, s.ends = make([]Envelope, n), make([]Digest, n), make([]int, n)
+	for i := range b.Envelopes {
+		set, size := decodeEnvelope(r, b, &used)
+		end += size
+		b.Envelopes[i].Set, b.sealed.envelopes[i], s.ends[i] = set, r.digest(), end
+	}
+	if used != len(b.Sets) {
+		r.fail(errRange)
+	}
+	switch s.record.Kind {
+	case Refused:
+		s.record.Refusal.Code = Code(r.u8())
+		s.record.Refusal.Detail = string(r.take(int(r.u8())))
+		if c := s.record.Refusal.Code; !c.Delivered() || c > lastCode {
+			r.fail(errRange)
+		}
+	case Delivered:
+		s.record.Signers = make([]Signer, r.count(1, MaxEligible, 1+len(Key{})+len(Signature{})))
+		for i := range s.record.Signers {
+			s.record.Signers[i] = decodeSigner(r, b)
+		}
+	}
+}
+
+// decodeIndices reads one set of members, ascending.
+func decodeIndices(r *reader) []Index {
+	n := int(r.u32())
+	if r.err == nil && n > len(r.buf)/4 {
+		r.fail(errLimit)
+	}
+	if r.err != nil {
+		return nil
+	}
+	set := make([]Index, n)
+	for i := range set {
+		if set[i] = Index(r.u32()); set[i] == Nobody || i > 0 && set[i] <= set[i-1] {
+			r.fail(errOrder)
+		}
+	}
+	return set
+}
+
+// decodeEvents reads the events, whose members are the sender and then the
+// recipients in the order of sets, each once.
+func (r *Record) decodeEvents(b *reader) error {
+	seen := map[Index]struct{}{}
+	event := func(member Index) {
+		if _, has := seen[member]; has || b.err != nil {
+			return
+		}
+		seen[member] = struct{}{}
+		e := Event{Member: member, Previous: b.time()}
+		if e.Previous >= r.Time {
+			b.fail(errRange)
+		}
+		r.Events = append(r.Events, e)
+	}
+	if r.Sender != Nobody {
+		event(r.Sender)
+	}
+	for _, set := range r.Sets {
+		for _, member := range set {
+			event(member)
+		}
+	}
+	return b.done()
+}
