@@ -211,3 +211,24 @@ func TestReaderRefusesForgeries(t *testing.T) {
 		t.Error("2 is a truth value")
 	}
 }
+
+func FuzzDecodeDelivery(f *testing.F) {
+	digests := []Digest{{1}, {2}}
+	for _, d := range []Delivery{
+		{Kind: TopologyChanged, Time: 5, Previous: 4, Topology: []byte("+PAR::x")},
+		{Kind: Refused, Time: 5, Receipt: true, Message: "m", Cost: 3, Refusal: Refusal{TrafficExhausted, "x"}},
+		{Kind: Contributed, Time: 5, Receipt: true, Message: "m"},
+		{Kind: Delivered, Time: 5, Receipt: true, Message: "m", Envelopes: []Received{{1, to(bob), []byte("hi")}},
+			Proof: Proof{MaxTime: 9, Aggregation: &Aggregation{1, []MemberID{alice}}, Envelopes: digests}, Signers: []Signer{{Sender: alice, Message: "m"}}},
+	} {
+		f.Add(d.Encode())
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		var d *Delivery
+		var err error
+		bounded(t, input, func() { d, err = DecodeDelivery(input) })
+		if err == nil && !bytes.Equal(d.Encode(), input) {
+			t.Errorf("accepted %x, which encodes to %x", input, d.Encode())
+		}
+	})
+}

@@ -87,6 +87,9 @@ func (c *client) read(id MemberID, r *replica, limit int, gone bool) error {
 		return fmt.Errorf("%s reads after %d: %w", id, c.after, err)
 	}
 	for _, e := range events {
+		if back, err := DecodeDelivery(e.Encode()); err != nil || plain(*back) != plain(e) {
+			return fmt.Errorf("%s: event at %d does not survive the wire: %w\n%+v\n%+v", id, e.Time, err, back, e)
+		}
 		if e.Previous != c.last && !c.cut {
 			return fmt.Errorf("%s: event at %d comes after %d, but the last seen is %d", id, e.Time, e.Previous, c.last)
 		}
@@ -97,6 +100,13 @@ func (c *client) read(id MemberID, r *replica, limit int, gone bool) error {
 	}
 	c.after = max(c.after, through)
 	return nil
+}
+
+// plain makes no difference between no bytes and none.
+func plain(d Delivery) string {
+	rule := d.Proof.Aggregation
+	d.Proof.Aggregation = nil
+	return fmt.Sprintf("%+v %+v", d, rule)
 }
 
 // genuine checks the signatures on an event as its member would.
