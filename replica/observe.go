@@ -12,7 +12,7 @@ import (
 
 // name is how people call a member.
 func (r *Replica) name(k bft.PublicKey) string {
-	if n, ok := r.cfg.Names[keys.PublicKey(k)]; ok {
+	if n := r.cfg.Name(keys.PublicKey(k)); n != "" {
 		return n
 	}
 	return k.String()

@@ -34,8 +34,9 @@ type Config struct {
 	// addresses.
 	Listener net.Listener
 	Peers    map[keys.PublicKey]string
-	// Names are for logs and metrics; a key without one shows as itself.
-	Names map[keys.PublicKey]string
+	// Name gives a peer's name for logs and metrics, empty for one that is not known. It
+	// is called from any goroutine.
+	Name func(keys.PublicKey) string
 
 	Queue  QueueLimits
 	Limits bft.Limits
@@ -131,6 +132,9 @@ func New(cfg Config) (*Replica, error) {
 	}
 	if cfg.Limits == (bft.Limits{}) {
 		cfg.Limits = bft.DefaultLimits()
+	}
+	if cfg.Name == nil {
+		cfg.Name = func(keys.PublicKey) string { return "" }
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -39,10 +39,14 @@ type Instance struct {
 	Health  *node.Health
 	Log     *slog.Logger
 
+	identity identity
+
 	level   *slog.LevelVar
 	store   *store.Store
 	state   *synchronizer.State
 	replica *replica.Replica
+	peers   *peers
+	changed changes // of the topology
 	orderer *bftorder.Orderer
 	service *sequencer.Server
 	metrics *prometheus.Registry
@@ -67,7 +71,7 @@ type Options struct {
 // New opens the store and the listeners. Close gives them back if the instance
 // is not run.
 func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err error) {
-	i := &Instance{Config: c, Health: node.NewHealth(), level: &slog.LevelVar{}, metrics: prometheus.NewRegistry(), listeners: map[string]net.Listener{}}
+	i := &Instance{Config: c, Health: node.NewHealth(), level: &slog.LevelVar{}, metrics: prometheus.NewRegistry(), listeners: map[string]net.Listener{}, changed: make(changes, 1)}
 	i.crashed, i.crash = context.WithCancel(context.Background())
 	i.level.Set(slog.Level(c.Log.Level))
 	i.Log = telemetry.NewLogger(o.LogTo, telemetry.LogFormat(c.Log.Format), i.level, c.Name)
@@ -79,8 +83,7 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	if i.Genesis, err = genesis.Load(c.GenesisFile); err != nil {
 		return nil, exit.With(exit.BadConfig, err)
 	}
-	key, err := i.loadKey()
-	if err != nil {
+	if i.identity, err = i.loadIdentity(); err != nil {
 		return nil, err
 	}
 	m := telemetry.New(i.metrics)
@@ -90,13 +93,18 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	if err := i.openState(); err != nil {
 		return nil, err
 	}
+	if err := i.place(i.state); err != nil {
+		return nil, err
+	}
 	if err := i.listen(ctx); err != nil {
 		return nil, err
 	}
-	i.replica, err = replica.New(i.replicaConfig(key, m, o))
+	i.peers = newPeers(i.Genesis, c.Peers)
+	i.replica, err = replica.New(i.replicaConfig(m, o))
 	if err != nil {
 		return nil, err
 	}
+	i.peers.replica = i.replica
 	i.replica.Observe()
 	i.orderer = bftorder.New(i.replica)
 	if err := i.serve(m); err != nil {
@@ -105,22 +113,6 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	i.Health.Live("store", i.store.Err)
 	i.Health.Ready("ordering", i.orderer.Ready)
 	return i, nil
-}
-
-func (i *Instance) loadKey() (keys.PrivateKey, error) {
-	c := i.Config
-	key, err := keys.Load(c.KeyFile)
-	if err != nil {
-		return key, exit.Errorf(exit.BadConfig, "%w", err)
-	}
-	member, ok := i.Genesis.Find(c.Name)
-	if !ok {
-		return key, exit.Errorf(exit.BadConfig, "%s: no sequencer is called %q in %s; set name to the one that this node's key has there", c.KeyFile, c.Name, c.GenesisFile)
-	}
-	if member.Key != key.Public() {
-		return key, exit.Errorf(exit.BadConfig, "%s holds key %s, but %s says that %s has %s; use the key file that was made for %s", c.KeyFile, key.Public(), c.GenesisFile, c.Name, member.Key, c.Name)
-	}
-	return key, nil
 }
 
 // openStore opens the store, or makes one that knows that it may have
@@ -156,7 +148,7 @@ func (i *Instance) openState() (err error) {
 	}
 	i.state, err = synchronizer.Open(synchronizer.Config{
 		Dir: filepath.Join(i.Config.DataDir, "history"), Founding: founding, Network: sequencing.NetworkID(i.Genesis.ID),
-		Verify: verify, SegmentSize: int64(i.Config.Storage.SegmentSize), Log: i.Log,
+		Verify: verify, SegmentSize: int64(i.Config.Storage.SegmentSize), Log: i.Log, Observer: i.changed,
 	})
 	return err
 }
@@ -188,22 +180,12 @@ func (i *Instance) listen(ctx context.Context) error {
 	return nil
 }
 
-func (i *Instance) replicaConfig(key keys.PrivateKey, m *telemetry.Metrics, o Options) replica.Config {
+func (i *Instance) replicaConfig(m *telemetry.Metrics, o Options) replica.Config {
 	c := i.Config
-	names := map[keys.PublicKey]string{}
-	peers := map[keys.PublicKey]string{}
-	for _, member := range i.Genesis.Members {
-		names[member.Key] = member.Name
-		peers[member.Key] = ""
-	}
-	for _, p := range c.Peers {
-		peers[p.Key] = p.Address
-		names[p.Key] = p.Name
-	}
 	committee := i.Genesis.Committee()
 	return replica.Config{
-		Genesis: committee, Key: key, Store: i.store, Application: i.state,
-		Listener: i.listeners["peer"], Peers: peers, Names: names,
+		Genesis: committee, Key: i.identity.node, Store: i.store, Application: i.state,
+		Listener: i.listeners["peer"], Peers: i.peers.start(i.state), Name: i.peers.name,
 		Queue:     replica.QueueLimits{Requests: int(c.Queue.Requests), Bytes: int(c.Queue.Bytes)},
 		Retention: replica.Retention{Commits: bft.CommitIndex(c.Storage.RetainCommits), Bytes: int64(c.Storage.RetainBytes)},
 		Trust:     bft.Trust{Period: bft.Time(time.Duration(c.Trust.Period).Microseconds()), Handover: bft.Digest(c.Trust.Handover)},
@@ -243,6 +225,11 @@ func (i *Instance) Stages() []node.Stage {
 			}
 			return err
 		}, Drain: i.replica.Drain},
+		{Name: name("peers"), Run: func(ctx context.Context, ready func()) error {
+			ready()
+			i.peers.follow(ctx, i.state, i.changed)
+			return nil
+		}},
 		{Name: name("service"), Run: func(ctx context.Context, ready func()) error {
 			ready()
 			return i.service.Run(ctx)
@@ -277,7 +264,7 @@ func (i *Instance) State() *synchronizer.State { return i.state }
 func (i *Instance) Replica() *replica.Replica { return i.replica }
 
 // SetPeers changes where the other sequencers are reached.
-func (i *Instance) SetPeers(peers map[keys.PublicKey]string) { i.replica.SetPeers(peers) }
+func (i *Instance) SetPeers(peers map[keys.PublicKey]string) { i.peers.setAddresses(peers) }
 
 // Reload takes over what can change while running: certificates, tokens, log
 // level.

@@ -55,6 +55,16 @@ func (s *State) Topology(view func(topology.Snapshot)) {
 	}
 }
 
+// ComingTopology is [State.Topology] as it will be once everything is in force that was accepted.
+func (s *State) ComingTopology(view func(topology.Snapshot)) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	at := max(s.members.State().Effective(), topology.Time(s.machine.Time()))
+	if p, err := s.members.State().Snapshot(at); err == nil {
+		view(p)
+	}
+}
+
 // CheckTopology says whether a topology transaction would be accepted now.
 func (s *State) CheckTopology(t topology.SignedTransaction) *topology.Rejection {
 	s.mu.RLock()
