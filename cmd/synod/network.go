@@ -9,7 +9,7 @@ import (
 )
 
 func newNetwork() *cobra.Command {
-	return group("network", "Found a network", newNetworkInit())
+	return group("network", "Found a network, and change who orders in it", newNetworkInit(), newAddSequencer(), newRemoveSequencer())
 }
 
 func newNetworkInit() *cobra.Command {

@@ -27,18 +27,9 @@ type reach struct {
 }
 
 func (r *reach) targets() ([]load.Target, error) {
-	if r.readyFile != "" && len(r.endpoints) > 0 {
-		return nil, exit.Errorf(exit.Usage, "--ready-file and --endpoint both name sequencers; write one of them")
-	}
-	addresses := r.endpoints
-	if r.readyFile != "" {
-		var err error
-		if addresses, err = publicListeners(r.readyFile); err != nil {
-			return nil, err
-		}
-	}
-	if len(addresses) == 0 {
-		return nil, exit.Errorf(exit.Usage, "no sequencer is named; write --ready-file FILE or --endpoint host:port")
+	addresses, err := r.addresses()
+	if err != nil {
+		return nil, err
 	}
 	options, err := r.options()
 	if err != nil {
@@ -49,6 +40,23 @@ func (r *reach) targets() ([]load.Target, error) {
 		targets = append(targets, load.Endpoint(address, options...))
 	}
 	return targets, nil
+}
+
+// addresses are those of the sequencers' public listeners.
+func (r *reach) addresses() (addresses []string, err error) {
+	if r.readyFile != "" && len(r.endpoints) > 0 {
+		return nil, exit.Errorf(exit.Usage, "--ready-file and --endpoint both name sequencers; write one of them")
+	}
+	addresses = r.endpoints
+	if r.readyFile != "" {
+		if addresses, err = publicListeners(r.readyFile); err != nil {
+			return nil, err
+		}
+	}
+	if len(addresses) == 0 {
+		return nil, exit.Errorf(exit.Usage, "no sequencer is named; write --ready-file FILE or --endpoint host:port")
+	}
+	return addresses, nil
 }
 
 func (r *reach) options() ([]grpc.DialOption, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -22,6 +23,7 @@ func newSequencer() *cobra.Command {
 		Example: "  synod sequencer --config ./net/sequencer1/node.toml",
 		Args:    noArgs,
 	}
+	cmd.AddCommand(newSequencerJoin())
 	file := cmd.Flags().String("config", "", "configuration `file` of the node (required)")
 	readyFile := cmd.Flags().String("ready-file", "", "`file` to write once the node can order, with where it listens (default none)")
 	rejoin := cmd.Flags().Bool("rejoin", false, "the store is a copy or from a backup: propose only when nothing signed since can be contradicted (default false)")
@@ -30,21 +32,26 @@ func newSequencer() *cobra.Command {
 		if *file == "" {
 			return exit.Errorf(exit.Usage, "no configuration is named; write --config FILE, made by synod network init")
 		}
-		c, _, err := loadSequencer(*file, *set)
-		if err != nil {
-			return err
-		}
-		reload := func() (slog.Level, error) {
-			c, _, err := loadSequencer(*file, *set)
-			if err != nil {
-				return 0, err
-			}
-			return slog.Level(c.Log.Level), nil
-		}
-		options := instance.Options{LogTo: os.Stderr, Rejoin: *rejoin}
-		return unavailable(instance.Run(cmd.Context(), c, options, *readyFile, reload))
+		return runSequencer(cmd.Context(), *file, *set, *readyFile, *rejoin)
 	}
 	return cmd
+}
+
+// runSequencer runs the sequencer of a configuration file.
+func runSequencer(ctx context.Context, file string, set []string, readyFile string, rejoin bool) error {
+	c, _, err := loadSequencer(file, set)
+	if err != nil {
+		return err
+	}
+	reload := func() (slog.Level, error) {
+		c, _, err := loadSequencer(file, set)
+		if err != nil {
+			return 0, err
+		}
+		return slog.Level(c.Log.Level), nil
+	}
+	options := instance.Options{LogTo: os.Stderr, Rejoin: rejoin}
+	return unavailable(instance.Run(ctx, c, options, readyFile, reload))
 }
 
 // isBusy tells whether something is in use by another process.

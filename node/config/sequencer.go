@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/synod-network/synod/keys"
@@ -24,6 +25,7 @@ type Sequencer struct {
 	Admin    Admin    `toml:"admin" doc:"Ports for operators."`
 	Storage  Storage  `toml:"storage" doc:"What is kept on disk."`
 	Trust    Trust    `toml:"trust" doc:"Whom this node believes after it was away for long, or when it is new in an old network."`
+	Join     Join     `toml:"join" doc:"For a sequencer that joins a running network."`
 	Queue    Queue    `toml:"queue" doc:"Requests accepted from clients that no block carries yet. Above either limit clients are told to retry."`
 	Log      Log      `toml:"log" doc:"The log goes to standard error."`
 	Shutdown Shutdown `toml:"shutdown" doc:"How the node stops on TERM or INT. A second signal ends it at once."`
@@ -62,6 +64,22 @@ type Storage struct {
 type Trust struct {
 	Period   Duration `toml:"period" doc:"A node whose newest ordered block is older does not order before trust.handover is set: since then keys may have been retired and stolen, with which a false history can be signed. 0s for no limit."`
 	Handover Digest   `toml:"handover" doc:"Digest of a hand-over between epochs that you were told by another operator, from the log of a node that is up to date; this node then takes over the state after it. Empty for none."`
+}
+
+// Join says where a newcomer announces itself.
+type Join struct {
+	Endpoints string `toml:"endpoints" doc:"host:port of public listeners of other sequencers, separated by commas, at which this one says that it has caught up and is ready to order; empty if it orders already."`
+	TLSCA     string `toml:"tls_ca_file" doc:"Certificates (PEM) that those listeners' certificates must descend from; empty to connect without TLS."`
+}
+
+// Addresses returns the endpoints.
+func (j Join) Addresses() (list []string) {
+	for address := range strings.SplitSeq(j.Endpoints, ",") {
+		if address = strings.TrimSpace(address); address != "" {
+			list = append(list, address)
+		}
+	}
+	return list
 }
 
 // Queue bounds the requests that wait.
@@ -116,7 +134,7 @@ func LoadSequencer(sources Sources) (*Sequencer, *Loaded, error) {
 		return nil, nil, err
 	}
 	base := filepath.Dir(sources.File)
-	for _, path := range []*string{&c.DataDir, &c.KeyFile, &c.KeysDir, &c.GenesisFile, &c.Public.TLSCert, &c.Public.TLSKey, &c.Public.TokenFile} {
+	for _, path := range []*string{&c.DataDir, &c.KeyFile, &c.KeysDir, &c.GenesisFile, &c.Public.TLSCert, &c.Public.TLSKey, &c.Public.TokenFile, &c.Join.TLSCA} {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(base, *path)
 		}
@@ -127,7 +145,7 @@ func LoadSequencer(sources Sources) (*Sequencer, *Loaded, error) {
 // Validate implements [Validator].
 func (c *Sequencer) Validate() error {
 	for _, check := range []func() error{
-		c.validateIdentity, c.validatePublic, c.validateOperators, c.validateListeners, c.validateLimits, c.validatePeers,
+		c.validateIdentity, c.validatePublic, c.validateOperators, c.validateListeners, c.validateLimits, c.validatePeers, c.validateJoin,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -224,6 +242,18 @@ func (c *Sequencer) validateLimits() error {
 		return Keyf("log.format", "%q is unknown; use auto, text or json", c.Log.Format)
 	case c.Shutdown.DrainTimeout == 0:
 		return Keyf("shutdown.drain_timeout", "0s would lose requests in hand at each stop; use 10s")
+	}
+	return nil
+}
+
+func (c *Sequencer) validateJoin() error {
+	for _, address := range c.Join.Addresses() {
+		if err := checkRemote("join.endpoints", address); err != nil {
+			return err
+		}
+		if c.Join.TLSCA == "" && !isLoopback(address) {
+			return Keyf("join.tls_ca_file", "is empty, but %s is on another machine; name the authority of its certificate", address)
+		}
 	}
 	return nil
 }

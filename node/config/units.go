@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -98,6 +99,22 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	}
 	*d = Digest{}
 	copy(d[:], parsed)
+	return nil
+}
+
+// Bytes are written as base64.
+type Bytes []byte
+
+// MarshalText writes base64.
+func (b Bytes) MarshalText() ([]byte, error) { return base64.StdEncoding.AppendEncode(nil, b), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (b *Bytes) UnmarshalText(text []byte) error {
+	parsed, err := base64.StdEncoding.DecodeString(string(text))
+	if err != nil {
+		return fmt.Errorf("it is not base64: %w", err)
+	}
+	*b = parsed
 	return nil
 }
 

@@ -9,7 +9,6 @@ package genesis
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -29,7 +28,7 @@ type Genesis struct {
 	Time       config.Instant `toml:"time" doc:"When the network began; the agreed time starts here."`
 	Parameters Parameters     `toml:"parameters" doc:"How the network orders, in the first epoch."`
 	Members    []Member       `toml:"members" doc:"The first committee. The order counts."`
-	Topology   Topology       `toml:"topology" doc:"The topology transactions with which the owners found the network, with their signatures. What stands above is a copy of what they say."`
+	Topology   config.Bytes   `toml:"topology" doc:"The topology transactions with which the owners found the network, with their signatures. What stands above is a copy of what they say."`
 }
 
 // Member is a sequencer of the first committee.
@@ -71,22 +70,6 @@ func parametersOf(p bft.Params) Parameters {
 
 // nanoseconds in a unit of bft.Time, which counts microseconds.
 const nanoseconds = 1000
-
-// Topology is the founding topology in the encoding of topology.Genesis, in the file as base64.
-type Topology []byte
-
-// MarshalText writes what UnmarshalText reads.
-func (t Topology) MarshalText() ([]byte, error) { return base64.StdEncoding.AppendEncode(nil, t), nil }
-
-// UnmarshalText reads base64.
-func (t *Topology) UnmarshalText(text []byte) error {
-	data, err := base64.StdEncoding.DecodeString(string(text))
-	if err != nil {
-		return fmt.Errorf("it is not base64: %w", err)
-	}
-	*t = data
-	return nil
-}
 
 // IDOf returns the id of the network of a name that a charter founds.
 func IDOf(name string, charter topology.Charter) ID {

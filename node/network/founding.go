@@ -110,8 +110,7 @@ func (p Plan) found(f founders) (*genesis.Genesis, error) {
 	parameters.Traffic = p.Traffic
 	set := topology.SequencerSet{Synchronizer: synchronizer, Threshold: uint16(quorum.Witness(p.Sequencers))}
 	for _, s := range f.sequencers {
-		root(s.namespace)
-		say(topology.NewOwnerToKeys(s.member(), []topology.SigningKey{{Purpose: keys.Protocol, Key: s.protocol.Public()}}, nil), s.namespace, s.protocol)
+		statements = append(statements, s.identify()...)
 		say(topology.MemberTrustCertificate{Synchronizer: synchronizer, Member: s.member()}, s.namespace)
 		set.Sequencers = append(set.Sequencers, topology.SequencerNode{Member: s.member(), Node: s.node.Public()})
 	}

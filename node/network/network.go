@@ -98,7 +98,7 @@ func nodeNamed(dir, name string) Node {
 	return Node{
 		Name:       name,
 		Dir:        home,
-		ConfigFile: filepath.Join(home, "node.toml"),
+		ConfigFile: filepath.Join(home, configFile),
 		KeyFile:    filepath.Join(home, "key.pem"),
 		KeysDir:    filepath.Join(home, "keys"),
 		DataDir:    filepath.Join(home, "data"),

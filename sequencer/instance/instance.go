@@ -230,6 +230,14 @@ func (i *Instance) Stages() []node.Stage {
 			i.peers.follow(ctx, i.state, i.changed)
 			return nil
 		}},
+		{Name: name("readiness"), Run: func(ctx context.Context, ready func()) error {
+			ready()
+			if err := i.announce(ctx); err != nil {
+				return err
+			}
+			<-ctx.Done()
+			return nil
+		}},
 		{Name: name("service"), Run: func(ctx context.Context, ready func()) error {
 			ready()
 			return i.service.Run(ctx)

@@ -65,6 +65,13 @@ func (s *State) ComingTopology(view func(topology.Snapshot)) {
 	}
 }
 
+// TopologySerial is the serial of the last change of what a key names, 0 if there was none.
+func (s *State) TopologySerial(key topology.Key) topology.Serial {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.members.State().Serial(key)
+}
+
 // CheckTopology says whether a topology transaction would be accepted now.
 func (s *State) CheckTopology(t topology.SignedTransaction) *topology.Rejection {
 	s.mu.RLock()

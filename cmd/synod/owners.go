@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/synod-network/synod/keys"
+	"github.com/synod-network/synod/keys/vault"
+	"github.com/synod-network/synod/node/exit"
+	"github.com/synod-network/synod/node/genesis"
+	"github.com/synod-network/synod/node/network"
+	"github.com/synod-network/synod/sequencer/owner"
+	"github.com/synod-network/synod/topology"
+)
+
+// owners are the flags of what owners do.
+type owners struct {
+	reach       reach
+	genesisFile string
+	keys        []string
+	proposal    string
+	patience    time.Duration
+}
+
+func (o *owners) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.genesisFile, "genesis", "./net/genesis.toml", "genesis `file` of the network")
+	flags.StringArrayVar(&o.keys, "owner-keys", nil, "`directory` of an owner's keys; repeatable (required)")
+	flags.StringVar(&o.proposal, "proposal", "", "`file` in which the change goes from owner to owner while signatures are missing")
+	flags.StringVar(&o.reach.readyFile, "ready-file", "", "`file` that a running network wrote: its sequencers are asked")
+	flags.StringArrayVar(&o.reach.endpoints, "endpoint", nil, "`host:port` of a sequencer's public listener; repeatable: name more than could lie together")
+	flags.StringVar(&o.reach.authorities, "tls-ca", "", "`file` of certificates (PEM) to trust; without it no TLS")
+	flags.DurationVar(&o.patience, "timeout", time.Minute, "how long to wait for the change to be in force")
+}
+
+func newAddSequencer() *cobra.Command {
+	var o owners
+	cmd := &cobra.Command{
+		Use:   "add-sequencer",
+		Short: "List another sequencer, as owner of the network",
+		Long: "Signs that the sequencer of an identity file (made by synod sequencer join) is one of the network's, and has it ordered.\n" +
+			"It orders from the epoch after it has said that it is ready. A new identity file of a sequencer that is listed gives it\n" +
+			"its new key. Where more than one owner must agree, each runs the same command with the same --proposal file.",
+		Example: "  synod network add-sequencer --identity ./sequencer5/identity.toml --owner-keys ./net/owners/owner1 --ready-file ./net/ready.json",
+		Args:    noArgs,
+	}
+	o.flags(cmd)
+	file := cmd.Flags().String("identity", "", "identity `file` of the sequencer (required)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *file == "" {
+			return exit.Errorf(exit.Usage, "no identity is named; write --identity FILE, made by synod sequencer join")
+		}
+		identity, err := network.LoadIdentity(*file)
+		if err != nil {
+			return exit.With(exit.BadConfig, err)
+		}
+		member, err := topology.ParseMember(identity.Member)
+		if err != nil {
+			return exit.With(exit.BadConfig, err)
+		}
+		known, err := identity.Signed()
+		if err != nil {
+			return exit.With(exit.BadConfig, err)
+		}
+		return o.change(cmd, known, func(n *owner.Network) (topology.Transaction, error) {
+			return n.Listing(member, identity.NodeKey)
+		}, "lists "+member.Name)
+	}
+	return cmd
+}
+
+func newRemoveSequencer() *cobra.Command {
+	var o owners
+	cmd := &cobra.Command{
+		Use:     "remove-sequencer",
+		Short:   "Take a sequencer out, as owner of the network",
+		Long:    "Signs that a sequencer is no longer one of the network's, and has that ordered. From the next epoch on it orders no more.",
+		Example: "  synod network remove-sequencer --name sequencer5 --owner-keys ./net/owners/owner1 --ready-file ./net/ready.json",
+		Args:    noArgs,
+	}
+	o.flags(cmd)
+	name := cmd.Flags().String("name", "", "name of the sequencer (required)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *name == "" {
+			return exit.Errorf(exit.Usage, "no sequencer is named; write --name NAME")
+		}
+		return o.change(cmd, nil, func(n *owner.Network) (topology.Transaction, error) { return n.Unlisting(*name) }, "no longer lists "+*name)
+	}
+	return cmd
+}
+
+// change makes, signs and submits one change of the set of sequencers, behind transactions that it rests on.
+func (o *owners) change(cmd *cobra.Command, before []topology.SignedTransaction, compose func(*owner.Network) (topology.Transaction, error), did string) error {
+	signers, err := o.signers()
+	if err != nil {
+		return err
+	}
+	g, err := genesis.Load(o.genesisFile)
+	if err != nil {
+		return exit.With(exit.BadConfig, err)
+	}
+	addresses, err := o.reach.addresses()
+	if err != nil {
+		return err
+	}
+	options, err := o.reach.options()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), o.patience)
+	defer cancel()
+	n, err := owner.Connect(ctx, g, addresses, options...)
+	if err != nil {
+		return classified(err)
+	}
+	defer n.Close()
+	if len(addresses) < int(n.TrustThreshold()) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %d sequencers were asked, which may all lie; name %d or more\n", len(addresses), n.TrustThreshold())
+	}
+	content, err := compose(n)
+	if err != nil {
+		return err
+	}
+	signed, err := o.sign(g, content, signers)
+	if err != nil {
+		return err
+	}
+	missing, err := n.Missing(signed, before...)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return o.handOn(cmd, signed, missing)
+	}
+	serial := content.Serial
+	err = n.Submit(ctx, func(s *topology.State) bool { return s.Serial(content.Mapping.Key()) >= serial }, append(before, signed)...)
+	if err != nil {
+		return classified(err)
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "the network %s\n", did)
+	return nil
+}
+
+// signers loads the owners' keys.
+func (o *owners) signers() (list []keys.PrivateKey, err error) {
+	if len(o.keys) == 0 {
+		return nil, exit.Errorf(exit.Usage, "no owner's keys are named; write --owner-keys DIR")
+	}
+	for _, dir := range o.keys {
+		if _, err := os.Stat(dir); err != nil {
+			return nil, exit.Errorf(exit.Usage, "--owner-keys: %w", err)
+		}
+		v, err := vault.Open(dir)
+		if err != nil {
+			return nil, exit.With(exit.BadConfig, err)
+		}
+		entry, err := v.Newest(keys.Namespace)
+		if err != nil {
+			return nil, exit.With(exit.BadConfig, err)
+		}
+		key, err := v.Signing(keys.Namespace, entry.Fingerprint)
+		if err != nil {
+			return nil, exit.With(exit.BadConfig, err)
+		}
+		list = append(list, key)
+	}
+	return list, nil
+}
+
+// sign signs the change, together with those who signed the same before in the proposal file.
+func (o *owners) sign(g *genesis.Genesis, content topology.Transaction, signers []keys.PrivateKey) (topology.SignedTransaction, error) {
+	signed, err := topology.Sign(g.ID, content, signers...)
+	if err != nil || o.proposal == "" {
+		return signed, err
+	}
+	text, err := os.ReadFile(o.proposal)
+	if errors.Is(err, os.ErrNotExist) {
+		return signed, nil
+	}
+	if err != nil {
+		return signed, err
+	}
+	data, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil {
+		return signed, fmt.Errorf("%s is no proposal: %w", o.proposal, err)
+	}
+	u, err := topology.DecodeTransaction(data)
+	if err != nil {
+		return signed, fmt.Errorf("%s: %w", o.proposal, err)
+	}
+	others, err := u.Verify(g.ID)
+	if err != nil {
+		return signed, fmt.Errorf("%s: %w", o.proposal, err)
+	}
+	merged, err := signed.Merge(others)
+	if err != nil {
+		return signed, fmt.Errorf("%s holds another change than this one: %w", o.proposal, err)
+	}
+	return merged, nil
+}
+
+// handOn leaves the change for the next owner.
+func (o *owners) handOn(cmd *cobra.Command, signed topology.SignedTransaction, missing []keys.Fingerprint) error {
+	if o.proposal == "" {
+		return exit.Errorf(exit.Failed, "signatures of other owners are missing (%v); write --proposal FILE, and hand the file on", missing)
+	}
+	if err := os.WriteFile(o.proposal, []byte(base64.StdEncoding.EncodeToString(signed.Encode())+"\n"), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "signed; signatures of other owners are missing (%v): the next one runs this command with %s\n", missing, o.proposal)
+	return nil
+}

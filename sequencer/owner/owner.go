@@ -1,0 +1,243 @@
+// Package owner is what the owners of a network do to it while it runs: list another
+// sequencer, or take one out.
+//
+// An owner asks several sequencers for the topology, because it signs the whole list of
+// sequencers anew and must not be told a false one; what it signs goes to all of them.
+// Where one owner's signature is not enough, the transaction is handed from owner to owner
+// until nothing is missing.
+package owner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
+	"github.com/synod-network/synod/bft/quorum"
+	"github.com/synod-network/synod/keys"
+	"github.com/synod-network/synod/node/genesis"
+	"github.com/synod-network/synod/topology"
+)
+
+// maxTopology bounds what is believed to be a topology, in bytes.
+const maxTopology = 256 << 20
+
+// Network is a running network, as some of its sequencers describe it.
+type Network struct {
+	genesis  *genesis.Genesis
+	conns    []*grpc.ClientConn
+	services []sequencerv1.SequencerServiceClient
+	// State is the topology that all of them told.
+	State *topology.State
+}
+
+// Connect asks the sequencers at some addresses for the topology. All must say the same of who
+// the sequencers are.
+func Connect(ctx context.Context, g *genesis.Genesis, addresses []string, options ...grpc.DialOption) (_ *Network, err error) {
+	n := &Network{genesis: g}
+	defer func() {
+		if err != nil {
+			n.Close()
+		}
+	}()
+	if len(addresses) == 0 {
+		return nil, errors.New("name at least one sequencer to ask")
+	}
+	for _, address := range addresses {
+		conn, err := grpc.NewClient(address, options...)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", address, err)
+		}
+		n.conns = append(n.conns, conn)
+		service := sequencerv1.NewSequencerServiceClient(conn)
+		n.services = append(n.services, service)
+		state, err := download(ctx, service, g)
+		if err != nil {
+			return nil, fmt.Errorf("ask %s for the topology: %w", address, err)
+		}
+		if n.State != nil && !slices.Equal(setDigest(state), setDigest(n.State)) {
+			return nil, fmt.Errorf("%s and %s list different sequencers: one of them is behind, or lies; try again, and ask others if it stays so", addresses[0], address)
+		}
+		if n.State == nil {
+			n.State = state
+		}
+	}
+	return n, nil
+}
+
+// Close ends the connections.
+func (n *Network) Close() {
+	for _, c := range n.conns {
+		_ = c.Close()
+	}
+}
+
+func download(ctx context.Context, service sequencerv1.SequencerServiceClient, g *genesis.Genesis) (*topology.State, error) {
+	stream, err := service.DownloadTopology(ctx, &sequencerv1.DownloadTopologyRequest{})
+	if err != nil {
+		return nil, err
+	}
+	var digest topology.Digest
+	var data []byte
+	for first := true; ; first = false {
+		part, err := stream.Recv()
+		if errors.Is(err, io.EOF) && !first {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if first {
+			copy(digest[:], part.GetDigest())
+		}
+		if data = append(data, part.GetData()...); len(data) > maxTopology {
+			return nil, fmt.Errorf("more than %d bytes", maxTopology)
+		}
+	}
+	state, err := topology.DecodeState(data, digest)
+	if err != nil {
+		return nil, err
+	}
+	founding, err := g.Founding()
+	if err != nil {
+		return nil, err
+	}
+	if began, _ := state.Founded(); began != founding.Digest() || state.Network() != g.ID {
+		return nil, errors.New("it is of another network than the genesis file")
+	}
+	return state, nil
+}
+
+// coming is the topology once all that was accepted is in force.
+func coming(s *topology.State) topology.Snapshot {
+	view, _ := s.Snapshot(s.Effective()) // never pruned
+	return view
+}
+
+// setDigest stands for who the sequencers are, with the serial.
+func setDigest(s *topology.State) []byte {
+	set := coming(s).Sequencers()
+	d := topology.Add(s.Serial(set.Key()), set).Digest()
+	return d[:]
+}
+
+// TrustThreshold is how many sequencers must say the same to be believed.
+func (n *Network) TrustThreshold() uint16 { return coming(n.State).Sequencers().Threshold }
+
+// Listing is the set with another sequencer, or the one that has another key in the place of its old
+// one.
+func (n *Network) Listing(m topology.Member, node keys.PublicKey) (topology.Transaction, error) {
+	set := coming(n.State).Sequencers()
+	listed := topology.SequencerNode{Member: m, Node: node}
+	at := slices.IndexFunc(set.Sequencers, func(s topology.SequencerNode) bool { return s.Member == m })
+	switch {
+	case at >= 0 && set.Sequencers[at] == listed:
+		return topology.Transaction{}, fmt.Errorf("%s is listed already", m)
+	case at >= 0:
+		set.Sequencers = slices.Clone(set.Sequencers)
+		set.Sequencers[at] = listed
+	default:
+		set.Sequencers = append(slices.Clone(set.Sequencers), listed)
+	}
+	return n.change(set), nil
+}
+
+// Unlisting is the set without the sequencer of a name.
+func (n *Network) Unlisting(name string) (topology.Transaction, error) {
+	set := coming(n.State).Sequencers()
+	rest := slices.DeleteFunc(slices.Clone(set.Sequencers), func(s topology.SequencerNode) bool { return s.Member.Name == name })
+	switch len(rest) {
+	case len(set.Sequencers):
+		return topology.Transaction{}, fmt.Errorf("no sequencer called %q is listed", name)
+	case 0:
+		return topology.Transaction{}, fmt.Errorf("%s is the only sequencer: a network cannot be without", name)
+	}
+	set.Sequencers = rest
+	return n.change(set), nil
+}
+
+func (n *Network) change(set topology.SequencerSet) topology.Transaction {
+	set.Threshold = uint16(quorum.Witness(len(set.Sequencers)))
+	return topology.Add(n.State.Serial(set.Key())+1, set)
+}
+
+// Missing returns whose signatures a transaction lacks; none if it would be accepted. before are
+// transactions that go ahead of it.
+func (n *Network) Missing(t topology.SignedTransaction, before ...topology.SignedTransaction) ([]keys.Fingerprint, error) {
+	at := n.State.Effective()
+	for _, b := range before {
+		if _, r := n.State.Apply(at, b); r != nil && r.Code != topology.CodeAlreadyApplied {
+			return nil, r
+		}
+		at = n.State.Effective()
+	}
+	switch r := n.State.Check(at, t); {
+	case r == nil:
+		return nil, nil
+	case r.Code == topology.CodeMissingSignature:
+		return r.Missing, nil
+	default:
+		return nil, r
+	}
+}
+
+// Submit has transactions ordered, and waits until they are in force at every sequencer that was asked
+// for the topology. done judges that.
+func (n *Network) Submit(ctx context.Context, done func(*topology.State) bool, transactions ...topology.SignedTransaction) error {
+	request := &sequencerv1.RegisterTopologyRequest{}
+	for _, t := range transactions {
+		request.Transactions = append(request.Transactions, t.Encode())
+	}
+	if err := n.register(ctx, request); err != nil {
+		return err
+	}
+	for _, service := range n.services {
+		for {
+			state, err := download(ctx, service, n.genesis)
+			if err == nil && done(state) {
+				break
+			}
+			if !pause(ctx) {
+				return fmt.Errorf("the change was handed over and is not in force yet: %w", errors.Join(ctx.Err(), err))
+			}
+		}
+	}
+	return nil
+}
+
+// register hands transactions to the first sequencer that takes them.
+func (n *Network) register(ctx context.Context, request *sequencerv1.RegisterTopologyRequest) error {
+	for {
+		var failures []error
+		for _, service := range n.services {
+			_, err := service.RegisterTopology(ctx, request)
+			if err == nil {
+				return nil
+			}
+			failures = append(failures, err)
+		}
+		err := errors.Join(failures...)
+		if code := status.Code(failures[0]); code != codes.Unavailable && code != codes.ResourceExhausted || !pause(ctx) {
+			return fmt.Errorf("hand over the change: %w", err)
+		}
+	}
+}
+
+// pause waits a moment, and reports whether ctx lasted.
+func pause(ctx context.Context) bool {
+	t := time.NewTimer(200 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
