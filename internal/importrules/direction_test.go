@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"sequencer/sequencing":  {"ordering"}, // the pure state machine over the order
 	"sequencer/history":     {"ordering"}, // what the state machine yields, on disk
 	"sequencer/historytest": {"ordering"},
+	"sequencer/membertest":  {"keys", "topology"},
 	"sequencer/membership":  {"bft/quorum", "keys", "topology"}, // who is who, for the state machine
 	"sequencer":             {"api", "bft", "keys", "node", "ordering", "replica", "telemetry", "topology"},
 	"sim":                   {"bft", "keys"},

@@ -1,14 +1,25 @@
 // Package membership tells the sequencing state machine who is who: it answers the
 // questions of [sequencing.Topology] from the signed statements of package topology.
 //
-// Answers about times from the last change on are remembered until the next change,
+// # A change of several transactions
+//
+// Each transaction of a change is judged by itself, in their order, so that one may
+// rest on those before it. The change counts as accepted if one of them is; those
+// that are refused change nothing. All or nothing would be worse: whoever sees the
+// change of a newcomer, which is public before it is ordered, could order one of its
+// transactions alone and so have the rest refused as a repetition. Who needs two
+// statements to hold together finds that in package topology: a statement that rests
+// on another is refused without it.
+//
+// # Threads
+//
+// [Topology.Change] and whatever else changes the state must not run beside anything
+// here. Questions may run beside each other. Answers about times from which on
+// nothing accepted is still to come into force are remembered until the next change,
 // because every request asks about its sender and its recipients.
 package membership
 
 import (
-	"encoding/binary"
-	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -25,64 +36,106 @@ const (
 	// maxRecipients bounds the recipients of one submission.
 	maxRecipients = 1 << 17
 	// keepFor is how long past topologies are kept at least, in µs: a submission may be
-	// that old when it is sequenced.
+	// built on one that old.
 	keepFor = 60 * sequencing.Minute
 )
 
-// Topology answers from a state. What changes the state must not run beside anything
-// else; questions may run beside each other.
+// Topology answers from a state.
 type Topology struct {
 	state *topology.State
-	// newest remembers answers for times from the last change on.
-	newest atomic.Pointer[sync.Map] // sequencing.MemberID → sequencing.Standing
+	known atomic.Pointer[answers]
 }
 
 var _ sequencing.Topology = (*Topology)(nil)
 
-// New returns the answers of a state, which it owns from now on.
-func New(state *topology.State) *Topology {
-	t := &Topology{state: state}
-	t.newest.Store(&sync.Map{})
-	return t
+// answers are those that hold from a time on. Only active members and groups with
+// members are remembered, so that asking for others makes nothing grow.
+type answers struct {
+	from       topology.Time
+	parameters sequencing.Parameters
+	authority  sequencing.Authority
+	members    sync.Map // sequencing.MemberID → sequencing.Standing
+	groups     sync.Map // sequencing.Recipient → []sequencing.MemberID
 }
+
+// New returns the answers of a state, which it owns from now on.
+func New(state *topology.State) *Topology { return &Topology{state: state} }
 
 // State is what the answers come from.
 func (t *Topology) State() *topology.State { return t.state }
 
-func (t *Topology) at(at sequencing.Time) (topology.Snapshot, bool) {
+// Prune forgets what was in force before a time; see [topology.State.Prune].
+func (t *Topology) Prune(before sequencing.Time) { t.state.Prune(topology.Time(before)) }
+
+// settled returns the remembered answers if they hold at a time, else nil.
+func (t *Topology) settled(at sequencing.Time) *answers {
+	if known := t.known.Load(); known != nil {
+		if topology.Time(at) >= known.from {
+			return known
+		}
+		return nil
+	}
+	from := t.state.Effective()
 	view, err := t.state.Snapshot(topology.Time(at))
-	return view, err == nil
+	if err != nil || topology.Time(at) < from {
+		return nil
+	}
+	known := &answers{from: from, parameters: parameters(view), authority: authority(view)}
+	t.known.CompareAndSwap(nil, known)
+	return known
 }
 
 // Member implements [sequencing.Topology].
 func (t *Topology) Member(id sequencing.MemberID, at sequencing.Time) (sequencing.Standing, bool) {
-	settled := topology.Time(at) >= t.state.Effective()
-	if settled {
-		if known, ok := t.newest.Load().Load(id); ok {
-			return known.(sequencing.Standing), true
+	known := t.settled(at)
+	if known != nil {
+		if standing, ok := known.members.Load(id); ok {
+			return standing.(sequencing.Standing), true
 		}
 	}
-	m, err := topology.ParseMember(string(id))
-	view, ok := t.at(at)
-	if err != nil || !ok || view.Status(m) != topology.Active {
-		return sequencing.Standing{}, false
+	standing, ok := t.member(id, at)
+	if ok && known != nil {
+		known.members.Store(id, standing)
 	}
-	standing := sequencing.Standing{Free: m.Role == topology.Sequencer}
+	return standing, ok
+}
+
+func (t *Topology) member(id sequencing.MemberID, at sequencing.Time) (standing sequencing.Standing, ok bool) {
+	m, err := topology.ParseMember(string(id))
+	if err != nil {
+		return standing, false
+	}
+	view, err := t.state.Snapshot(topology.Time(at))
+	if err != nil || view.Status(m) != topology.Active {
+		return standing, false
+	}
+	standing.Free = m.Role == topology.Sequencer
 	for _, k := range view.SigningKeys(m, keys.Protocol) {
 		standing.Keys = append(standing.Keys, sequencing.Key(k))
-	}
-	if settled {
-		t.newest.Load().Store(id, standing)
 	}
 	return standing, true
 }
 
-// Group implements [sequencing.Topology].
-func (t *Topology) Group(r sequencing.Recipient, at sequencing.Time) (ids []sequencing.MemberID) {
-	view, ok := t.at(at)
-	if !ok {
+// Group implements [sequencing.Topology]. A time before what is kept has no groups.
+func (t *Topology) Group(r sequencing.Recipient, at sequencing.Time) []sequencing.MemberID {
+	known := t.settled(at)
+	if known != nil {
+		if ids, ok := known.groups.Load(r); ok {
+			return ids.([]sequencing.MemberID)
+		}
+	}
+	view, err := t.state.Snapshot(topology.Time(at))
+	if err != nil {
 		return nil
 	}
+	ids := group(view, r)
+	if known != nil && len(ids) > 0 {
+		known.groups.Store(r, ids)
+	}
+	return ids
+}
+
+func group(view topology.Snapshot, r sequencing.Recipient) (ids []sequencing.MemberID) {
 	var members []topology.Member
 	switch r.Kind {
 	case sequencing.ToSequencers:
@@ -105,16 +158,34 @@ func (t *Topology) Group(r sequencing.Recipient, at sequencing.Time) (ids []sequ
 
 // Authority implements [sequencing.Topology]: a quorum of the sequencers decides.
 func (t *Topology) Authority(at sequencing.Time) sequencing.Authority {
-	members := t.Group(sequencing.Recipient{Kind: sequencing.ToSequencers}, at)
-	return sequencing.Authority{Members: members, Threshold: quorum.Size(len(members))}
+	if known := t.settled(at); known != nil {
+		return known.authority
+	}
+	view, err := t.state.Snapshot(topology.Time(at))
+	if err != nil {
+		return sequencing.Authority{Threshold: 1} // of nobody
+	}
+	return authority(view)
+}
+
+func authority(view topology.Snapshot) sequencing.Authority {
+	members := group(view, sequencing.Recipient{Kind: sequencing.ToSequencers})
+	return sequencing.Authority{Members: members, Threshold: max(1, quorum.Size(len(members)))}
 }
 
 // Parameters implements [sequencing.Topology].
 func (t *Topology) Parameters(at sequencing.Time) sequencing.Parameters {
-	view, ok := t.at(at)
-	if !ok {
+	if known := t.settled(at); known != nil {
+		return known.parameters
+	}
+	view, err := t.state.Snapshot(topology.Time(at))
+	if err != nil {
 		return sequencing.Parameters{}
 	}
+	return parameters(view)
+}
+
+func parameters(view topology.Snapshot) sequencing.Parameters {
 	p := view.Parameters()
 	rules := sequencing.Parameters{
 		MaxAhead: sequencing.Time(p.SequencingTimeTolerance), TopologyTolerance: keepFor,
@@ -122,14 +193,14 @@ func (t *Topology) Parameters(at sequencing.Time) sequencing.Parameters {
 	}
 	if p.Traffic.WriteCost > 0 || p.Traffic.ReadCost > 0 || p.Traffic.EventCost > 0 {
 		rules.Traffic = sequencing.TrafficRules{
-			Refill: sequencing.Time(p.Traffic.Window), Base: p.Traffic.BaseAllowance, Event: p.Traffic.EventCost, Factor: uint64(p.Traffic.ReadCost),
+			Refill: sequencing.Time(p.Traffic.Window), Base: p.Traffic.BaseAllowance,
+			Event: p.Traffic.EventCost, Write: uint64(p.Traffic.WriteCost), Factor: uint64(p.Traffic.ReadCost),
 		}
 	}
 	return rules
 }
 
-// Change implements [sequencing.Topology]. Each transaction is judged by itself, in their
-// order, so that one may rest on those before it; the change is accepted if one of them is.
+// Change implements [sequencing.Topology]; see the package comment.
 func (t *Topology) Change(at sequencing.Time, encoded []byte) (accepted bool) {
 	list, err := Decode(encoded)
 	if err != nil {
@@ -145,47 +216,7 @@ func (t *Topology) Change(at sequencing.Time, encoded []byte) (accepted bool) {
 		}
 	}
 	if accepted {
-		t.newest.Store(&sync.Map{})
+		t.known.Store(nil)
 	}
 	return accepted
-}
-
-// MaxTransactions bounds the transactions of one change.
-const MaxTransactions = 64
-
-// ErrMalformed says that bytes are no list of topology transactions.
-var ErrMalformed = errors.New("no list of topology transactions")
-
-// Encode returns the form in which topology transactions are ordered: their number, and
-// each behind its length.
-func Encode(transactions ...[]byte) []byte {
-	b := binary.BigEndian.AppendUint32(nil, uint32(len(transactions)))
-	for _, t := range transactions {
-		b = append(binary.BigEndian.AppendUint32(b, uint32(len(t))), t...)
-	}
-	return b
-}
-
-// Decode reads what [Encode] writes. The error matches [ErrMalformed].
-func Decode(data []byte) ([]topology.UnverifiedTransaction, error) {
-	if len(data) < 4 || binary.BigEndian.Uint32(data) == 0 || binary.BigEndian.Uint32(data) > MaxTransactions {
-		return nil, fmt.Errorf("%w: want 1 to %d", ErrMalformed, MaxTransactions)
-	}
-	list := make([]topology.UnverifiedTransaction, binary.BigEndian.Uint32(data))
-	rest := data[4:]
-	for i := range list {
-		if len(rest) < 4 || uint64(binary.BigEndian.Uint32(rest)) > uint64(len(rest)-4) {
-			return nil, fmt.Errorf("%w: it ends early", ErrMalformed)
-		}
-		size := int(binary.BigEndian.Uint32(rest))
-		u, err := topology.DecodeTransaction(rest[4 : 4+size])
-		if err != nil {
-			return nil, fmt.Errorf("%w: transaction %d: %w", ErrMalformed, i+1, err)
-		}
-		list[i], rest = u, rest[4+size:]
-	}
-	if len(rest) > 0 {
-		return nil, fmt.Errorf("%w: bytes follow its end", ErrMalformed)
-	}
-	return list, nil
 }
