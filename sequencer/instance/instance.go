@@ -148,18 +148,23 @@ func (i *Instance) openState() (err error) {
 	}
 	i.state, err = synchronizer.Open(synchronizer.Config{
 		Dir: filepath.Join(i.Config.DataDir, "history"), Founding: founding, Network: sequencing.NetworkID(i.Genesis.ID),
-		Verify: verify, SegmentSize: int64(i.Config.Storage.SegmentSize), Log: i.Log, Observer: i.changed,
+		Verify: batches(keys.NewBatchVerifier(rememberedKeys)), SegmentSize: int64(i.Config.Storage.SegmentSize), Log: i.Log, Observer: i.changed,
 	})
 	return err
 }
 
-// verify checks the signatures of a block of requests.
-func verify(signed []sequencing.SignedDigest) []bool {
-	valid := make([]bool, len(signed))
-	for k, s := range signed {
-		valid[k] = keys.Verify(keys.PublicKey(s.Key), s.Digest[:], keys.Signature(s.Signature))
+// rememberedKeys is for how many keys that sign often tables are kept, of about 2 KiB each.
+const rememberedKeys = 2048
+
+// batches checks signatures of requests together.
+func batches(v *keys.BatchVerifier) sequencing.Verifier {
+	return func(signed []sequencing.SignedDigest) []bool {
+		batch := make([]keys.Signed, len(signed))
+		for k := range signed {
+			batch[k] = keys.Signed{Key: keys.PublicKey(signed[k].Key), Message: signed[k].Digest[:], Signature: keys.Signature(signed[k].Signature)}
+		}
+		return v.Verify(batch)
 	}
-	return valid
 }
 
 func (i *Instance) listen(ctx context.Context) error {

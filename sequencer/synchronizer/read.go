@@ -8,6 +8,12 @@ import (
 // Network names the network.
 func (s *State) Network() sequencing.NetworkID { return s.cfg.Network }
 
+// now is the time of the state: that of the last request, or when the network began. The caller holds
+// the state.
+func (s *State) now() sequencing.Time {
+	return max(s.machine.Time(), sequencing.Time(s.cfg.Founding.Charter().Began))
+}
+
 // Time is that up to which everything can be read.
 func (s *State) Time() sequencing.Time { return s.history.Position().Time }
 
@@ -19,7 +25,7 @@ func (s *State) Position() sequencing.Position { return s.history.Position() }
 func (s *State) Check(submission *sequencing.Submission, key sequencing.Key) (cost uint64, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.machine.Check(submission, key, s.machine.Time())
+	return s.machine.Check(submission, key, s.now())
 }
 
 // Member returns what is known of a registered member.
@@ -41,8 +47,8 @@ func (s *State) Members(yield func(sequencing.Member) bool) {
 func (s *State) Traffic(id sequencing.MemberID) (traffic sequencing.Traffic, now sequencing.Time, ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	traffic, ok = s.machine.TrafficAt(id, s.machine.Time())
-	return traffic, s.machine.Time(), ok
+	traffic, ok = s.machine.TrafficAt(id, s.now())
+	return traffic, s.now(), ok
 }
 
 // Topology lets view read who is who now. It holds the state meanwhile: view must be quick, and keep
@@ -50,7 +56,7 @@ func (s *State) Traffic(id sequencing.MemberID) (traffic sequencing.Traffic, now
 func (s *State) Topology(view func(topology.Snapshot)) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if p, err := s.members.State().Snapshot(topology.Time(s.machine.Time())); err == nil {
+	if p, err := s.members.State().Snapshot(topology.Time(s.now())); err == nil {
 		view(p) // the present is never pruned
 	}
 }
@@ -59,7 +65,7 @@ func (s *State) Topology(view func(topology.Snapshot)) {
 func (s *State) ComingTopology(view func(topology.Snapshot)) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	at := max(s.members.State().Effective(), topology.Time(s.machine.Time()))
+	at := max(s.members.State().Effective(), topology.Time(s.now()))
 	if p, err := s.members.State().Snapshot(at); err == nil {
 		view(p)
 	}
@@ -76,7 +82,7 @@ func (s *State) TopologySerial(key topology.Key) topology.Serial {
 func (s *State) CheckTopology(t topology.SignedTransaction) *topology.Rejection {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.members.State().Check(topology.Time(s.machine.Time()), t)
+	return s.members.State().Check(topology.Time(s.now()), t)
 }
 
 // EncodeTopology returns the topology as a newcomer needs it, which [topology.DecodeState] reads, its
@@ -85,7 +91,7 @@ func (s *State) EncodeTopology() (encoded []byte, digest topology.Digest, at seq
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	encoded, err = s.members.State().Encode(s.horizon())
-	return encoded, s.members.State().Digest(), s.machine.Time(), err
+	return encoded, s.members.State().Digest(), s.now(), err
 }
 
 // Read returns a member's events; see [sequencing.History].

@@ -153,8 +153,7 @@ func (s *State) Apply(b ordering.Block) error {
 func (s *State) EndEpoch() (replica.Ended, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := topology.Time(s.machine.Time())
-	view, err := s.members.State().Snapshot(now)
+	view, err := s.members.State().Snapshot(topology.Time(s.now()))
 	if err != nil {
 		return replica.Ended{}, err
 	}
@@ -169,8 +168,8 @@ func (s *State) EndEpoch() (replica.Ended, error) {
 // horizon is the time from which on the topology is kept and handed over. It depends on the state
 // alone, so that all sequencers hand over the same.
 func (s *State) horizon() topology.Time {
-	tolerance := s.members.Parameters(s.machine.Time()).TopologyTolerance
-	return max(s.members.State().Floor(), topology.Time(s.machine.Time()-tolerance))
+	now := s.now()
+	return max(s.members.State().Floor(), topology.Time(now-s.members.Parameters(now).TopologyTolerance))
 }
 
 // Keep implements [replica.Application].
