@@ -78,11 +78,19 @@ func (s *State) TopologySerial(key topology.Key) topology.Serial {
 	return s.members.State().Serial(key)
 }
 
-// CheckTopology says whether a topology transaction would be accepted now.
-func (s *State) CheckTopology(t topology.SignedTransaction) *topology.Rejection {
+// CheckTopology says for each topology transaction why it would be refused now, if they were sequenced
+// one after the other.
+func (s *State) CheckTopology(list ...topology.SignedTransaction) []*topology.Rejection {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.members.State().Check(topology.Time(s.now()), t)
+	return s.members.State().CheckAll(topology.Time(s.now()), list...)
+}
+
+// TopologyChanged is the sequencing time of the last accepted topology transaction.
+func (s *State) TopologyChanged() sequencing.Time {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return sequencing.Time(s.members.State().Sequenced())
 }
 
 // EncodeTopology returns the topology as a newcomer needs it, which [topology.DecodeState] reads, its

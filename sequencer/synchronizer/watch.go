@@ -15,7 +15,7 @@ type watches struct {
 type watch struct{ c chan struct{} }
 
 // Watch returns a channel that receives after each block with an event for the member, until stop is
-// called. A slow reader finds one signal for many events.
+// called; for [sequencing.Nobody] after each block by which somebody joins. A slow reader finds one signal for many events.
 func (s *State) Watch(member sequencing.Index) (c <-chan struct{}, stop func()) {
 	w := &watch{make(chan struct{}, 1)}
 	ws := &s.watches
@@ -44,6 +44,11 @@ func (ws *watches) tell(out *sequencing.Output) {
 	defer ws.mu.Unlock()
 	if len(ws.all) == 0 {
 		return
+	}
+	if len(out.Joined) > 0 {
+		for w := range ws.all[sequencing.Nobody] {
+			w.wake()
+		}
 	}
 	for i := range out.Records {
 		for _, e := range out.Records[i].Events {
