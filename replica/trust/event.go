@@ -32,8 +32,14 @@ func (l *Ledger) emit(e Event) {
 	}
 }
 
-// Take returns what was decided since it was last called.
+// Take returns what was decided since it was last called, and whose standing has changed.
 func (l *Ledger) Take() []Event {
+	for _, e := range l.sorted() {
+		if s := l.standing(e); s != e.shown {
+			e.shown = s
+			l.emit(Event{Kind: StandingChanged, Peer: e.peer})
+		}
+	}
 	taken := l.events
 	l.events = nil
 	return taken

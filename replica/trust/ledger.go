@@ -45,6 +45,7 @@ type entry struct {
 	lossFrom  Instant // a window of blame, and what it cost
 	loss      float64
 	bannedBy  *BannedBy
+	shown     Standing // as last said by Take
 }
 
 // cause is why a peer is to be banned.
@@ -137,8 +138,15 @@ func (l *Ledger) Tick(now Instant) {
 	for _, e := range l.sorted() {
 		l.forgive(e)
 		if l.negligible(e) {
-			delete(l.entries, e.peer)
+			l.forget(e)
 		}
+	}
+}
+
+func (l *Ledger) forget(e *entry) {
+	delete(l.entries, e.peer)
+	if e.shown != Welcome {
+		l.emit(Event{Kind: StandingChanged, Peer: e.peer})
 	}
 }
 
@@ -206,7 +214,7 @@ func (l *Ledger) Prove(now Instant, peer Peer, kind Action, detail string, proof
 	}
 	e := l.entry(peer)
 	l.counters.Evidence[kind]++
-	if len(proof) > maxProof {
+	if len(proof) > maxProof || l.proofBytes()+len(proof) > maxProofs {
 		proof = nil
 	}
 	if len(e.evidence) < maxEvidence {
@@ -214,6 +222,15 @@ func (l *Ledger) Prove(now Instant, peer Peer, kind Action, detail string, proof
 	}
 	l.emit(Event{Kind: Proven, Peer: peer, Reason: kind, Detail: clip(detail)})
 	l.Record(now, peer, kind, detail)
+}
+
+func (l *Ledger) proofBytes() (n int) {
+	for _, e := range l.entries { //bft:unordered a sum
+		for _, v := range e.evidence {
+			n += len(v.Proof)
+		}
+	}
+	return n
 }
 
 // Standing is how a peer is treated.
@@ -320,7 +337,7 @@ func (l *Ledger) forgetOne() {
 	if least.ban != nil {
 		l.release(least, Forgotten)
 	}
-	delete(l.entries, least.peer)
+	l.forget(least)
 }
 
 // note adds to the history of an entry.

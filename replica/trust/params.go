@@ -42,7 +42,7 @@ type Params struct {
 // DefaultParams is right for sequencers that their operators know by name.
 func DefaultParams() Params {
 	return Params{
-		HalfLife: Hour, LimitBelow: -0.5, Probation: -0.5,
+		HalfLife: Hour, LimitBelow: -0.5, Probation: -0.6,
 		FirstBan: 5 * Minute, LongestBan: 30 * Day, StrikeWindow: 30 * Day, Jitter: 0.1,
 		SuspectWindow: Minute, LooksBad: 0.2, SuspectFor: 5 * Minute,
 		QuorumGrace: 10 * Second, Peers: 1024,
@@ -72,11 +72,12 @@ func (p Params) Validate() error {
 
 // Bounds of what a ledger holds, whatever its parameters.
 const (
-	maxPeers    = 4096
+	maxPeers    = 1024
 	maxBan      = 366 * Day
 	maxHistory  = 32 // lines for each peer
 	maxStrikes  = 32 // of a peer that count; by then a ban has long reached its greatest length
 	maxEvidence = 4  // proofs for each peer; the store of the node keeps all
 	maxProof    = 64 << 10
+	maxProofs   = 4 << 20 // of all peers together
 	maxText     = 240
 )

@@ -84,6 +84,9 @@ func Restore(params Params, self Peer, s State, now Instant) (*Ledger, error) {
 			lossFrom: p.LossFrom, loss: p.Loss, bannedBy: copied(p.BannedBy),
 		}
 	}
+	if n := l.proofBytes(); n > maxProofs {
+		return nil, fmt.Errorf("proofs of %d bytes, at most %d can be", n, maxProofs)
+	}
 	for len(l.entries) > params.Peers {
 		l.forgetOne()
 	}
