@@ -267,10 +267,13 @@ func (l *line) ended(err error) time.Duration {
 	l.mu.Unlock()
 	level := slog.LevelWarn
 	var keptOut *KeptOutError
+	var rejected *rejectedError
 	switch {
 	case errors.Is(err, errStopped), errors.Is(err, errReplaced), errors.Is(err, errKeptOut):
 		level = slog.LevelDebug // intended, not news
-	case l.lane == Live && !errors.As(err, &keptOut):
+	case errors.As(err, &keptOut), errors.As(err, &rejected), errors.Is(err, errMalformed), errors.Is(err, errFrameTooLarge):
+		// one end meant it
+	case l.lane == Live:
 		l.net.cfg.Lost(l.peer.key, err)
 	}
 	l.log(level, "peer link down", "after", age, "error", err)

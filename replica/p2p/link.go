@@ -91,11 +91,22 @@ func (k *link) read(ctx context.Context) error {
 				if ctx.Err() == nil {
 					k.line.refused(RejectedFrame, err)
 				}
-				return fmt.Errorf("handle a frame of %d bytes: %w", len(body), err)
+				return &rejectedError{len(body), err}
 			}
 		}
 	}
 }
+
+// rejectedError ends a link whose peer sent what the handler does not take.
+type rejectedError struct {
+	size int
+	err  error
+}
+
+func (e *rejectedError) Error() string {
+	return fmt.Sprintf("handle a frame of %d bytes: %v", e.size, e.err)
+}
+func (e *rejectedError) Unwrap() error { return e.err }
 
 // readError counts what the peer is to blame for and words what the system words badly.
 func (k *link) readError(err error) error {

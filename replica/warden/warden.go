@@ -353,11 +353,11 @@ func (w *Warden) Protect(peer keys.PublicKey, protected bool) (err error) {
 
 // Report is what a warden thinks at one moment.
 type Report struct {
-	Peers      []trust.Opinion
-	Counters   trust.Counters
-	SuspectsBy trust.Instant // until when the node suspects itself; 0 if it does not
-	now        trust.Instant
-	wall       time.Time
+	Peers         []trust.Opinion
+	Counters      trust.Counters
+	SuspectsUntil trust.Instant // until when the node suspects itself; 0 if it does not
+	now           trust.Instant
+	wall          time.Time
 }
 
 // Time is the time of day of an instant.
@@ -372,7 +372,7 @@ func (w *Warden) Report() Report {
 	now := w.now()
 	r := Report{Peers: w.ledger.Opinions(now), Counters: w.ledger.Counters(), now: now, wall: w.cfg.Now()}
 	if until, suspects := w.ledger.SelfSuspect(now); suspects {
-		r.SuspectsBy = until
+		r.SuspectsUntil = until
 	}
 	return r
 }
