@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +26,7 @@ import (
 	"github.com/synod-network/synod/ordering/bftorder"
 	"github.com/synod-network/synod/replica"
 	"github.com/synod-network/synod/replica/store"
+	"github.com/synod-network/synod/replica/warden"
 	"github.com/synod-network/synod/sequencer"
 	"github.com/synod-network/synod/telemetry"
 )
@@ -86,7 +88,13 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	if err := i.listen(ctx); err != nil {
 		return nil, err
 	}
-	i.replica, err = replica.New(i.replicaConfig(key, m, o))
+	settings := i.replicaConfig(key, m, o)
+	if settings.Warden, err = warden.Open(warden.Config{
+		Key: key, Network: [32]byte(settings.Genesis.Network), Path: filepath.Join(c.DataDir, "peertrust"), Names: settings.Names, Log: i.Log,
+	}); err != nil {
+		return nil, err
+	}
+	i.replica, err = replica.New(settings)
 	if err != nil {
 		return nil, err
 	}
