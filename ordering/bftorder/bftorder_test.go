@@ -47,6 +47,7 @@ type cluster struct {
 // member is one running replica.
 type member struct {
 	orderer *bftorder.Orderer
+	replica *replica.Replica
 	warden  *warden.Warden
 	store   *store.Store
 	stop    context.CancelFunc
@@ -164,7 +165,7 @@ func (c *cluster) run(i int, l net.Listener, peers map[keys.PublicKey]string) {
 		c.t.Fatalf("member %d: %v", i, err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	m := &member{orderer: bftorder.New(r), warden: w, store: s, stop: stop, ended: make(chan error, 1)}
+	m := &member{orderer: bftorder.New(r), replica: r, warden: w, store: s, stop: stop, ended: make(chan error, 1)}
 	go func() { m.ended <- errors.Join(r.Run(ctx), s.Close()) }()
 	c.mu.Lock()
 	c.nodes[i] = m

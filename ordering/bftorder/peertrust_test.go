@@ -1,12 +1,15 @@
 package bftorder_test
 
 import (
+	"bytes"
 	"context"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/synod-network/synod/bft"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/replica/p2p"
 	"github.com/synod-network/synod/replica/trust"
@@ -149,6 +152,70 @@ func TestJunkSenderIsLimitedThenBanned(t *testing.T) {
 	for i := range 3 {
 		waitFor(ctx, t, "no ban to be left", func() bool { return c.opinion(3, i).BannedBy == nil })
 	}
+}
+
+// A member that signs two blocks for one round, and shows one to each of two others, is banned with the proof, which
+// anybody can check; the network orders without it.
+func TestEquivocatorIsBannedWithProof(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	c := startCluster(t, t.TempDir())
+	t.Cleanup(func() {
+		for i := range members {
+			c.stop(i)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c.order(ctx, 0, "before")
+	c.stop(3)
+	m := c.impersonate(3)
+	defer c.start(3)
+	defer m.stop()
+	last := bft.Epoch(0)
+	waitFor(ctx, t, "a proof at each of the others", func() bool {
+		if committee := c.node(0).replica.Committee(); committee.Epoch != last { // a fresh pair for each epoch, which is short
+			for i := range 2 {
+				b := frameOf(c.block(3, committee, bft.Time(time.Now().UnixMicro()+int64(i))))
+				waitFor(ctx, t, "a link", func() bool { return m.links.Send(c.keys[i].Public(), p2p.Live, b) == nil })
+			}
+			last = committee.Epoch
+		}
+		proofs := 0
+		for i := range 3 {
+			proofs += min(1, len(c.opinion(i, 3).Evidence))
+		}
+		return proofs == 3
+	})
+	c.order(ctx, 1, "without the equivocator")
+	for i := range 3 {
+		o := c.opinion(i, 3)
+		if o.Standing != trust.Banned || o.Ban.Reason != trust.Equivocation || o.Evidence[0].Kind != trust.Equivocation || len(o.Evidence[0].Proof) == 0 {
+			t.Errorf("member %d thinks %+v", i, o)
+		}
+	}
+}
+
+// block is one of a member's for the first round of an epoch.
+func (c *cluster) block(i int, committee *bft.Committee, at bft.Time) *bft.UnverifiedBlock {
+	self := slices.Index(committee.Members, bft.PublicKey(c.keys[i].Public()))
+	u := &bft.UnverifiedBlock{Header: bft.Header{Network: committee.Network, Epoch: committee.Epoch, Round: 1, Author: bft.Author(self), Timestamp: at}}
+	for a := range committee.Size() {
+		u.Header.Parents = append(u.Header.Parents, committee.Root(bft.Author((self+a)%committee.Size()))) // the own one first
+	}
+	sign := func(_ bft.PublicKey, message []byte, _ bft.Signature) bool {
+		u.Signature = bft.Signature(c.keys[i].Sign(message))
+		return true
+	}
+	if _, err := u.Verify(committee, sign); err != nil {
+		c.t.Fatalf("%v", err)
+	}
+	return u
+}
+
+func frameOf(u *bft.UnverifiedBlock) []byte {
+	return bytes.Join(bft.EncodeMessage(&bft.UnverifiedBlockMessage{Block: *u}), nil)
 }
 
 // A member that restarts again and again, and sends one bad frame each time, is banned by nobody.
