@@ -33,14 +33,10 @@ func (r *Replica) lost(peer keys.PublicKey, err error) {
 // verifyFrom verifies a block, and holds it against its sender if it is wrong. A signature that fails is looked at a
 // second time, by other code: what is quick for known keys must not make this member blame others for its own defect.
 func (r *Replica) verifyFrom(from keys.PublicKey, u *bft.UnverifiedBlock, c *bft.Committee) (*bft.Block, error) {
-	b, err := u.Verify(c, r.verify)
-	if errors.Is(err, bft.ErrBadSignature) {
-		var second error
-		if b, second = u.Verify(c, verifySlowly); second == nil {
-			r.log.Error("this member's own verification of signatures is defective: the quick way refuses a block that is right. Look at its memory, and report it",
-				slog.String("from", r.name(bft.PublicKey(from))))
-			return b, nil
-		}
+	b, defect, err := verifyTwice(u, c, r.verify, verifySlowly)
+	if defect {
+		r.log.Error("this member's own verification of signatures is defective: the quick way refuses a block that is right. Look at its memory, and report it",
+			slog.String("from", r.name(bft.PublicKey(from))))
 	}
 	switch {
 	case errors.Is(err, bft.ErrWrongEpoch):
@@ -49,6 +45,18 @@ func (r *Replica) verifyFrom(from keys.PublicKey, u *bft.UnverifiedBlock, c *bft
 		r.warden.Record(from, trust.InvalidBlock, err.Error())
 	}
 	return b, err
+}
+
+// verifyTwice verifies a block by the quick way, and by the slow one if the quick one refuses the signature. Where they
+// differ, the slow one counts, and the quick one has a defect.
+func verifyTwice(u *bft.UnverifiedBlock, c *bft.Committee, quick, slow bft.Verifier) (b *bft.Block, defect bool, err error) {
+	if b, err = u.Verify(c, quick); !errors.Is(err, bft.ErrBadSignature) {
+		return b, false, err
+	}
+	if second, wrong := u.Verify(c, slow); wrong == nil {
+		return second, true, nil
+	}
+	return nil, false, err
 }
 
 func verifySlowly(key bft.PublicKey, message []byte, sig bft.Signature) bool {
