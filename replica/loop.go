@@ -13,6 +13,7 @@ import (
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/ordering"
 	"github.com/synod-network/synod/replica/p2p"
+	"github.com/synod-network/synod/replica/trust"
 )
 
 // ErrHalted means that the engine stopped because going on could do harm.
@@ -96,6 +97,7 @@ func (r *Replica) enterCommittee(c *bft.Committee) {
 	for _, k := range c.Members {
 		members = append(members, keys.PublicKey(k))
 	}
+	r.warden.SetMembers(members)
 	r.ring.Store(keys.NewRing(members))
 	r.committee.Store(c)
 }
@@ -197,6 +199,7 @@ func (r *Replica) carryOut(effects []bft.Effect) error {
 		case bft.Persist:
 			r.recent.add(f)
 			r.noteOwn(f)
+			r.prove(f.Evidence)
 			r.writer.add(work{persist: &f})
 		case bft.Send:
 			if f.After > 0 {
@@ -366,7 +369,7 @@ func (r *Replica) epochStarted(c *bft.Committee) error {
 	r.future = map[bft.PublicKey][]*bft.UnverifiedBlock{}
 	for from, list := range held {
 		for _, u := range list {
-			if b, err := u.Verify(c, r.verify); err == nil {
+			if b, err := r.verifyFrom(keys.PublicKey(from), u, c); err == nil {
 				r.again = append(r.again, func() error { return r.stepOnce(bft.BlockArrived{From: from, Block: b}) })
 			}
 		}
@@ -389,6 +392,7 @@ func (r *Replica) frame(ctx context.Context, from keys.PublicKey, _ p2p.Lane, fr
 	if len(frame) > 0 && frame[0] >= bft.FirstForeignKind {
 		m, err := decodeSnapshotMessage(frame)
 		if err != nil {
+			r.warden.Record(from, trust.JunkFrame, err.Error())
 			return err
 		}
 		return r.inbox.put(ctx, envelope{from: bft.PublicKey(from), input: m}, len(frame))
@@ -396,6 +400,7 @@ func (r *Replica) frame(ctx context.Context, from keys.PublicKey, _ p2p.Lane, fr
 	m, err := bft.DecodeMessage(frame, r.cfg.Genesis.Network)
 	if err != nil {
 		r.metrics.Engine.Rejected(rejectionOf(err))
+		r.warden.Record(from, trust.JunkFrame, err.Error())
 		return err
 	}
 	u, ok := m.(*bft.UnverifiedBlockMessage)
@@ -407,7 +412,7 @@ func (r *Replica) frame(ctx context.Context, from keys.PublicKey, _ p2p.Lane, fr
 	if u.Block.Header.Epoch == c.Epoch+1 && u.Block.Header.Network == c.Network {
 		return r.inbox.put(ctx, envelope{from: bft.PublicKey(from), future: &u.Block}, len(frame))
 	}
-	b, err := u.Block.Verify(c, r.verify)
+	b, err := r.verifyFrom(from, &u.Block, c)
 	if err != nil {
 		r.metrics.Engine.Rejected(rejectionOf(err))
 		if errors.Is(err, bft.ErrWrongEpoch) {
@@ -415,16 +420,19 @@ func (r *Replica) frame(ctx context.Context, from keys.PublicKey, _ p2p.Lane, fr
 		}
 		return err
 	}
+	r.warden.Useful(from)
 	return r.inbox.put(ctx, envelope{from: bft.PublicKey(from), input: bft.BlockArrived{From: bft.PublicKey(from), Block: b}}, len(frame))
 }
 
 func (r *Replica) up(peer keys.PublicKey) {
 	r.connected.Add(1)
+	r.warden.SetLinked(peer, true)
 	r.signals.link(bft.PeerUp{Peer: bft.PublicKey(peer)})
 }
 
 func (r *Replica) down(peer keys.PublicKey) {
 	r.connected.Add(-1)
+	r.warden.SetLinked(peer, false)
 	r.signals.link(bft.PeerDown{Peer: bft.PublicKey(peer)})
 }
 

@@ -30,6 +30,7 @@ func (r *Replica) nameMembers(c *bft.Committee) {
 // observe turns what the engine reports into metrics and log lines.
 func (r *Replica) observe(e bft.Event) {
 	m := r.metrics.Engine
+	r.blame(e)
 	switch e.Kind {
 	case bft.EventEvidence:
 		kind := telemetry.Equivocation
@@ -116,6 +117,7 @@ func (r *Replica) Observe() {
 		return telemetry.CatchupState{Active: true, Target: uint64(p.Commit + p.Behind)}
 	})
 	m.Peers.Observe(r.peersState)
+	m.Trust.Observe(r.trustState)
 	m.Store.Observe(func() telemetry.StoreState {
 		s := r.cfg.Store.Stats()
 		pruned := uint64(0)

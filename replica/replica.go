@@ -19,6 +19,7 @@ import (
 	"github.com/synod-network/synod/ordering"
 	"github.com/synod-network/synod/replica/p2p"
 	"github.com/synod-network/synod/replica/store"
+	"github.com/synod-network/synod/replica/warden"
 	"github.com/synod-network/synod/telemetry"
 	"golang.org/x/sync/errgroup"
 )
@@ -59,6 +60,8 @@ type Config struct {
 	// Now is the clock that stamps blocks, which may be wrong; nil means the
 	// system's. Waiting is not measured with it.
 	Now func() time.Time
+	// Warden holds what is thought of the peers; nil: it begins anew, and nothing of it survives. The replica runs it.
+	Warden *warden.Warden
 	// Dial opens peer links; nil means TCP.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
@@ -70,6 +73,7 @@ type Replica struct {
 	log     *slog.Logger
 	metrics *telemetry.Metrics
 	links   *p2p.Network
+	warden  *warden.Warden
 	queue   *queue
 	chain   *chain
 	inbox   *inbox
@@ -155,14 +159,22 @@ func New(cfg Config) (*Replica, error) {
 	r.server = newServer(cfg.Store, cfg.ServeBytesPerSecond, r.transmitBulk, func() { r.metrics.Catchup.Served.Inc() })
 	r.writer = newPersister(cfg.Store, r.transmit, r.signals.durable, r.keeper.add, func() { r.metrics.Store.Failed(telemetry.StoreWrite) })
 	var err error
+	if r.warden = cfg.Warden; r.warden == nil {
+		r.warden, err = warden.Open(warden.Config{Key: cfg.Key, Network: [32]byte(cfg.Genesis.Network), Log: cfg.Log})
+		if err != nil {
+			return nil, err
+		}
+	}
 	r.links, err = p2p.New(p2p.Config{
 		Key: cfg.Key, Network: [32]byte(cfg.Genesis.Network), Listener: cfg.Listener, Peers: cfg.Peers,
-		Handler: r.frame, Up: r.up, Down: r.down, Log: cfg.Log, Dial: cfg.Dial,
+		Handler: r.frame, Up: r.up, Down: r.down,
+		Gate: r.meet, Told: r.warden.Told, Faulted: r.faulted, Lost: r.lost, Log: cfg.Log, Dial: cfg.Dial,
 		Name: func(peer keys.PublicKey) string { return r.name(bft.PublicKey(peer)) },
 	})
 	if err != nil {
 		return nil, err
 	}
+	r.warden.Attach(r.links.Reconsider)
 	return r, nil
 }
 
@@ -184,6 +196,7 @@ func (r *Replica) Run(ctx context.Context) error {
 		defer close(writerDone)
 		return r.writer.run(after(ctx, loopDone))
 	})
+	g.Go(func() error { return r.warden.Run(ctx) })
 	g.Go(func() error { return r.server.run(ctx) })
 	g.Go(func() error { return r.apply(ctx) })
 	g.Go(func() error { return r.keep(ctx) })

@@ -28,6 +28,11 @@ func (s *scraped[S]) gauge(d *declarer, name, help string, read func(S) float64)
 	s.declare(d, prometheus.GaugeValue, name, help, nil, func(state S, value func(float64, ...string)) { value(read(state)) })
 }
 
+// counter declares a counter that is one number of the snapshot.
+func (s *scraped[S]) counter(d *declarer, name, help string, read func(S) float64) {
+	s.declare(d, prometheus.CounterValue, name, help, nil, func(state S, value func(float64, ...string)) { value(read(state)) })
+}
+
 // gaugeBy declares a gauge with one value for each key of a map of the snapshot.
 func (s *scraped[S]) gaugeBy(d *declarer, name, help, label string, read func(S) map[string]float64) {
 	s.declare(d, prometheus.GaugeValue, name, help, []string{label}, eachKey(read))

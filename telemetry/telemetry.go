@@ -29,6 +29,7 @@ type Metrics struct {
 	Ordering *Ordering
 	Engine   *Engine
 	Peers    *Peers
+	Trust    *Trust
 	Store    *Store
 	Catchup  *Catchup
 	Delivery *Delivery
@@ -44,6 +45,7 @@ func New(registry prometheus.Registerer) *Metrics {
 	m.Ordering = newOrdering(d)
 	m.Engine = newEngine(d)
 	m.Peers = newPeers(d)
+	m.Trust = newTrust(d)
 	m.Store = newStore(d)
 	m.Catchup = newCatchup(d)
 	m.Delivery = newDelivery(d)

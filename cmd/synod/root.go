@@ -30,6 +30,7 @@ func newRoot() *cobra.Command {
 		newLoad(),
 		newSim(),
 		newNetwork(),
+		newTrust(),
 		newConfig(),
 		newCompletion(),
 		newBench(),

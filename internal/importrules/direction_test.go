@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"ordering":              {"api"},                                      // the promise knows no backend
 	"ordering/bftorder":     {"bft", "keys", "node", "replica", "telemetry"},
 	"replica":               {"bft", "keys", "node", "ordering", "telemetry"}, // speaks the words of the promise that it helps to keep
+	"replica/trust":         {"bft/quorum", "keys"},
 	"sandbox":               {"bft", "keys", "node", "ordering", "replica", "sequencer", "telemetry"},
 	"sequencer/sequencing":  {"ordering"}, // the pure state machine over the order
 	"sequencer/history":     {"ordering"}, // what the state machine yields, on disk

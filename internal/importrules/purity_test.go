@@ -19,7 +19,8 @@ import (
 // nodes judge alike. What could break that cannot be imported, and what could break it without an import is found in the syntax.
 var pureFolders = map[string][]string{ // with the other packages of the module that each may import
 	"bft":                  {},
-	"sequencer/sequencing": {"ordering"}, // the blocks of the promise
+	"sequencer/sequencing": {"ordering"},           // the blocks of the promise
+	"replica/trust":        {"bft/quorum", "keys"}, // each node judges for itself, and yet by nothing but what it is told
 	"topology":             {"bft", "keys"},
 }
 

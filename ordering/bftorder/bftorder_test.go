@@ -21,6 +21,7 @@ import (
 	"github.com/synod-network/synod/ordering/ordertest"
 	"github.com/synod-network/synod/replica"
 	"github.com/synod-network/synod/replica/store"
+	"github.com/synod-network/synod/replica/warden"
 	"github.com/synod-network/synod/telemetry"
 )
 
@@ -46,6 +47,8 @@ type cluster struct {
 // member is one running replica.
 type member struct {
 	orderer *bftorder.Orderer
+	replica *replica.Replica
+	warden  *warden.Warden
 	store   *store.Store
 	stop    context.CancelFunc
 	ended   chan error
@@ -147,17 +150,22 @@ func (c *cluster) run(i int, l net.Listener, peers map[keys.PublicKey]string) {
 	if err != nil {
 		c.t.Fatalf("member %d: %v", i, err)
 	}
+	w, err := warden.Open(warden.Config{Key: c.keys[i], Network: [32]byte(c.genesis.Network), Path: filepath.Join(c.dir, fmt.Sprint("trust", i))})
+	if err != nil {
+		c.t.Fatalf("member %d: %v", i, err)
+	}
 	r, err := replica.New(replica.Config{
 		Genesis: c.genesis, Key: c.keys[i], Store: s, Application: newTally(c.genesis, c.storeOptions(i).Dir),
 		Listener: l, Peers: peers, Queue: replica.QueueLimits{Requests: 100_000, Bytes: queueBytes},
 		ChainBytes: 64 << 10, // most reads come from disk
 		Metrics:    telemetry.New(prometheus.NewRegistry()), Dial: c.links.dial,
+		Warden: w,
 	})
 	if err != nil {
 		c.t.Fatalf("member %d: %v", i, err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	m := &member{orderer: bftorder.New(r), store: s, stop: stop, ended: make(chan error, 1)}
+	m := &member{orderer: bftorder.New(r), replica: r, warden: w, store: s, stop: stop, ended: make(chan error, 1)}
 	go func() { m.ended <- errors.Join(r.Run(ctx), s.Close()) }()
 	c.mu.Lock()
 	c.nodes[i] = m

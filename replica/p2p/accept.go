@@ -74,6 +74,15 @@ func (n *Network) greet(ctx context.Context, raw net.Conn) {
 		c.close()
 		return
 	}
+	if l.turnAway(c) {
+		c.close()
+		return
+	}
+	if l.tooSoon() {
+		n.refusals.add(LimitedPeer, "peer", n.cfg.Name(l.peer.key), "lane", l.lane.String())
+		c.close()
+		return
+	}
 	// A peer that goes away here has changed its mind, or its decider has: nothing to count.
 	if err := l.settle(ctx, c); err != nil || !stop() {
 		c.close()

@@ -34,6 +34,17 @@ type Config struct {
 	// peer, come on different goroutines for different peers, and must return quickly. Both may be nil.
 	Up, Down func(peer keys.PublicKey)
 
+	// Gate says how a peer is met: when it connects, before it is dialed, and after Reconsider. It must return quickly.
+	// Nil: all are welcome.
+	Gate func(peer keys.PublicKey) Treatment
+	// Told is called with the notice of a peer that bans this node, at most MaxNotice bytes that nobody has verified. It
+	// returns what they say, for the log and the statistics, or nil.
+	Told func(peer keys.PublicKey, notice []byte) error
+	// Faulted is called with what a peer is to blame for, OversizedFrame or MalformedFrame, before its link ends; Lost
+	// when a live link broke that neither end meant to close. Both must return quickly, and may be nil.
+	Faulted func(peer keys.PublicKey, what Refusal, err error)
+	Lost    func(peer keys.PublicKey, err error)
+
 	Log *slog.Logger // nil: silent
 
 	// Name is what people call a peer, for the log; nil: its key.
@@ -55,6 +66,7 @@ type Limits struct {
 	DeadAfter        time.Duration // without a byte from the peer the link is closed
 	RedialFrom       time.Duration // first pause after a failed dial or a lost link; doubles
 	RedialTo         time.Duration // longest pause between dials
+	RedialBanned     time.Duration // pause between dials of a peer that bans this node, which could change its mind
 }
 
 // LaneLimits bounds one lane of one peer.
@@ -75,6 +87,7 @@ func DefaultLimits() Limits {
 		DeadAfter:        4 * time.Second,
 		RedialFrom:       50 * time.Millisecond,
 		RedialTo:         2 * time.Second,
+		RedialBanned:     20 * time.Second,
 	}
 }
 
@@ -98,6 +111,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.DeadAfter, d.DeadAfter)
 	orDefault(&l.RedialFrom, d.RedialFrom)
 	orDefault(&l.RedialTo, d.RedialTo)
+	orDefault(&l.RedialBanned, d.RedialBanned)
 	return l
 }
 
@@ -120,7 +134,7 @@ func (l Limits) validate() error {
 	switch {
 	case l.MaxPending < 1:
 		return fmt.Errorf("MaxPending is %d, want at least 1", l.MaxPending)
-	case min(l.HandshakeTimeout, l.WriteTimeout, l.PingEvery, l.DeadAfter, l.RedialFrom, l.RedialTo) <= 0:
+	case min(l.HandshakeTimeout, l.WriteTimeout, l.PingEvery, l.DeadAfter, l.RedialFrom, l.RedialTo, l.RedialBanned) <= 0:
 		return errors.New("a duration is negative")
 	case l.DeadAfter < 2*l.PingEvery:
 		return fmt.Errorf("DeadAfter is %s, want at least two pings, 2 × %s", l.DeadAfter, l.PingEvery)
@@ -143,6 +157,18 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Down == nil {
 		c.Down = func(keys.PublicKey) {}
+	}
+	if c.Gate == nil {
+		c.Gate = func(keys.PublicKey) Treatment { return Treatment{} }
+	}
+	if c.Told == nil {
+		c.Told = func(keys.PublicKey, []byte) error { return nil }
+	}
+	if c.Faulted == nil {
+		c.Faulted = func(keys.PublicKey, Refusal, error) {}
+	}
+	if c.Lost == nil {
+		c.Lost = func(keys.PublicKey, error) {}
 	}
 	if c.Dial == nil {
 		c.Dial = dialTCP

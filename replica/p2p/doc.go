@@ -33,11 +33,17 @@
 // link, and gives up a link on which nothing has arrived for Limits.DeadAfter. The time in which the handler keeps the
 // reader from reading does not count.
 //
+// # Who is kept out
+//
+// Config.Gate judges peers; this package acts on it. A limited peer is read slowly. A banned one is told so in a notice
+// on each link that it has and on each that it opens, and then cut off; it is not dialed. The notice is opaque here.
+//
 // # Where things are
 //
 //   - network.go: the set of peers, Run, Send
 //   - line.go: keeps one lane of one peer connected
 //   - link.go: one connection: its reader and its writer
 //   - frame.go, queue.go, wire.go: bytes on the wire, bounded queue, buffering and deadlines
+//   - gate.go: peers that are limited or banned
 //   - handshake.go, identity.go, accept.go, refusal.go: who may connect
 package p2p

@@ -13,7 +13,7 @@ import (
 //	kindData   value = length, then the frame
 //	kindPing   value = 8, then 8 bytes that the other end sends back
 //	kindPong   value = 8, then the bytes of the ping
-//	kindSignal value = ready or chosen, nothing follows; only before the first frame
+//	kindSignal value = ready or chosen, nothing follows; only before the first frame. Or banned: see appendNotice
 const (
 	headerSize = 4
 	kindShift  = 30
@@ -34,6 +34,7 @@ const (
 const (
 	signalReady  = 1
 	signalChosen = 2
+	signalBanned = 3 // a notice follows, at any time, and then nothing
 )
 
 var (
@@ -70,6 +71,8 @@ func (f *frameReader) next() (kind, []byte, error) {
 	}
 	k, value := parseHeader(header)
 	switch {
+	case k == kindSignal && value == signalBanned:
+		return 0, nil, readNotice(f.r)
 	case k == kindData && value > f.maxFrame:
 		return 0, nil, fmt.Errorf("%w: %d bytes, at most %d are accepted", errFrameTooLarge, value, f.maxFrame)
 	case k == kindSignal, k != kindData && value != pingSize:
@@ -96,7 +99,11 @@ func awaitSignal(r io.Reader, signal int) error {
 	if _, err := io.ReadFull(r, header[:]); err != nil {
 		return err
 	}
-	if k, value := parseHeader(header); k != kindSignal || value != signal {
+	k, value := parseHeader(header)
+	if k == kindSignal && value == signalBanned {
+		return readNotice(r)
+	}
+	if k != kindSignal || value != signal {
 		return fmt.Errorf("%w: kind %d with value %d instead of signal %d", errMalformed, k, value, signal)
 	}
 	return nil

@@ -62,7 +62,7 @@ func (l *line) dial(attempt, life context.Context, address string) (*candidate, 
 	}
 	if err := l.settle(life, c); err != nil {
 		c.close()
-		return nil, fmt.Errorf("dial %s: %w", address, explain(err))
+		return nil, fmt.Errorf("dial %s: %w", address, explain(l.heard(err)))
 	}
 	return c, nil
 }

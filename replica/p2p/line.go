@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,10 @@ type line struct {
 
 	offers chan *candidate // from greetings to run
 	moved  chan struct{}   // token: the address has changed
+	judged chan struct{}   // token: the gate is to be asked again
+
+	treatment atomic.Uint32 // what the gate last said
+	throttle  throttle      // for a limited peer
 
 	counters counters
 
@@ -34,6 +39,7 @@ type line struct {
 	address string
 	link    *link // nil while not connected
 	since   time.Time
+	begun   time.Time // when the newest link came up
 	lastErr error
 }
 
@@ -45,7 +51,10 @@ func newLine(p *peer, lane Lane, address string) *line {
 		decides: p.net.self.Compare(p.key) < 0,
 		offers:  make(chan *candidate),
 		moved:   make(chan struct{}, 1),
-		address: address,
+		judged:  make(chan struct{}, 1),
+
+		throttle: newThrottle(),
+		address:  address,
 	}
 }
 
@@ -119,8 +128,10 @@ func (l *line) run(ctx context.Context) {
 		attempt    context.Context                     // of the dial that dialDone is for
 		cancelDial context.CancelFunc      = func() {} // calls the dial off, if it still can be
 		timer                              = time.NewTimer(l.courtesy())
+		farewell                           = time.NewTimer(time.Hour) // by when a banned peer is cut off
 	)
 	defer timer.Stop()
+	defer farewell.Stop()
 	stopLink := func(cause error) {
 		if linkDone != nil {
 			endLink(cause)
@@ -131,6 +142,10 @@ func (l *line) run(ctx context.Context) {
 	startLink := func(c *candidate) {
 		stopLink(errReplaced) // the last handler has returned before the next link begins
 		cancelDial()
+		if l.treat().Banned { // since it was let in
+			c.close()
+			return
+		}
 		var linkCtx context.Context
 		linkCtx, endLink = context.WithCancelCause(ctx)
 		linkDone = make(chan error, 1)
@@ -166,7 +181,7 @@ func (l *line) run(ctx context.Context) {
 				timer.Reset(0) // to the new address, or for nothing if there is a link
 			case d.err != nil:
 				l.failed(d.err)
-				timer.Reset(l.nextPause())
+				timer.Reset(l.pauseAfter(d.err))
 			case l.decides && linkDone != nil:
 				d.candidate.close() // an incoming connection was first
 			default:
@@ -178,9 +193,24 @@ func (l *line) run(ctx context.Context) {
 			l.pause = 0
 			timer.Reset(0)
 
+		case <-l.judged:
+			switch t := l.treat(); {
+			case t.Banned && linkDone != nil:
+				l.current().sendOff(t.Notice)
+				farewell.Reset(farewellWithin)
+			case !t.Banned && linkDone == nil:
+				l.pause = 0
+				timer.Reset(0)
+			}
+
+		case <-farewell.C:
+			if l.treatment.Load() == treatBanned {
+				stopLink(errKeptOut)
+			}
+
 		case <-timer.C:
 			address := l.target()
-			if linkDone != nil || dialDone != nil || address == "" {
+			if linkDone != nil || dialDone != nil || address == "" || l.treat().Banned {
 				continue // what changes this resets the timer
 			}
 			attempt, cancelDial = context.WithCancel(ctx)
@@ -212,7 +242,7 @@ func (l *line) target() string {
 func (l *line) begin(c *candidate) *link {
 	k := newLink(l, c)
 	l.mu.Lock()
-	l.link, l.since = k, k.started
+	l.link, l.since, l.begun = k, k.started, k.started
 	l.mu.Unlock()
 	l.counters.connects.Add(1)
 	l.log(slog.LevelInfo, "peer link up", "remote", c.wire.RemoteAddr().String(), "dialed", c.outgoing)
@@ -227,13 +257,24 @@ func (l *line) ended(err error) time.Duration {
 	if errors.Is(err, context.Canceled) { // Run ends, and the link with it
 		err = errStopped
 	}
+	if l.treatment.Load() == treatBanned {
+		err = errKeptOut // whoever hung up first
+	}
+	err = l.heard(err)
 	l.mu.Lock()
 	age := time.Since(l.since)
 	l.link, l.since, l.lastErr = nil, time.Now(), err
 	l.mu.Unlock()
 	level := slog.LevelWarn
-	if errors.Is(err, errStopped) || errors.Is(err, errReplaced) {
+	var keptOut *KeptOutError
+	var rejected *rejectedError
+	switch {
+	case errors.Is(err, errStopped), errors.Is(err, errReplaced), errors.Is(err, errKeptOut):
 		level = slog.LevelDebug // intended, not news
+	case errors.As(err, &keptOut), errors.As(err, &rejected), errors.Is(err, errMalformed), errors.Is(err, errFrameTooLarge):
+		// one end meant it
+	case l.lane == Live:
+		l.net.cfg.Lost(l.peer.key, err)
 	}
 	l.log(level, "peer link down", "after", age, "error", err)
 	if l.lane == Live {
@@ -241,6 +282,15 @@ func (l *line) ended(err error) time.Duration {
 	}
 	if age > l.net.cfg.Limits.RedialTo {
 		l.pause = 0 // it was stable
+	}
+	return l.pauseAfter(err)
+}
+
+// pauseAfter is how long to wait before the next dial.
+func (l *line) pauseAfter(err error) time.Duration {
+	var keptOut *KeptOutError
+	if errors.As(err, &keptOut) {
+		return l.net.cfg.Limits.RedialBanned
 	}
 	return l.nextPause()
 }
@@ -257,6 +307,9 @@ func (l *line) failed(err error) {
 }
 
 func (l *line) refused(reason Refusal, err error) {
+	if reason == OversizedFrame || reason == MalformedFrame {
+		l.net.cfg.Faulted(l.peer.key, reason, err)
+	}
 	l.net.refusals.add(reason, "peer", l.net.cfg.Name(l.peer.key), "lane", l.lane.String(), "error", err)
 }
 

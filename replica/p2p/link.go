@@ -27,6 +27,7 @@ type link struct {
 	queue     *sendQueue
 	started   time.Time
 	pongs     chan [pingSize]byte // from reader to writer; the newest ping is enough
+	off       chan []byte         // the notice of a ban, for the writer to say last
 
 	gathered []byte // the writer's: frames not yet given to TLS
 }
@@ -38,6 +39,7 @@ func newLink(l *line, c *candidate) *link {
 		queue:     newSendQueue(l.limits().QueueBytes),
 		started:   time.Now(),
 		pongs:     make(chan [pingSize]byte, 1),
+		off:       make(chan []byte, 1),
 		gathered:  make([]byte, 0, gatherBytes),
 	}
 }
@@ -75,17 +77,36 @@ func (k *link) read(ctx context.Context) error {
 		case kindPong:
 			k.measure(body)
 		default:
+			switch k.line.treatment.Load() {
+			case treatBanned:
+				continue
+			case treatLimited:
+				if err := k.line.throttle.wait(ctx, len(body)); err != nil {
+					return err
+				}
+			}
 			k.line.counters.framesIn.Add(1)
 			k.line.counters.bytesIn.Add(uint64(len(body)))
 			if err := cfg.Handler(ctx, k.line.peer.key, k.line.lane, body); err != nil {
 				if ctx.Err() == nil {
 					k.line.refused(RejectedFrame, err)
 				}
-				return fmt.Errorf("handle a frame of %d bytes: %w", len(body), err)
+				return &rejectedError{len(body), err}
 			}
 		}
 	}
 }
+
+// rejectedError ends a link whose peer sent what the handler does not take.
+type rejectedError struct {
+	size int
+	err  error
+}
+
+func (e *rejectedError) Error() string {
+	return fmt.Sprintf("handle a frame of %d bytes: %v", e.size, e.err)
+}
+func (e *rejectedError) Unwrap() error { return e.err }
 
 // readError counts what the peer is to blame for and words what the system words badly.
 func (k *link) readError(err error) error {
@@ -103,6 +124,14 @@ func (k *link) readError(err error) error {
 		return fmt.Errorf("heard nothing for %s", k.line.net.cfg.Limits.DeadAfter)
 	}
 	return err
+}
+
+// sendOff has the writer tell the peer that it is banned.
+func (k *link) sendOff(notice []byte) {
+	select {
+	case k.off <- notice:
+	default: // told already
+	}
 }
 
 func (k *link) answer(ping [pingSize]byte) {
@@ -141,6 +170,8 @@ func (k *link) write(ctx context.Context) error {
 				k.ping()
 			case p := <-k.pongs:
 				k.pong(p)
+			case notice := <-k.off:
+				return k.sayFarewell(ctx, notice)
 			default:
 			}
 		}
@@ -156,6 +187,8 @@ func (k *link) write(ctx context.Context) error {
 			k.ping()
 		case p := <-k.pongs:
 			k.pong(p)
+		case notice := <-k.off:
+			return k.sayFarewell(ctx, notice)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -20,6 +20,8 @@ const (
 	OversizedFrame                  // announced a frame above the limit
 	MalformedFrame                  // sent what is no frame, or half of one
 	RejectedFrame                   // the handler returned an error
+	BannedPeer                      // a peer that is banned
+	LimitedPeer                     // a peer that is limited, and comes too often
 
 	refusalCount
 )
@@ -43,6 +45,10 @@ func (r Refusal) String() string {
 		return "malformed_frame"
 	case RejectedFrame:
 		return "rejected_frame"
+	case BannedPeer:
+		return "banned_peer"
+	case LimitedPeer:
+		return "limited_peer"
 	default:
 		return "unknown"
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/synod-network/synod/ordering/bftorder"
 	"github.com/synod-network/synod/replica"
 	"github.com/synod-network/synod/replica/store"
+	"github.com/synod-network/synod/replica/warden"
 	"github.com/synod-network/synod/sequencer"
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/sequencer/synchronizer"
@@ -100,7 +101,13 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 		return nil, err
 	}
 	i.peers = newPeers(i.Genesis, c.Peers)
-	i.replica, err = replica.New(i.replicaConfig(m, o))
+	settings := i.replicaConfig(m, o)
+	if settings.Warden, err = warden.Open(warden.Config{
+		Key: i.identity.node, Network: [32]byte(settings.Genesis.Network), Path: filepath.Join(c.DataDir, "peertrust"), Names: i.peers.called, Log: i.Log,
+	}); err != nil {
+		return nil, err
+	}
+	i.replica, err = replica.New(settings)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,15 @@ func (p *peers) name(key keys.PublicKey) string {
 	return p.names[key]
 }
 
+// called returns the names of all peers.
+func (p *peers) called() map[keys.PublicKey]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	names := maps.Clone(p.names)
+	maps.Copy(names, p.listed)
+	return names
+}
+
 // all returns the peers and their addresses. The caller holds the mutex.
 func (p *peers) all() map[keys.PublicKey]string {
 	all := maps.Clone(p.addresses)

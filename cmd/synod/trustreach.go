@@ -1,0 +1,83 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"github.com/synod-network/synod/node/exit"
+)
+
+// adminReach is where a sequencer's admin service is, and how to show who asks.
+type adminReach struct {
+	address, authorities, certificate, key string
+}
+
+func (r *adminReach) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&r.address, "admin", "", "`host:port` of the sequencer's admin gRPC listener")
+	f.StringVar(&r.authorities, "tls-ca", "", "`file` of certificates (PEM) that the sequencer's must be from; without it the connection is plain")
+	f.StringVar(&r.certificate, "tls-cert", "", "`file` with the certificate to show (default none)")
+	f.StringVar(&r.key, "tls-key", "", "`file` with the key of --tls-cert (default none)")
+}
+
+func (r *adminReach) connect() (*grpc.ClientConn, error) {
+	if r.address == "" {
+		return nil, exit.Errorf(exit.Usage, "no sequencer is named; write --admin host:port")
+	}
+	transport, err := r.credentials()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := grpc.NewClient(r.address, grpc.WithTransportCredentials(transport))
+	if err != nil {
+		return nil, exit.Errorf(exit.Usage, "--admin %s: %w", r.address, err)
+	}
+	return conn, nil
+}
+
+func (r *adminReach) credentials() (credentials.TransportCredentials, error) {
+	if r.authorities == "" {
+		return insecure.NewCredentials(), nil
+	}
+	content, err := os.ReadFile(r.authorities)
+	if err != nil {
+		return nil, fmt.Errorf("read the authorities to trust: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(content) {
+		return nil, fmt.Errorf("read the authorities to trust: %w", errors.New(r.authorities+" holds no certificate in PEM"))
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool}
+	if r.certificate != "" {
+		pair, err := tls.LoadX509KeyPair(r.certificate, r.key)
+		if err != nil {
+			return nil, fmt.Errorf("read the certificate to show: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return credentials.NewTLS(config), nil
+}
+
+// explain words the failure of a call.
+func (r *adminReach) explain(err error) error {
+	s, ok := status.FromError(err)
+	switch {
+	case err == nil || !ok:
+		return err
+	case s.Code() == codes.Unavailable:
+		return exit.Errorf(exit.Unavailable, "%s: %s", r.address, s.Message())
+	case s.Code() == codes.InvalidArgument:
+		return exit.Errorf(exit.Usage, "%s: %s", r.address, s.Message())
+	}
+	return fmt.Errorf("%s: %s", r.address, s.Message())
+}

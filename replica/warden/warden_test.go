@@ -1,0 +1,317 @@
+package warden_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/synod-network/synod/keys"
+	"github.com/synod-network/synod/replica/trust"
+	"github.com/synod-network/synod/replica/warden"
+)
+
+var network = [32]byte{'t'}
+
+func key(i byte) keys.PrivateKey { return keys.FromSeed([32]byte{i}) }
+
+func peer(i byte) keys.PublicKey { return key(i).Public() }
+
+// clock is both of a node's clocks, set by a test.
+type clock struct {
+	wall   time.Time
+	passed time.Duration
+}
+
+func (c *clock) sleep(d time.Duration) { c.wall, c.passed = c.wall.Add(d), c.passed+d }
+
+func open(t *testing.T, path string, c *clock, log *bytes.Buffer) *warden.Warden {
+	t.Helper()
+	w, err := warden.Open(warden.Config{
+		Key: key(0), Network: network, Path: path, Names: func() map[keys.PublicKey]string { return map[keys.PublicKey]string{peer(1): "one", peer(2): "two"} },
+		Log: slog.New(slog.NewTextHandler(log, nil)),
+		Now: func() time.Time { return c.wall }, Passed: func() time.Duration { return c.passed },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.SetMembers([]keys.PublicKey{peer(0), peer(1), peer(2), peer(3)})
+	for i := byte(1); i < 4; i++ {
+		w.SetLinked(peer(i), true)
+	}
+	return w
+}
+
+// stop is an orderly end.
+func stop(t *testing.T, w *warden.Warden) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func opinion(w *warden.Warden, p keys.PublicKey) trust.Opinion {
+	for _, o := range w.Report().Peers {
+		if o.Peer == p {
+			return o
+		}
+	}
+	return trust.Opinion{Peer: p}
+}
+
+func start() *clock { return &clock{wall: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)} }
+
+// A restart changes nothing: bans, scores and proofs go on, and the time away counts.
+func TestStateSurvivesARestart(t *testing.T) {
+	path, c, log := filepath.Join(t.TempDir(), "trust"), start(), &bytes.Buffer{}
+	w := open(t, path, c, log)
+	for range 10 {
+		w.Record(peer(1), trust.JunkFrame, "junk")
+	}
+	w.Record(peer(2), trust.BadAnswer, "no proof")
+	w.Prove(peer(3), trust.Equivocation, "two blocks", []byte("proof"))
+	before := w.Report()
+	stop(t, w)
+	c.passed = 0
+	c.wall = c.wall.Add(time.Minute)
+	w = open(t, path, c, log)
+	for i, was := range before.Peers {
+		is := opinion(w, was.Peer)
+		if is.Standing != was.Standing || is.Strikes != was.Strikes || len(is.Evidence) != len(was.Evidence) {
+			t.Errorf("before %+v, after %+v", was, is)
+		}
+		if want := was.Score * 0.98851; was.Score != 0 && (is.Score-want > 1e-4 || want-is.Score > 1e-4) {
+			t.Errorf("peer %d: score %g after a minute, want %g", i, is.Score, want)
+		}
+	}
+	if opinion(w, peer(1)).Standing != trust.Banned {
+		t.Error("the ban is gone")
+	}
+	c.sleep(6 * time.Minute)
+	if s := opinion(w, peer(1)).Standing; s == trust.Banned {
+		t.Error("the ban does not end")
+	}
+	stop(t, w)
+	c.wall, c.passed = c.wall.Add(-time.Hour), 0 // a clock that was set back
+	w = open(t, path, c, log)
+	if o := opinion(w, peer(1)); o.Score > -0.3 {
+		t.Errorf("score %g", o.Score)
+	}
+}
+
+// A ban that an operator was told of is on disk at once, without an orderly end.
+func TestDecisionsAreStoredAtOnce(t *testing.T) {
+	path, c, log := filepath.Join(t.TempDir(), "trust"), start(), &bytes.Buffer{}
+	w := open(t, path, c, log)
+	if err := w.Ban(peer(1), time.Hour, "by hand"); err != nil {
+		t.Fatal(err)
+	}
+	crashed := open(t, path, c, log)
+	if b := opinion(crashed, peer(1)).Ban; b == nil || b.Detail != "by hand" {
+		t.Fatalf("the ban is %+v", b)
+	}
+	if found, err := crashed.Unban(peer(1)); !found || err != nil {
+		t.Fatal(found, err)
+	}
+	if o := opinion(open(t, path, c, log), peer(1)); o.Standing != trust.Welcome || o.Score != 0 {
+		t.Errorf("after unban %+v", o)
+	}
+	if err := w.Protect(peer(2), true); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(t, path, c, log).Ban(peer(2), 0, ""); !errors.Is(err, trust.ErrProtected) {
+		t.Errorf("ban of a protected peer: %v", err)
+	}
+}
+
+// Every damage of the file is noticed, said, and put aside, and the node goes on.
+func TestDamagedFileIsPutAside(t *testing.T) {
+	path, c := filepath.Join(t.TempDir(), "trust"), start()
+	w := open(t, path, c, &bytes.Buffer{})
+	if err := w.Ban(peer(1), time.Hour, "by hand"); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, bad := range map[string][]byte{
+		"empty": nil, "half": good[:len(good)/2], "one bit": flip(good, len(good)/2), "head": flip(good, 0), "checksum": flip(good, 20),
+		"something else": []byte("hello\n"), "appended": append(slices.Clone(good), '1'),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(path, bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			log := &bytes.Buffer{}
+			if o := opinion(open(t, path, c, log), peer(1)); o.Ban != nil {
+				t.Errorf("the ban is read from a damaged file: %+v", o.Ban)
+			}
+			if aside, err := os.ReadFile(path + ".damaged"); err != nil || !bytes.Equal(aside, bad) {
+				t.Errorf("put aside %q, %v", aside, err)
+			}
+			if !strings.Contains(log.String(), "is damaged") {
+				t.Errorf("the log says %q", log)
+			}
+		})
+	}
+}
+
+func flip(b []byte, i int) []byte {
+	b = slices.Clone(b)
+	b[i] ^= 1
+	return b
+}
+
+// What a crash in the middle of a write leaves is swept away, and the old file counts.
+func TestUnfinishedFileIsIgnored(t *testing.T) {
+	path, c, log := filepath.Join(t.TempDir(), "trust"), start(), &bytes.Buffer{}
+	w := open(t, path, c, log)
+	if err := w.Ban(peer(1), time.Hour, "by hand"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".new-1", []byte("synod-"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if o := opinion(open(t, path, c, log), peer(1)); o.Ban == nil {
+		t.Error("the ban is gone")
+	}
+	if left, _ := filepath.Glob(path + ".new-*"); len(left) > 0 {
+		t.Errorf("%v is left", left)
+	}
+}
+
+// A write that fails is an error for who asked, and is tried again.
+func TestFailedWriteIsSaid(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	c, log := start(), &bytes.Buffer{}
+	w := open(t, filepath.Join(dir, "trust"), c, log)
+	if err := w.Ban(peer(1), time.Hour, ""); err == nil {
+		t.Fatal("no error, and there is no folder to write to")
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, w)
+	if o := opinion(open(t, filepath.Join(dir, "trust"), c, log), peer(1)); o.Ban == nil {
+		t.Error("the ban was not stored later")
+	}
+}
+
+// A banned peer can show who banned it, until when and why; nobody can make that up, alter it or pass it on as its own.
+func TestNotice(t *testing.T) {
+	c, log := start(), &bytes.Buffer{}
+	banner := open(t, "", c, log)
+	if err := banner.Ban(peer(1), time.Hour, "sends\njunk"); err != nil {
+		t.Fatal(err)
+	}
+	standing, notice := banner.Treatment(peer(1))
+	if standing != trust.Banned {
+		t.Fatal(standing)
+	}
+	told := func(who byte, by keys.PublicKey, notice []byte) (*trust.BannedBy, string) {
+		w, err := warden.Open(warden.Config{Key: key(who), Network: network, Now: func() time.Time { return c.wall }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := w.Told(by, notice).Error()
+		return opinion(w, by).BannedBy, said
+	}
+	b, said := told(1, peer(0), notice)
+	if b == nil || b.Notice.Reason != "manual" || b.Notice.Detail != "sends?junk" || said != "until 2026-01-01T01:00:00Z because of manual: sends?junk" {
+		t.Fatalf("%+v, %s", b, said)
+	}
+	if n, _, err := warden.VerifyNotice(network, append(b.Notice.Encode(), b.Signature[:]...)); err != nil || n.By != peer(0) {
+		t.Errorf("what is shown to others does not verify: %v", err)
+	}
+	for name, c := range map[string]struct {
+		who    byte
+		by     keys.PublicKey
+		notice []byte
+	}{
+		"to another": {2, peer(0), notice}, "by another": {1, peer(2), notice}, "altered": {1, peer(0), flip(notice, 80)},
+		"cut": {1, peer(0), notice[:len(notice)-1]}, "unsigned": {1, peer(0), notice[:len(notice)-64]}, "empty": {1, peer(0), nil},
+	} {
+		if b, said := told(c.who, c.by, c.notice); b != nil || !strings.Contains(said, "without a valid reason") {
+			t.Errorf("%s: %+v, %s", name, b, said)
+		}
+	}
+	if _, _, err := warden.VerifyNotice([32]byte{'o'}, notice); err == nil {
+		t.Error("it verifies in another network")
+	}
+}
+
+// While it runs, a ban is stored and acted on, and ends by itself.
+func TestRun(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "trust")
+	synctest.Test(t, func(t *testing.T) {
+		w, err := warden.Open(warden.Config{Key: key(0), Network: network, Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		asked := map[keys.PublicKey]int{}
+		w.Attach(func(p keys.PublicKey) {
+			_, _ = w.Treatment(p) // may be called from here
+			mu.Lock()
+			asked[p]++
+			mu.Unlock()
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- w.Run(ctx) }()
+		for range 10 {
+			w.Record(peer(5), trust.JunkFrame, "junk") // no member, so nothing guards it
+		}
+		synctest.Wait()
+		if text, err := os.ReadFile(path); err != nil || !bytes.Contains(text, []byte(`"ban"`)) {
+			t.Errorf("the ban is not stored: %s, %v", text, err)
+		}
+		w.Useful(peer(6))
+		time.Sleep(6 * time.Minute)
+		synctest.Wait()
+		if s, _ := w.Treatment(peer(5)); s != trust.Limited {
+			t.Errorf("after the ban the peer is %s", s)
+		}
+		if o := opinion(w, peer(6)); o.Score <= 0 {
+			t.Errorf("useful work gave %g", o.Score)
+		}
+		mu.Lock()
+		if asked[peer(5)] < 3 { // limited, banned, back
+			t.Errorf("asked %d times how to meet the peer", asked[peer(5)])
+		}
+		mu.Unlock()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestFind(t *testing.T) {
+	w := open(t, "", start(), &bytes.Buffer{})
+	full, err := peer(3).MarshalText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]keys.PublicKey{"one": peer(1), string(full): peer(3), peer(3).String(): peer(3)} {
+		if got, err := w.Find(text); err != nil || got != want {
+			t.Errorf("%s is %s, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "three", "ffff", string(full)[:7]} {
+		if got, err := w.Find(text); err == nil {
+			t.Errorf("%q is %s", text, got)
+		}
+	}
+}
