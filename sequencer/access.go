@@ -38,7 +38,7 @@ func newAccess(config Config, address net.Addr) (*access, error) {
 		switch {
 		case config.CertificateFile == "":
 			return nil, fmt.Errorf("%v can be reached from other machines and has no TLS: set a certificate and key file, or listen on a loopback address", address)
-		case config.TokenFile == "":
+		case config.TokenFile == "" && config.Ordering:
 			return nil, fmt.Errorf("%v can be reached from other machines and admits anybody: set a token file, or listen on a loopback address", address)
 		}
 	}

@@ -2,8 +2,11 @@ package sequencer
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"time"
+
+	"google.golang.org/grpc"
 )
 
 // Config shapes a [Server]. Zero fields take the default.
@@ -14,6 +17,11 @@ type Config struct {
 	// TokenFile lists the bearer tokens that clients may show, one a line; empty
 	// lines and those that begin with # do not count.
 	TokenFile string
+
+	// Ordering serves the ordering service, to whoever shows a token.
+	Ordering bool
+	// Services are served beside. They authenticate and limit their callers themselves.
+	Services []Service
 
 	// MessageBytes is the largest message received. Default 16 MiB.
 	MessageBytes int
@@ -33,6 +41,15 @@ type Config struct {
 	Log *slog.Logger
 	// Observer is told what happens. Default nobody.
 	Observer Observer
+}
+
+// Service is a service that stands on the same listener.
+type Service interface {
+	Register(grpc.ServiceRegistrar)
+	// Prefix begins the names of its methods, such as "/synod.sequencer.v1.".
+	Prefix() string
+	// Run serves until ctx ends; it then ends all streams.
+	Run(ctx context.Context) error
 }
 
 func (c Config) withDefaults() Config {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"google.golang.org/grpc"
@@ -20,10 +22,18 @@ type gate struct {
 	log      *slog.Logger
 	observer Observer
 	draining context.Context
+	services []Service
 	open     atomic.Int64
 }
 
 func (g *gate) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (response any, err error) {
+	if g.aside(info.FullMethod) {
+		err = g.survive(ctx, info.FullMethod, func() (err error) {
+			response, err = handler(ctx, request)
+			return err
+		})
+		return response, err
+	}
 	err = g.pass(ctx, info.FullMethod, func() (err error) {
 		response, err = handler(ctx, request)
 		return err
@@ -32,6 +42,9 @@ func (g *gate) unary(ctx context.Context, request any, info *grpc.UnaryServerInf
 }
 
 func (g *gate) stream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if g.aside(info.FullMethod) {
+		return g.survive(stream.Context(), info.FullMethod, func() error { return handler(server, stream) })
+	}
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(g.draining, func() { cancel(errDraining) })()
@@ -48,7 +61,13 @@ type drainedStream struct {
 
 func (s *drainedStream) Context() context.Context { return s.ctx }
 
-func (g *gate) pass(ctx context.Context, method string, call func() error) (err error) {
+// aside reports whether a method belongs to a service that admits its callers itself.
+func (g *gate) aside(method string) bool {
+	return slices.ContainsFunc(g.services, func(s Service) bool { return strings.HasPrefix(method, s.Prefix()) })
+}
+
+// survive turns a panic into a failure.
+func (g *gate) survive(ctx context.Context, method string, call func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			g.observer.Panicked()
@@ -56,13 +75,19 @@ func (g *gate) pass(ctx context.Context, method string, call func() error) (err 
 			err = failureOf(fmt.Errorf("panic in %s", method))
 		}
 	}()
-	defer g.open.Add(-1)
-	if g.open.Add(1) > g.limit {
-		return &failure{reason: TooManyStreams, code: codes.ResourceExhausted, retryAfter: streamsRetry,
-			message: fmt.Sprintf("this sequencer serves as many calls as it may, %d: try later or at another one", g.limit)}
-	}
-	if err := g.access.admit(ctx, method); err != nil {
-		return err
-	}
 	return call()
+}
+
+func (g *gate) pass(ctx context.Context, method string, call func() error) error {
+	return g.survive(ctx, method, func() error {
+		defer g.open.Add(-1)
+		if g.open.Add(1) > g.limit {
+			return &failure{reason: TooManyStreams, code: codes.ResourceExhausted, retryAfter: streamsRetry,
+				message: fmt.Sprintf("this sequencer serves as many calls as it may, %d: try later or at another one", g.limit)}
+		}
+		if err := g.access.admit(ctx, method); err != nil {
+			return err
+		}
+		return call()
+	})
 }

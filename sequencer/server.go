@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -30,7 +31,7 @@ const (
 	connectionWindow = 4 << 20
 )
 
-// Server is one listener of the ordering service.
+// Server is the listener for clients: the ordering service, and others beside it.
 type Server struct {
 	config   Config
 	listener net.Listener
@@ -39,6 +40,7 @@ type Server struct {
 	service  *service
 	health   *health.Server
 	grpc     *grpc.Server
+	draining context.Context
 	drain    context.CancelCauseFunc
 }
 
@@ -52,7 +54,7 @@ func New(orderer ordering.Orderer, listener net.Listener, config Config) (*Serve
 		return nil, fmt.Errorf("sequencer service: %w", err)
 	}
 	draining, drain := context.WithCancelCause(context.Background())
-	gate := &gate{access: access, limit: int64(config.Streams), log: config.Log, observer: config.Observer, draining: draining}
+	gate := &gate{access: access, limit: int64(config.Streams), log: config.Log, observer: config.Observer, draining: draining, services: config.Services}
 	s := &Server{
 		config:   config,
 		listener: listener,
@@ -60,6 +62,7 @@ func New(orderer ordering.Orderer, listener net.Listener, config Config) (*Serve
 		access:   access,
 		service:  &service{orderer: orderer, log: config.Log, observer: config.Observer},
 		health:   health.NewServer(),
+		draining: draining,
 		drain:    drain,
 		grpc: grpc.NewServer(
 			grpc.Creds(access.credentials()),
@@ -73,10 +76,15 @@ func New(orderer ordering.Orderer, listener net.Listener, config Config) (*Serve
 			grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingSilent, Timeout: pingPatience}),
 		),
 	}
-	s.reportHealth()
-	orderingv1.RegisterOrderingServiceServer(s.grpc, s.service)
+	if config.Ordering {
+		orderingv1.RegisterOrderingServiceServer(s.grpc, s.service)
+	}
+	for _, service := range config.Services {
+		service.Register(s.grpc)
+	}
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
+	s.reportHealth()
 	return s, nil
 }
 
@@ -99,6 +107,16 @@ func (s *Server) Reload() error { return s.access.reload() }
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.grpc.Serve(s.listener) }()
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer s.drain(errDraining) // at the latest
+	for _, service := range s.config.Services {
+		beside.Go(func() {
+			if err := service.Run(s.draining); err != nil {
+				s.config.Log.Error("a service ended", "error", err)
+			}
+		})
+	}
 	ticker := time.NewTicker(s.config.ReadyEvery)
 	defer ticker.Stop()
 	for {
@@ -123,7 +141,9 @@ func (s *Server) reportHealth() {
 		serving = healthpb.HealthCheckResponse_NOT_SERVING
 	}
 	s.health.SetServingStatus("", serving)
-	s.health.SetServingStatus(orderingv1.OrderingService_ServiceDesc.ServiceName, serving)
+	for name := range s.grpc.GetServiceInfo() {
+		s.health.SetServingStatus(name, serving)
+	}
 }
 
 func (s *Server) stop() {

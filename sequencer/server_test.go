@@ -47,7 +47,7 @@ func start(t *testing.T, limits ordertest.MemoryConfig, config sequencer.Config,
 
 func serve(t *testing.T, memory *ordertest.Memory, orderer ordering.Orderer, config sequencer.Config, options ...grpc.DialOption) *station {
 	t.Helper()
-	config.ReadyEvery = time.Millisecond
+	config.ReadyEvery, config.Ordering = time.Millisecond, true
 	server, err := sequencer.New(orderer, listen(t, "127.0.0.1:0"), config)
 	if err != nil {
 		t.Fatal(err)

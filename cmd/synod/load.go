@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/synod-network/synod/load"
+	"github.com/synod-network/synod/load/members"
 	"github.com/synod-network/synod/node"
 	"github.com/synod-network/synod/node/config"
 	"github.com/synod-network/synod/node/exit"
@@ -25,11 +26,13 @@ import (
 func newLoad() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "load",
-		Short: "Drive requests through a network and judge what comes out",
-		Long: "Submits requests to sequencers, reads the order back from all of them, and compares: everything accepted must come out,\n" +
-			"once, and at the same place everywhere. Latency runs from when a request was due to its first delivery. INT or TERM ends\n" +
-			"submitting early, a second one ends waiting for what was accepted.\n\n" +
-			"Exits with 1 if anything was lost, duplicated or reordered, or nothing was ordered; 75 if no sequencer can be reached.",
+		Short: "Drive signed submissions of many members through a network and judge what comes out",
+		Long: "Makes members with keys of their own, registers them, and has each send signed submissions to others through one sequencer\n" +
+			"and listen at others. Everything accepted must come back to its sender as a receipt and reach its recipients, once, at\n" +
+			"every sequencer that is up; streams must have no gap, be signed, and be the same everywhere. Latency runs from when a\n" +
+			"submission was due to its receipt. With --ordering, opaque requests go to the ordering service instead, and the order is\n" +
+			"read back and compared. INT or TERM ends submitting early, a second one ends waiting for what was accepted.\n\n" +
+			"Exits with 1 if anything was lost, duplicated or reordered, or nothing came out; 75 if no sequencer can be reached.",
 		Example: "  synod load --ready-file ./net/ready.json --rate 1000 --size 1KiB --duration 10s\n" +
 			"  synod load --endpoint 127.0.0.1:7111 --endpoint 127.0.0.1:7121 --rate 0",
 		Args: noArgs,
@@ -40,21 +43,31 @@ func newLoad() *cobra.Command {
 	flags.StringArrayVar(&reach.endpoints, "endpoint", nil, "`host:port` of a sequencer's public listener; repeatable")
 	flags.BoolVar(&reach.tls, "tls", false, "connect with TLS, trusting the system's authorities (default false)")
 	flags.StringVar(&reach.authorities, "tls-ca", "", "`file` of certificates (PEM) to trust instead; implies --tls")
-	flags.StringVar(&reach.tokenFile, "token-file", "", "`file` with the bearer token to present (default none)")
-	flags.Float64Var(&workload.Rate, "rate", 1000, "requests per second over all endpoints; 0 for as fast as it goes")
-	flags.TextVar(&size, "size", size, "size of each request, as 256B or 4KiB")
+	flags.StringVar(&reach.tokenFile, "token-file", "", "`file` with the bearer token to present to the ordering service (default none)")
+	flags.Float64Var(&workload.Rate, "rate", 1000, "submissions per second over all endpoints; 0 for as fast as it goes")
+	flags.TextVar(&size, "size", size, "size of each payload, as 256B or 4KiB")
 	flags.DurationVar(&workload.Duration, "duration", 10*time.Second, "how long to submit, as 30s or 5m")
-	flags.IntVar(&workload.Connections, "connections", 1, "connections to each endpoint")
+	var many members.Config
+	flags.IntVar(&many.Members, "members", 16, "members that send and receive")
+	flags.IntVar(&many.Recipients, "recipients", 1, "members to whom each submission goes")
+	flags.IntVar(&many.InFlight, "in-flight", 200, "submissions that one member may have under way")
+	flags.BoolVar(&many.Unary, "unary", false, "send each submission in a call of its own, not in streams (default false)")
+	raw := flags.Bool("ordering", false, "send opaque requests to the ordering service (default false)")
+	flags.IntVar(&workload.Connections, "connections", 1, "connections to each endpoint, with --ordering")
 	flags.DurationVar(&workload.Drain, "drain", 30*time.Second, "how long to wait at the end for what was accepted")
 	asJSON := flags.Bool("json", false, "print the result as JSON (default false)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		stop, ctx, release := twoSignals(cmd.Context())
+		defer release()
+		workload.Size, workload.Stop = int(size), stop
+		if !*raw {
+			many.Rate, many.Size, many.Duration, many.Drain, many.Stop = workload.Rate, workload.Size, workload.Duration, workload.Drain, stop
+			return loadAsMembers(ctx, cmd, reach, many, *asJSON)
+		}
 		targets, err := reach.targets()
 		if err != nil {
 			return err
 		}
-		stop, ctx, release := twoSignals(cmd.Context())
-		defer release()
-		workload.Size, workload.Stop = int(size), stop
 		result, err := driving(ctx, cmd.ErrOrStderr(), workload, targets)
 		if err != nil {
 			return err
@@ -65,6 +78,78 @@ func newLoad() *cobra.Command {
 		return judge(ctx, result)
 	}
 	return cmd
+}
+
+// loadAsMembers runs the workload of members.
+func loadAsMembers(ctx context.Context, cmd *cobra.Command, reach reach, workload members.Config, asJSON bool) error {
+	addresses, err := reach.addresses()
+	if err != nil {
+		return err
+	}
+	reach.tokenFile = "" // members authenticate by their keys
+	options, err := reach.options()
+	if err != nil {
+		return err
+	}
+	var targets []members.Target
+	for _, address := range addresses {
+		targets = append(targets, members.Target{Address: address, Options: options})
+	}
+	line := newLiveLine(cmd.ErrOrStderr())
+	defer line.end()
+	line.show(fmt.Sprintf("registering %d members", workload.Members), true)
+	workload.Progress = func(p members.Progress) {
+		text := fmt.Sprintf("%3.0f s  receipts %d  %.0f/s", p.Elapsed.Seconds(), p.Receipts, p.ReceiptsPerSecond)
+		if p.Refused > 0 {
+			text += fmt.Sprintf("  refused %d", p.Refused)
+		}
+		line.show(text, false)
+	}
+	result, err := members.Run(ctx, workload, targets...)
+	if err != nil {
+		return classified(err)
+	}
+	line.end()
+	if err := printMembersResult(cmd.OutOrStdout(), result, asJSON); err != nil {
+		return err
+	}
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted: what was still under way counts as lost")
+	case result.Receipts == 0:
+		return fmt.Errorf("nothing was sequenced")
+	case !result.Clean:
+		return fmt.Errorf("not clean: lost %d, duplicated %d, reordered %d, forged %d", result.Lost, result.Duplicated, result.Reordered, result.Forged)
+	}
+	return nil
+}
+
+func printMembersResult(out io.Writer, r members.Result, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(out).Encode(r)
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "members\t%d\n", r.Members)
+	fmt.Fprintf(table, "submissions\tsent %d\taccepted %d\treceipts %d\trefused %d\tunknown %d\n", r.Submitted, r.Accepted, r.Receipts, r.Rejected+r.Refused, r.Unknown)
+	fmt.Fprintf(table, "deliveries\t%d\t%.0f receipts/s\tin %.1f s\n", r.Deliveries, r.ReceiptsPerSecond, r.Duration)
+	fmt.Fprintf(table, "receipt\tp50 %.1f ms\tp90 %.1f ms\tp99 %.1f ms\tp99.9 %.1f ms\n", r.P50, r.P90, r.P99, r.P999)
+	fmt.Fprintf(table, "delivery\tp50 %.1f ms\tp99 %.1f ms\n", r.DeliveryP50, r.DeliveryP99)
+	fmt.Fprintf(table, "longest pause\t%.0f ms\n", r.LongestPause)
+	if r.Reasons != "" {
+		fmt.Fprintf(table, "refused, mostly\t%s\n", r.Reasons)
+	}
+	if r.Trouble != "" {
+		fmt.Fprintf(table, "broken connections\t%d, mostly\t%s\n", r.Reconnects, r.Trouble)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	verdict := "clean"
+	if !r.Clean {
+		verdict = "NOT CLEAN"
+	}
+	_, err := fmt.Fprintf(out, "lost %d, duplicated %d, reordered %d, forged %d: %s\n", r.Lost, r.Duplicated, r.Reordered, r.Forged, verdict)
+	return err
 }
 
 // twoSignals closes stop at the first INT or TERM and ends the context at the

@@ -133,33 +133,49 @@ func (m *member) delivered(number uint64, listener, recipients int) outcome {
 	return o
 }
 
-// settled reports whether everything that was accepted has come out.
-func (m *member) settled() bool {
+// remains counts what has not come out of what should have: what was accepted, or came out somewhere, and is missing
+// elsewhere; and what was handed over to a connection that then broke. Of sequencers that are down nothing is expected.
+func (m *member) remains(r *run) (lost, unknown int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, f := range m.flights.open {
-		if f.accepted || f.receipts != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// remains counts what has not come out: what was accepted, or came out somewhere, and is
-// missing elsewhere; and what was handed over to a connection that then broke.
-func (m *member) remains() (lost, unknown int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, f := range m.flights.open {
+	for number, f := range m.flights.open {
 		came := f.receipts != 0
 		for _, n := range f.came {
 			came = came || n > 0
 		}
-		if f.accepted || came {
-			lost++
-		} else {
+		switch {
+		case !f.accepted && !came:
 			unknown++
+		case r.misses(m, number, f):
+			lost++
 		}
 	}
 	return lost, unknown
+}
+
+// misses reports whether a sequencer that is up has not told of a flight. The caller holds the sender's mutex.
+func (r *run) misses(m *member, number uint64, f *flight) bool {
+	for k := range f.came {
+		if r.up(m.home, k) && f.receipts&(1<<k) == 0 {
+			return true
+		}
+		if f.refused {
+			continue
+		}
+		expected := 0
+		for i := range r.config.Recipients {
+			if r.up(r.recipient(m, number, i).home, k) {
+				expected++
+			}
+		}
+		if f.came[k] < expected {
+			return true
+		}
+	}
+	return false
+}
+
+// up reports whether the sequencer works at which members of a home listen with their k-th listener.
+func (r *run) up(home, k int) bool {
+	return r.network.sequencers[r.network.listening(home, k)].up.Load()
 }

@@ -38,6 +38,7 @@ func (l *listener) follow(ctx context.Context, listening func()) {
 		if ctx.Err() != nil {
 			return
 		}
+		l.at.up.Store(false)
 		l.run.broke(err)
 		if status.Code(err) == codes.Unauthenticated {
 			_ = l.member.authenticate(ctx, l.run.network) // the next attempt says what is wrong
@@ -56,12 +57,14 @@ func (l *listener) listen(ctx context.Context, listening func()) error {
 	if _, err := stream.Header(); err != nil {
 		return err
 	}
+	l.at.up.Store(true)
 	listening()
 	for {
 		response, err := stream.Recv()
 		if err != nil {
 			return err
 		}
+		l.at.up.Store(true)
 		l.take(response)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -28,6 +29,8 @@ type sequencer struct {
 	service sequencerv1.SequencerServiceClient
 	id      sequencing.MemberID
 	key     keys.PublicKey
+	// up is whether the last that was heard of a stream from it was good.
+	up atomic.Bool
 }
 
 // network is what all targets say of themselves.
@@ -70,6 +73,9 @@ func connect(ctx context.Context, targets []Target) (*network, error) {
 	}
 	return n, nil
 }
+
+// listening is the number of the sequencer at which members of a home listen with their k-th listener.
+func (n *network) listening(home, k int) int { return (home + 1 + k) % len(n.sequencers) }
 
 func (n *network) close() {
 	for _, s := range n.sequencers {

@@ -53,7 +53,7 @@ type Result struct {
 func (r *run) verdict() Result {
 	var lost, unknown int64
 	for _, m := range r.members {
-		l, u := m.remains()
+		l, u := m.remains(r)
 		lost, unknown = lost+l, unknown+u
 	}
 	r.mu.Lock()

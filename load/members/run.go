@@ -123,7 +123,7 @@ func (r *run) listen(ready, running context.Context, group *sync.WaitGroup) erro
 	for _, m := range r.members {
 		t := &told{at: make([]int, r.config.Listen)}
 		for k := range r.config.Listen {
-			l := &listener{run: r, member: m, number: k, told: t, at: r.network.sequencers[(m.home+1+k)%len(r.network.sequencers)]}
+			l := &listener{run: r, member: m, number: k, told: t, at: r.network.sequencers[r.network.listening(m.home, k)]}
 			waiting.Add(1)
 			group.Go(func() { l.follow(running, waiting.Done) })
 		}
@@ -172,7 +172,10 @@ func (r *run) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.config.Drain)
 	defer cancel()
 	for _, m := range r.members {
-		for !m.settled() {
+		for {
+			if lost, _ := m.remains(r); lost == 0 {
+				break
+			}
 			if !sleep(ctx, settleEvery) {
 				return
 			}

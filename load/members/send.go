@@ -95,13 +95,16 @@ func (l *lane) make(number uint64) []byte {
 
 // recipients are the members after the sender, others with each submission.
 func (l *lane) recipients(number uint64) (set sequencing.RecipientSet) {
-	all := l.run.members
 	for i := range l.run.config.Recipients {
-		to := all[(uint64(l.member.number)+number+uint64(i))%uint64(len(all))]
-		set = append(set, sequencing.Recipient{Kind: sequencing.ToMember, Member: to.id})
+		set = append(set, sequencing.Recipient{Kind: sequencing.ToMember, Member: l.run.recipient(l.member, number, i).id})
 	}
 	slices.SortFunc(set, sequencing.Recipient.Compare)
 	return set
+}
+
+// recipient is the i-th recipient of a member's submission.
+func (r *run) recipient(m *member, number uint64, i int) *member {
+	return r.members[(uint64(m.number)+number+uint64(i))%uint64(len(r.members))]
 }
 
 // unary sends each submission in a call of its own; as many at a time as may be in flight.

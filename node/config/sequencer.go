@@ -20,7 +20,7 @@ type Sequencer struct {
 	KeysDir     string `toml:"keys_dir" doc:"Directory of the keys with which this sequencer speaks to members, as a member of the network itself. Its owner alone may enter it."`
 	GenesisFile string `toml:"genesis_file" doc:"The file that founded the network; the same at every node."`
 
-	Public   Public   `toml:"public" doc:"Where clients submit requests and subscribe to the order (gRPC)."`
+	Public   Public   `toml:"public" doc:"Where members of the network connect (gRPC)."`
 	Peer     Peer     `toml:"peer" doc:"Where the other sequencers connect (TLS 1.3, both sides proven by node key)."`
 	Admin    Admin    `toml:"admin" doc:"Ports for operators."`
 	Storage  Storage  `toml:"storage" doc:"What is kept on disk."`
@@ -38,7 +38,11 @@ type Public struct {
 	Listen    string `toml:"listen" doc:"host:port; port 0 takes any free one. Other addresses than loopback need tls_cert_file and tls_key_file."`
 	TLSCert   string `toml:"tls_cert_file" doc:"Certificate chain in PEM; empty for no TLS. Reloaded on HUP."`
 	TLSKey    string `toml:"tls_key_file" doc:"Private key of the certificate in PEM."`
-	TokenFile string `toml:"token_file" doc:"File with the bearer token that clients must present; empty to serve whoever can connect."`
+	Ordering  bool   `toml:"ordering" doc:"Serve the ordering service too: opaque requests of anybody, as they are ordered. It is for measuring; members do not need it."`
+	TokenFile string `toml:"token_file" doc:"File with the bearer tokens of which the ordering service's clients must present one; empty to serve whoever can connect, on loopback only."`
+
+	RegistrationsPerSecond     int64 `toml:"registrations_per_second" doc:"Topology changes, such as the registration of new members, taken from everybody in a second; bursts may be five times as many."`
+	HostRegistrationsPerSecond int64 `toml:"host_registrations_per_second" doc:"The same from one host."`
 }
 
 // Peer is the listener for other sequencers.
@@ -115,7 +119,7 @@ func DefaultSequencer() *Sequencer {
 		KeyFile:     "key.pem",
 		KeysDir:     "keys",
 		GenesisFile: "../genesis.toml",
-		Public:      Public{Listen: "127.0.0.1:7111"},
+		Public:      Public{Listen: "127.0.0.1:7111", RegistrationsPerSecond: 10, HostRegistrationsPerSecond: 2},
 		Peer:        Peer{Listen: "127.0.0.1:7112"},
 		Admin:       Admin{Listen: "127.0.0.1:7113", Pprof: "127.0.0.1:7114"},
 		Storage:     Storage{RetainCommits: 100_000, RetainBytes: 20 * GiB, SegmentSize: 64 * MiB},
@@ -236,6 +240,8 @@ func (c *Sequencer) validateLimits() error {
 		return Keyf("storage.segment_size", "%s is outside 1MiB to 1GiB; 64MiB suits most disks", c.Storage.SegmentSize)
 	case c.Queue.Bytes < MiB:
 		return Keyf("queue.bytes", "%s is too small to hold the largest request; use 64MiB", c.Queue.Bytes)
+	case c.Public.RegistrationsPerSecond < 1 || c.Public.HostRegistrationsPerSecond < 1:
+		return Keyf("public.registrations_per_second", "and public.host_registrations_per_second must be 1 or more; use 10 and 2")
 	case c.Queue.Requests < 1:
 		return Keyf("queue.requests", "%d lets nothing in; use 100000", c.Queue.Requests)
 	case c.Log.Format != "auto" && c.Log.Format != "text" && c.Log.Format != "json":

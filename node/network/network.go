@@ -52,6 +52,7 @@ type Plan struct {
 	Parameters genesis.Parameters
 	Traffic    topology.Traffic // what members' submissions cost; by default nothing
 	Storage    config.Storage   // of each node
+	Ordering   bool             // each node serves the ordering service too
 	Now        time.Time        // becomes the beginning of agreed time
 }
 
@@ -225,7 +226,7 @@ func (p Plan) write(draft string) error {
 func (p Plan) writeConfig(node Node, i int, members []genesis.Member) error {
 	c := config.DefaultSequencer()
 	c.Name, c.Storage = node.Name, p.Storage
-	c.Public.Listen = p.address(loopback, i, clients)
+	c.Public.Listen, c.Public.Ordering = p.address(loopback, i, clients), p.Ordering
 	c.Peer.Listen = p.address(p.Host, i, peers)
 	c.Admin.Listen = p.address(loopback, i, operators)
 	c.Admin.Pprof = p.address(loopback, i, profiles)

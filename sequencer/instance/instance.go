@@ -208,7 +208,7 @@ func (i *Instance) replicaConfig(m *telemetry.Metrics, o Options) replica.Config
 func (i *Instance) serve(m *telemetry.Metrics) (err error) {
 	c := i.Config
 	i.service, err = sequencer.New(i.orderer, i.listeners["public"], sequencer.Config{
-		CertificateFile: c.Public.TLSCert, KeyFile: c.Public.TLSKey, TokenFile: c.Public.TokenFile,
+		CertificateFile: c.Public.TLSCert, KeyFile: c.Public.TLSKey, TokenFile: c.Public.TokenFile, Ordering: c.Public.Ordering,
 		Drain: time.Duration(c.Shutdown.DrainTimeout), Log: i.Log, Observer: observer{m},
 	})
 	if err != nil {

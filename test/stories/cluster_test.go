@@ -32,6 +32,7 @@ func found(t *testing.T, sequencers int, changes ...func(*network.Plan)) *cluste
 	plan.BasePort = freeBase(t, sequencers)
 	plan.Parameters.EpochDuration = config.Duration(2 * time.Second)
 	plan.Parameters.IdleInterval = config.Duration(100 * time.Millisecond)
+	plan.Ordering = true
 	plan.Storage = config.Storage{RetainCommits: 10_000_000, RetainBytes: 0, SegmentSize: 4 * config.MiB}
 	for _, change := range changes {
 		change(&plan)

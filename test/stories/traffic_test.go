@@ -15,7 +15,7 @@ type traffic struct{ *process }
 // drive starts sending requests to the nodes, until finish.
 func drive(t *testing.T, nodes []*sequencer, flags ...string) *traffic {
 	t.Helper()
-	arguments := []string{"load", "--json", "--rate", "400", "--size", "256B", "--duration", "10m", "--drain", "60s"}
+	arguments := []string{"load", "--ordering", "--json", "--rate", "400", "--size", "256B", "--duration", "10m", "--drain", "60s"}
 	for _, n := range nodes {
 		arguments = append(arguments, "--endpoint", n.config.Public.Listen)
 	}
