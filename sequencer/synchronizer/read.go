@@ -14,12 +14,17 @@ func (s *State) Time() sequencing.Time { return s.history.Position().Time }
 // Position is how far the order was applied and can be read.
 func (s *State) Position() sequencing.Position { return s.history.Position() }
 
+// now is the time of the order, before the first block that of the founding. The caller holds the state.
+func (s *State) now() sequencing.Time {
+	return max(s.machine.Time(), sequencing.Time(s.members.State().Floor()))
+}
+
 // Check says what the rules would make of a submission that is genuinely signed with a key, were it
 // sequenced now: its cost, and a [sequencing.Refusal] or nil.
 func (s *State) Check(submission *sequencing.Submission, key sequencing.Key) (cost uint64, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.machine.Check(submission, key, s.machine.Time())
+	return s.machine.Check(submission, key, s.now())
 }
 
 // Member returns what is known of a registered member.
@@ -50,7 +55,7 @@ func (s *State) Traffic(id sequencing.MemberID) (traffic sequencing.Traffic, now
 func (s *State) Topology(view func(topology.Snapshot)) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if p, err := s.members.State().Snapshot(topology.Time(s.machine.Time())); err == nil {
+	if p, err := s.members.State().Snapshot(topology.Time(s.now())); err == nil {
 		view(p) // the present is never pruned
 	}
 }
@@ -60,7 +65,7 @@ func (s *State) Topology(view func(topology.Snapshot)) {
 func (s *State) CheckTopology(list ...topology.SignedTransaction) []*topology.Rejection {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.members.State().CheckAll(topology.Time(s.machine.Time()), list...)
+	return s.members.State().CheckAll(topology.Time(s.now()), list...)
 }
 
 // TopologyChanged is the sequencing time of the last accepted topology transaction.
