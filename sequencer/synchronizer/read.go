@@ -20,6 +20,11 @@ func (s *State) Time() sequencing.Time { return s.history.Position().Time }
 // Position is how far the order was applied and can be read.
 func (s *State) Position() sequencing.Position { return s.history.Position() }
 
+// now is the time of the order, before the first block that of the founding. The caller holds the state.
+func (s *State) now() sequencing.Time {
+	return max(s.machine.Time(), sequencing.Time(s.members.State().Floor()))
+}
+
 // Check says what the rules would make of a submission that is genuinely signed with a key, were it
 // sequenced now: its cost, and a [sequencing.Refusal] or nil.
 func (s *State) Check(submission *sequencing.Submission, key sequencing.Key) (cost uint64, err error) {
