@@ -8,7 +8,6 @@ import (
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/keys/vault"
 	"github.com/synod-network/synod/node/exit"
-	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/sequencer/synchronizer"
 	"github.com/synod-network/synod/topology"
 )
@@ -20,8 +19,6 @@ type identity struct {
 	member   topology.Member
 	protocol keys.PrivateKey
 }
-
-func (id identity) memberID() sequencing.MemberID { return sequencing.MemberID(id.member.String()) }
 
 // loadIdentity reads the sequencer's keys.
 func (i *Instance) loadIdentity() (id identity, err error) {

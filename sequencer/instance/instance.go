@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/synod-network/synod/bft"
+	"github.com/synod-network/synod/internal/version"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/node"
 	"github.com/synod-network/synod/node/config"
@@ -28,6 +29,7 @@ import (
 	"github.com/synod-network/synod/replica/store"
 	"github.com/synod-network/synod/replica/warden"
 	"github.com/synod-network/synod/sequencer"
+	"github.com/synod-network/synod/sequencer/members"
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/sequencer/synchronizer"
 	"github.com/synod-network/synod/telemetry"
@@ -49,8 +51,11 @@ type Instance struct {
 	peers   *peers
 	changed changes // of the topology
 	orderer *bftorder.Orderer
-	service *sequencer.Server
-	metrics *prometheus.Registry
+	members *members.Service
+	// verifier checks the signatures of requests, before they are ordered and after.
+	verifier *keys.BatchVerifier
+	service  *sequencer.Server
+	metrics  *prometheus.Registry
 
 	listeners map[string]net.Listener
 
@@ -72,7 +77,7 @@ type Options struct {
 // New opens the store and the listeners. Close gives them back if the instance
 // is not run.
 func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err error) {
-	i := &Instance{Config: c, Health: node.NewHealth(), level: &slog.LevelVar{}, metrics: prometheus.NewRegistry(), listeners: map[string]net.Listener{}, changed: make(changes, 1)}
+	i := &Instance{Config: c, Health: node.NewHealth(), level: &slog.LevelVar{}, metrics: prometheus.NewRegistry(), listeners: map[string]net.Listener{}, changed: make(changes, 1), verifier: keys.NewBatchVerifier(rememberedKeys)}
 	i.crashed, i.crash = context.WithCancel(context.Background())
 	i.level.Set(slog.Level(c.Log.Level))
 	i.Log = telemetry.NewLogger(o.LogTo, telemetry.LogFormat(c.Log.Format), i.level, c.Name)
@@ -155,7 +160,7 @@ func (i *Instance) openState() (err error) {
 	}
 	i.state, err = synchronizer.Open(synchronizer.Config{
 		Dir: filepath.Join(i.Config.DataDir, "history"), Founding: founding, Network: sequencing.NetworkID(i.Genesis.ID),
-		Verify: batches(keys.NewBatchVerifier(rememberedKeys)), SegmentSize: int64(i.Config.Storage.SegmentSize), Log: i.Log, Observer: i.changed,
+		Verify: batches(i.verifier), SegmentSize: int64(i.Config.Storage.SegmentSize), Log: i.Log, Observer: i.changed,
 	})
 	return err
 }
@@ -207,8 +212,16 @@ func (i *Instance) replicaConfig(m *telemetry.Metrics, o Options) replica.Config
 
 func (i *Instance) serve(m *telemetry.Metrics) (err error) {
 	c := i.Config
+	i.members, err = members.New(members.Config{
+		State: i.state, Orderer: i.orderer, Self: i.identity.member, Key: func() keys.PrivateKey { return i.identity.protocol },
+		Verifier: i.verifier, Registrations: float64(c.Public.RegistrationsPerSecond), HostRegistrations: float64(c.Public.HostRegistrationsPerSecond),
+		Software: version.Read().String(), Log: i.Log,
+	})
+	if err != nil {
+		return err
+	}
 	i.service, err = sequencer.New(i.orderer, i.listeners["public"], sequencer.Config{
-		CertificateFile: c.Public.TLSCert, KeyFile: c.Public.TLSKey, TokenFile: c.Public.TokenFile, Ordering: c.Public.Ordering,
+		CertificateFile: c.Public.TLSCert, KeyFile: c.Public.TLSKey, TokenFile: c.Public.TokenFile, Ordering: c.Public.Ordering, Services: []sequencer.Service{membersService{i.members}},
 		Drain: time.Duration(c.Shutdown.DrainTimeout), Log: i.Log, Observer: observer{m},
 	})
 	if err != nil {
@@ -220,6 +233,11 @@ func (i *Instance) serve(m *telemetry.Metrics) (err error) {
 	})
 	return nil
 }
+
+// membersService is the members' service on the public listener.
+type membersService struct{ *members.Service }
+
+func (membersService) Prefix() string { return "/synod.sequencer.v1." }
 
 // Stages are the parts of the running sequencer, in the order of their start.
 func (i *Instance) Stages() []node.Stage {

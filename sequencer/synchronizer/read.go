@@ -8,12 +8,6 @@ import (
 // Network names the network.
 func (s *State) Network() sequencing.NetworkID { return s.cfg.Network }
 
-// now is the time of the state: that of the last request, or when the network began. The caller holds
-// the state.
-func (s *State) now() sequencing.Time {
-	return max(s.machine.Time(), sequencing.Time(s.cfg.Founding.Charter().Began))
-}
-
 // Time is that up to which everything can be read.
 func (s *State) Time() sequencing.Time { return s.history.Position().Time }
 
