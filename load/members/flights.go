@@ -18,6 +18,7 @@ type flights struct {
 type flight struct {
 	due      time.Duration // since the start of the run
 	accepted bool
+	astray   bool   // the connection broke: it takes no room any more
 	refused  bool   // by a deliver error
 	receipts uint64 // by listener, one bit each
 	came     []int  // deliveries, by listener
@@ -86,6 +87,18 @@ func (m *member) refuse(number uint64) {
 	}
 }
 
+// lose notes that nobody answered for a submission. It may still come out.
+func (m *member) lose(number uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f := m.flights.open[number]; f != nil && !f.astray {
+		f.astray = true
+		if f.receipts == 0 {
+			m.landed()
+		}
+	}
+}
+
 // outcome is what an event meant for a flight.
 type outcome struct {
 	first bool // the first receipt, or the first delivery
@@ -102,7 +115,7 @@ func (m *member) receipt(number uint64, listener int, refused bool, recipients i
 		return outcome{twice: true}
 	}
 	o := outcome{first: f.receipts == 0, due: f.due}
-	if o.first {
+	if o.first && !f.astray {
 		m.landed()
 	}
 	f.receipts |= 1 << listener

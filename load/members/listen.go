@@ -41,7 +41,7 @@ func (l *listener) follow(ctx context.Context, listening func()) {
 		l.at.up.Store(false)
 		l.run.broke(err)
 		if status.Code(err) == codes.Unauthenticated {
-			_ = l.member.authenticate(ctx, l.run.network) // the next attempt says what is wrong
+			l.member.renew(ctx, l.run.network)
 		}
 		sleep(ctx, reconnectAfter)
 	}

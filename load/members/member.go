@@ -89,19 +89,20 @@ type member struct {
 	id     sequencing.MemberID
 	as     topology.Member
 
-	namespace, login, protocol keys.PrivateKey
-	opener                     keys.DecryptionKey
-	home                       int // the sequencer to which it sends
+	namespace, authentication, protocol keys.PrivateKey
+	opener                              keys.DecryptionKey
+	home                                int // the sequencer after which it listens, and to which it sends at first
 
 	mu      sync.Mutex
+	sends   int // the sequencer to which it sends now
 	token   string
 	flights flights
 }
 
 func newMember(n *network, run string, number int) (*member, error) {
-	m := &member{number: number, home: number % len(n.sequencers)}
+	m := &member{number: number, home: number % len(n.sequencers), sends: number % len(n.sequencers)}
 	var err error
-	for _, k := range []*keys.PrivateKey{&m.namespace, &m.login, &m.protocol} {
+	for _, k := range []*keys.PrivateKey{&m.namespace, &m.authentication, &m.protocol} {
 		if *k, err = keys.Generate(rand.Reader); err != nil {
 			return nil, err
 		}
@@ -119,7 +120,7 @@ func newMember(n *network, run string, number int) (*member, error) {
 func (m *member) register(ctx context.Context, n *network) error {
 	identity := topology.NamespaceDelegation{Namespace: m.as.Namespace, Target: m.namespace.Public(), Kinds: topology.AllKinds}
 	owned := topology.NewOwnerToKeys(m.as, []topology.SigningKey{
-		{Purpose: keys.SequencerAuthentication, Key: m.login.Public()}, {Purpose: keys.Protocol, Key: m.protocol.Public()},
+		{Purpose: keys.SequencerAuthentication, Key: m.authentication.Public()}, {Purpose: keys.Protocol, Key: m.protocol.Public()},
 	}, []keys.EncryptionKey{m.opener.Public()})
 	certificate := topology.MemberTrustCertificate{Synchronizer: n.synchronizer, Member: m.as}
 	var request sequencerv1.RegisterTopologyRequest
@@ -128,7 +129,7 @@ func (m *member) register(ctx context.Context, n *network) error {
 		signers []keys.PrivateKey
 	}{
 		{identity, []keys.PrivateKey{m.namespace}},
-		{owned, []keys.PrivateKey{m.namespace, m.login, m.protocol}},
+		{owned, []keys.PrivateKey{m.namespace, m.authentication, m.protocol}},
 		{certificate, []keys.PrivateKey{m.namespace}},
 	} {
 		signed, err := topology.Sign(n.id, topology.Add(1, say.mapping), say.signers...)
@@ -143,32 +144,63 @@ func (m *member) register(ctx context.Context, n *network) error {
 	}, codes.ResourceExhausted, codes.Unavailable)
 }
 
-// authenticate gets a token, waiting until the member is known at its home.
+// authenticate gets a token at its home, waiting until the member is known there.
 func (m *member) authenticate(ctx context.Context, n *network) error {
-	at := n.sequencers[m.home]
-	var answer *sequencerv1.AuthenticateResponse
-	err := again(ctx, func() error {
-		challenge, err := at.service.Challenge(ctx, &sequencerv1.ChallengeRequest{Member: string(m.id), NetworkId: n.id[:]})
-		if err != nil {
-			return err
-		}
-		if len(challenge.GetNonce()) != len(session.Nonce{}) {
-			return fmt.Errorf("the nonce of %s has %d bytes", at.address, len(challenge.GetNonce()))
-		}
-		login := session.Login{Member: m.id, Sequencer: at.id, Nonce: session.Nonce(challenge.GetNonce())}
-		key, signature := m.login.Public(), login.Sign(n.id, m.login)
-		answer, err = at.service.Authenticate(ctx, &sequencerv1.AuthenticateRequest{
-			Member: string(m.id), Nonce: challenge.GetNonce(), Key: key[:], Signature: signature[:],
-		})
-		return err
-	}, codes.PermissionDenied, codes.ResourceExhausted, codes.Unavailable, codes.NotFound)
+	err := again(ctx, func() error { return m.login(ctx, n, n.sequencers[m.home]) },
+		codes.PermissionDenied, codes.ResourceExhausted, codes.Unavailable, codes.NotFound)
 	if err != nil {
-		return fmt.Errorf("load: authenticate %s at %s: %w", m.id, at.address, err)
+		return fmt.Errorf("load: authenticate %s at %s: %w", m.id, n.sequencers[m.home].address, err)
+	}
+	return nil
+}
+
+// login gets a token at a sequencer.
+func (m *member) login(ctx context.Context, n *network, at *sequencer) error {
+	challenge, err := at.service.Challenge(ctx, &sequencerv1.ChallengeRequest{Member: string(m.id), NetworkId: n.id[:]})
+	if err != nil {
+		return err
+	}
+	if len(challenge.GetNonce()) != len(session.Nonce{}) {
+		return fmt.Errorf("the nonce of %s has %d bytes", at.address, len(challenge.GetNonce()))
+	}
+	login := session.Login{Member: m.id, Sequencer: at.id, Nonce: session.Nonce(challenge.GetNonce())}
+	key, signature := m.authentication.Public(), login.Sign(n.id, m.authentication)
+	answer, err := at.service.Authenticate(ctx, &sequencerv1.AuthenticateRequest{
+		Member: string(m.id), Nonce: challenge.GetNonce(), Key: key[:], Signature: signature[:],
+	})
+	if err != nil {
+		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.token = answer.GetToken()
 	return nil
+}
+
+// loginPatience bounds one attempt to get a new token.
+const loginPatience = 5 * time.Second
+
+// renew gets a token from any sequencer but the one that it sent to last, and sends there from now on.
+func (m *member) renew(ctx context.Context, n *network) {
+	ctx, cancel := context.WithTimeout(ctx, loginPatience)
+	defer cancel()
+	last := m.target()
+	for i := 1; i <= len(n.sequencers); i++ {
+		next := (last + i) % len(n.sequencers)
+		if m.login(ctx, n, n.sequencers[next]) == nil {
+			m.mu.Lock()
+			m.sends = next
+			m.mu.Unlock()
+			return
+		}
+	}
+}
+
+// target is the sequencer to which the member sends now.
+func (m *member) target() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sends
 }
 
 // authorised adds the member's token to a call.

@@ -9,7 +9,11 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
 	"github.com/synod-network/synod/sequencer/sequencing"
@@ -37,6 +41,7 @@ func (l *lane) send(ctx, sending context.Context) {
 		}
 		if err != nil && sending.Err() == nil {
 			l.run.broke(err)
+			l.member.renew(sending, l.run.network)
 			sleep(sending, reconnectAfter)
 		}
 	}
@@ -111,14 +116,24 @@ func (r *run) recipient(m *member, number uint64, i int) *member {
 func (l *lane) unary(ctx, sending context.Context) error {
 	var calls sync.WaitGroup
 	defer calls.Wait()
+	var broken atomic.Pointer[error]
 	for {
+		if err := broken.Load(); err != nil {
+			return *err
+		}
 		number, request, ok := l.next(sending, true)
 		if !ok {
 			return nil
 		}
 		l.run.count(func(r *Result) { r.Submitted++ })
 		calls.Go(func() {
-			_, err := l.run.network.sequencers[l.member.home].service.SendAsync(l.member.authorised(ctx), &sequencerv1.SendAsyncRequest{Request: request})
+			_, err := l.run.network.sequencers[l.member.target()].service.SendAsync(l.member.authorised(ctx), &sequencerv1.SendAsyncRequest{Request: request})
+			switch status.Code(err) {
+			case codes.Unavailable, codes.Unauthenticated, codes.Canceled, codes.DeadlineExceeded:
+				l.member.lose(number)
+				broken.Store(&err)
+				return
+			}
 			l.answered(number, err == nil)
 		})
 	}
@@ -144,7 +159,7 @@ type batch struct {
 func (l *lane) stream(ctx, sending context.Context) error {
 	ctx, cancel := context.WithCancel(l.member.authorised(ctx))
 	defer cancel()
-	stream, err := l.run.network.sequencers[l.member.home].service.SendStream(ctx)
+	stream, err := l.run.network.sequencers[l.member.target()].service.SendStream(ctx)
 	if err != nil {
 		return err
 	}
@@ -198,7 +213,10 @@ func (l *lane) answers(stream sendStream, open <-chan batch) error {
 			}
 		}
 		if answered < b.sequence {
-			continue // their fate is unknown
+			for _, number := range b.numbers {
+				l.member.lose(number)
+			}
+			continue
 		}
 		for i, number := range b.numbers {
 			l.answered(number, !refused[b.sequence][uint32(i)])

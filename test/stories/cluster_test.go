@@ -80,10 +80,10 @@ func allFree(base, sequencers int) bool {
 }
 
 // start starts all nodes and waits until each can order.
-func (c *cluster) start() {
+func (c *cluster) start(flags ...string) {
 	c.t.Helper()
 	for _, n := range c.nodes {
-		n.start()
+		n.start(flags...)
 	}
 	c.ready(c.nodes...)
 }
