@@ -462,3 +462,5 @@ func TestStoppingSendsEverybodyElsewhere(t *testing.T) {
 	_, err = n.client.GetTime(patience(t), &sequencerv1.GetTimeRequest{})
 	wantFailure(t, err, codes.Unavailable, members.ShuttingDown)
 }
+
+var tick = sequencing.Request{Body: sequencing.Tick{}}.Encode()
