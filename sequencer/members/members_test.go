@@ -66,7 +66,6 @@ type options struct {
 	memory  ordertest.MemoryConfig
 	config  func(*members.Config)
 	orderer func(ordering.Orderer) ordering.Orderer
-	key     func(int) keys.PrivateKey
 }
 
 func (s *station) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
