@@ -90,14 +90,6 @@ func (f *failure) GRPCStatus() *status.Status {
 	return detailed
 }
 
-// errorOf keeps a nil failure from becoming an error that is not nil.
-func errorOf(f *failure) error {
-	if f == nil {
-		return nil
-	}
-	return f
-}
-
 func fail(reason Reason, format string, args ...any) *failure {
 	return &failure{reason: reason, message: fmt.Sprintf(format, args...)}
 }

@@ -66,7 +66,6 @@ type options struct {
 	memory  ordertest.MemoryConfig
 	config  func(*members.Config)
 	orderer func(ordering.Orderer) ordering.Orderer
-	key     func(int) keys.PrivateKey
 }
 
 func (s *station) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
@@ -462,3 +461,5 @@ func TestStoppingSendsEverybodyElsewhere(t *testing.T) {
 	_, err = n.client.GetTime(patience(t), &sequencerv1.GetTimeRequest{})
 	wantFailure(t, err, codes.Unavailable, members.ShuttingDown)
 }
+
+var tick = sequencing.Request{Body: sequencing.Tick{}}.Encode()

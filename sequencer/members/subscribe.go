@@ -46,14 +46,14 @@ func (s *Service) Subscribe(request *sequencerv1.SubscribeRequest, stream subscr
 	if !s.accounts.subscribe(c.id, 1, s.config.Subscriptions) {
 		return fail(TooManyCalls, "%s has as many subscriptions here as it may, %d: end one", c.id, s.config.Subscriptions).after(callsRetry)
 	}
-	defer s.accounts.subscribe(c.id, -1, 0)
-	if err := stream.SendHeader(nil); err != nil { // tells that the stream is open
-		return err
-	}
 	sub := &subscription{service: s, caller: c, stream: stream, limit: firstEvents}
 	sub.known.Store(request.GetAfterMicros())
 	s.positions.open(sub)
 	defer s.positions.close(sub)
+	defer s.accounts.subscribe(c.id, -1, 0)
+	if err := stream.SendHeader(nil); err != nil { // tells that the stream is open
+		return err
+	}
 	refused = sub.run(stream.Context())
 	s.config.Observer.SubscriptionEnded(refused.reason)
 	return refused

@@ -39,10 +39,11 @@ const (
 	// walks from one to another.
 	clockSkew = 30 * time.Second
 
-	domainToken  keys.Domain = "synod/sequencer/token/1"
-	tokenVersion             = 1
-	maxToken                 = 2048 // characters
+	tokenVersion = 1
+	maxToken     = 2048 // characters
 )
+
+const domainToken keys.Domain = "synod/sequencer/token/1"
 
 var errToken = errors.New("it is no token of a sequencer")
 
