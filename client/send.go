@@ -30,7 +30,8 @@ type Outcome struct {
 	Cost uint64
 	// Contributed says that the batch waits for other senders, as its aggregation rule wants.
 	Contributed bool
-	// AlreadySent says that the same content was delivered before, under another message id.
+	// AlreadySent says that the same content was delivered before, under another message id. If sequencers said so before
+	// ordering it, Time and Cost are 0.
 	AlreadySent bool
 }
 
@@ -123,10 +124,14 @@ func (c *Client) SendSigned(ctx context.Context, signed Signed) (Outcome, error)
 		err = t.err
 	default:
 	}
-	if err != nil {
-		return Outcome{}, fmt.Errorf("send %q: %w", signed.Message, err)
+	var refused *Failure
+	switch {
+	case err == nil:
+		return t.outcome, nil
+	case errors.As(err, &refused) && refused.Rule == sequencing.AlreadySent.String():
+		return Outcome{AlreadySent: true}, nil // what was wanted was done before
 	}
-	return t.outcome, nil
+	return Outcome{}, fmt.Errorf("send %q: %w", signed.Message, err)
 }
 
 // track begins to look for the outcome of a submission, before it is sent for the first time.
@@ -252,10 +257,17 @@ func (c *Client) handOver(ctx context.Context, t *tracked) error {
 	}
 }
 
+// firstOf is the refusal to report: one that says more than that all is done, if there is one.
 func firstOf(refused map[*peer]*Failure) error {
+	worth := func(f *Failure) string { // the lowest is reported
+		if f.Rule == sequencing.AlreadySent.String() {
+			return "2" + f.Sequencer
+		}
+		return "1" + f.Sequencer
+	}
 	var first *Failure
 	for _, f := range refused {
-		if first == nil || f.Sequencer < first.Sequencer {
+		if first == nil || worth(f) < worth(first) {
 			first = f
 		}
 	}

@@ -90,6 +90,15 @@ func (w *world) tell(n int) {
 	}
 }
 
+// together orders n submissions in one block.
+func (w *world) together(n int) {
+	for range n {
+		w.sent++
+		w.net.Submit(w.submission(fmt.Sprintf("event %d", w.sent)))
+	}
+	w.net.Order()
+}
+
 func (w *world) submission(text string) sequencing.Submission {
 	return sequencing.Submission{Sender: bob, Message: sequencing.MessageID(text), MaxTime: sequencing.Time(time.Now().Add(time.Minute).UnixMicro()),
 		Sets: []sequencing.RecipientSet{To(alice)}, Envelopes: []sequencing.Envelope{{Payload: []byte(text)}}}

@@ -97,7 +97,7 @@ func (s *Sequencer) Up() {
 	if s.server != nil {
 		return
 	}
-	s.server, s.listener = grpc.NewServer(grpc.MaxRecvMsgSize(64<<20)), bufconn.Listen(1<<18)
+	s.server, s.listener = grpc.NewServer(grpc.MaxRecvMsgSize(64<<20), grpc.WaitForHandlers(true)), bufconn.Listen(1<<18)
 	sequencerv1.RegisterSequencerServiceServer(s.server, s)
 	go s.server.Serve(s.listener)
 	s.network.mu.Lock()
@@ -162,13 +162,19 @@ func (s *Sequencer) Streams() int {
 	return s.streams
 }
 
-func (s *Sequencer) now(count *int) Behaviour {
+// asked counts a call and returns how to answer, when it is time to.
+func (s *Sequencer) asked(ctx context.Context, count *int) Behaviour {
 	s.mu.Lock()
 	*count++
 	b := s.behaviour
 	s.mu.Unlock()
 	if b.Slow > 0 {
-		time.Sleep(b.Slow) // in the bubble's time
+		timer := time.NewTimer(b.Slow)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
 	}
 	return b
 }
@@ -193,8 +199,8 @@ func Failure(code codes.Code, reason, rule string, retry time.Duration) error {
 var errLogin = Failure(codes.Unauthenticated, "UNAUTHENTICATED", "", 0)
 
 // Handshake implements the service.
-func (s *Sequencer) Handshake(context.Context, *sequencerv1.HandshakeRequest) (*sequencerv1.HandshakeResponse, error) {
-	b := s.now(&s.counts.Handshakes)
+func (s *Sequencer) Handshake(ctx context.Context, _ *sequencerv1.HandshakeRequest) (*sequencerv1.HandshakeResponse, error) {
+	b := s.asked(ctx, &s.counts.Handshakes)
 	key := s.Key.Public()
 	h := &sequencerv1.HandshakeResponse{Version: 1, NetworkId: s.network.ID[:], Synchronizer: Synchronizer, Sequencer: string(s.ID), SigningKey: key[:],
 		TrustThreshold: 2, Software: "clienttest"}
@@ -218,8 +224,8 @@ func (s *Sequencer) Challenge(_ context.Context, r *sequencerv1.ChallengeRequest
 }
 
 // Authenticate implements the service.
-func (s *Sequencer) Authenticate(_ context.Context, r *sequencerv1.AuthenticateRequest) (*sequencerv1.AuthenticateResponse, error) {
-	b := s.now(&s.counts.Logins)
+func (s *Sequencer) Authenticate(ctx context.Context, r *sequencerv1.AuthenticateRequest) (*sequencerv1.AuthenticateResponse, error) {
+	b := s.asked(ctx, &s.counts.Logins)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	member := sequencing.MemberID(r.GetMember())
@@ -242,7 +248,7 @@ func (s *Sequencer) Authenticate(_ context.Context, r *sequencerv1.AuthenticateR
 
 // Logout implements the service.
 func (s *Sequencer) Logout(ctx context.Context, _ *sequencerv1.LogoutRequest) (*sequencerv1.LogoutResponse, error) {
-	s.now(&s.counts.Logouts)
+	s.asked(ctx, &s.counts.Logouts)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.tokens, tokenOf(ctx))
@@ -269,12 +275,12 @@ func (s *Sequencer) caller(ctx context.Context) (login, error) {
 
 // SendAsync implements the service.
 func (s *Sequencer) SendAsync(ctx context.Context, r *sequencerv1.SendAsyncRequest) (*sequencerv1.SendAsyncResponse, error) {
-	return &sequencerv1.SendAsyncResponse{}, s.take(ctx, s.now(&s.counts.Sends), r.GetRequest())
+	return &sequencerv1.SendAsyncResponse{}, s.take(ctx, s.asked(ctx, &s.counts.Sends), r.GetRequest())
 }
 
 // Acknowledge implements the service.
 func (s *Sequencer) Acknowledge(ctx context.Context, r *sequencerv1.AcknowledgeRequest) (*sequencerv1.AcknowledgeResponse, error) {
-	return &sequencerv1.AcknowledgeResponse{}, s.take(ctx, s.now(&s.counts.Acknowledgements), r.GetRequest())
+	return &sequencerv1.AcknowledgeResponse{}, s.take(ctx, s.asked(ctx, &s.counts.Acknowledgements), r.GetRequest())
 }
 
 func (s *Sequencer) take(ctx context.Context, b Behaviour, request []byte) error {
