@@ -196,7 +196,7 @@ func (a *agreement) compareWithFacts(s *Statement, events []said) *Lie {
 
 // compareWithItself compares a response with what the same sequencer said on an earlier stream.
 func (a *agreement) compareWithItself(v *voice, s *Statement, events []said) *Lie {
-	if s.After >= v.reach {
+	if s.After >= v.reach || a.fault == faultForgetSaid {
 		return nil // nothing is said again
 	}
 	pending := v.pending

@@ -20,9 +20,10 @@ func event(at, previous sequencing.Time, text string) []byte {
 // story drives an agreement by words. Each line is one response: "s1 0-30: 10=a 20=b" tells the events a at 10 and b at 20, and
 // that there is nothing else up to 30. A previous time is that of the event before on the line or the stream, unless given as
 // 20<5=b. "s1 open" begins a new stream. The result is what is released and who is caught.
-func story(t *testing.T, threshold int, script string) string {
+func story(t *testing.T, planted fault, script string) string {
 	t.Helper()
-	a := newAgreement(threshold, Position{}, 100)
+	a := newAgreement(2, Position{}, 100)
+	a.fault = planted
 	var out []string
 	note := func(l *Lie) {
 		out = append(out, fmt.Sprintf("%s %s@%d", l.Sequencer, l.Kind, l.Time))
@@ -79,106 +80,108 @@ func story(t *testing.T, threshold int, script string) string {
 	return strings.Join(out, ", ")
 }
 
-func TestAgreement(t *testing.T) {
-	for _, c := range []struct{ name, script, want string }{
-		{"two agree", `
+var agreementStories = []struct{ name, script, want string }{
+	{"two agree", `
 			s1 0-30: 10=a 20=b
 			s2 0-20: 10=a 20=b`, "a@10, b@20"},
-		{"one is not enough", "s1 0-30: 10=a 20=b", ""},
-		{"time needs two", `
+	{"one is not enough", "s1 0-30: 10=a 20=b", ""},
+	{"time needs two", `
 			s1 0-30:
 			s2 0-20:
 			s2 20-50:`, "known 20, known 30"},
-		{"time ends before an event that one tells", `
+	{"time ends before an event that one tells", `
 			s1 0-30: 20=a
 			s2 0-25:`, "known 19"},
-		{"dropped", `
+	{"dropped", `
 			s1 0-30: 10=a 20=b
 			s3 0-30: 20=b
 			s2 0-30: 10=a 20=b`, "known 9, a@10, b@20, s3 dropped@10, known 30"},
-		{"dropped, as a tick alone shows", `
+	{"dropped, as a tick alone shows", `
 			s1 0-30: 10=a
 			s3 0-10:
 			s2 0-30: 10=a`, "known 9, a@10, s3 dropped@10, known 30"},
-		{"altered", `
+	{"altered", `
 			s3 0-30: 10=x
 			s1 0-30: 10=a
 			s2 0-30: 10=a`, "known 9, a@10, s3 altered@10, known 30"},
-		{"forged before", `
+	{"forged before", `
 			s3 0-30: 5=x 10=a
 			s1 0-30: 10=a
 			s2 0-30: 10=a`, "known 4, a@10, s3 forged@10, known 30"},
-		{"forged where there is nothing", `
+	{"forged where there is nothing", `
 			s3 0-30: 5=x
 			s1 0-30:
 			s2 0-30:`, "known 4, s3 forged@5, known 30"},
-		{"late and altered", `
+	{"late and altered", `
 			s1 0-30: 10=a 20=b
 			s2 0-30: 10=a 20=b
 			s3 open`, "a@10, b@20, known 30"},
-		{"late, honest", `
+	{"late, honest", `
 			s3 open
 			s1 0-30: 10=a 20=b
 			s2 0-30: 10=a 20=b
 			s3 0-10: 10=a
 			s3 10-30: 20=b`, "a@10, b@20, known 30"},
-		{"late, altered", `
+	{"late, altered", `
 			s3 open
 			s1 0-30: 10=a 20=b
 			s2 0-30: 10=a 20=b
 			s3 0-10: 10=x`, "a@10, b@20, known 30, s3 altered@10"},
-		{"late, dropped", `
+	{"late, dropped", `
 			s3 open
 			s1 0-30: 10=a 20=b
 			s2 0-30: 10=a 20=b
 			s3 0-20: 20=b`, "a@10, b@20, known 30, s3 dropped@10"},
-		{"late, dropped at the end", `
+	{"late, dropped at the end", `
 			s3 open
 			s1 0-30: 10=a 20=b
 			s2 0-30: 10=a 20=b
 			s3 0-20: 10=a`, "a@10, b@20, known 30, s3 dropped@20"},
-		{"late, forged", `
+	{"late, forged", `
 			s3 open
 			s1 0-30: 10=a 20=b
 			s2 0-30: 10=a 20=b
 			s3 0-15: 10=a 15=x`, "a@10, b@20, known 30, s3 forged@15"},
-		{"late, forged behind the last", `
+	{"late, forged behind the last", `
 			s3 open
 			s1 0-30: 10=a 20=b
 			s2 0-30: 10=a 20=b
 			s3 0-35: 10=a 20=b 25=x`, "a@10, b@20, known 30, s3 forged@25"},
-		{"a gap in the chain", "s1 0-30: 10=a 25<20=b", "s1 broken_chain@25"},
-		{"times that fall", "s1 0-30: 20=a 10<5=b", "s1 reordered@10"},
-		{"beyond what it knows", "s1 0-15: 10=a 20=b", "s1 malformed@20"},
-		{"a sequencer that comes back repeats itself", `
+	{"a gap in the chain", "s1 0-30: 10=a 25<20=b", "s1 broken_chain@25"},
+	{"times that fall", "s1 0-30: 20=a 10<5=b", "s1 reordered@10"},
+	{"beyond what it knows", "s1 0-15: 10=a 20=b", "s1 malformed@20"},
+	{"a sequencer that comes back repeats itself", `
 			s1 0-30: 10=a 20=b
 			s1 open
 			s1 0-20: 10=a 20=b
 			s1 20-40: 35=c
 			s2 0-40: 10=a 20=b 35=c`, "a@10, b@20, c@35, known 40"},
-		{"a sequencer that comes back with something else", `
+	{"a sequencer that comes back with something else", `
 			s1 0-30: 10=a
 			s1 open
 			s1 0-30: 10=b`, "s1 contradiction@10"},
-		{"a sequencer that comes back with nothing", `
+	{"a sequencer that comes back with nothing", `
 			s1 0-30: 10=a
 			s1 open
 			s1 0-30:`, "s1 contradiction@10"},
-		{"a sequencer that comes back with more", `
+	{"a sequencer that comes back with more", `
 			s1 0-30: 10=a
 			s1 open
 			s1 0-30: 10=a 25=b`, "s1 contradiction@25"},
-		{"what a dead sequencer signed counts", `
+	{"what a dead sequencer signed counts", `
 			s1 0-30: 10=a
 			s1 open
 			s2 0-30: 10=a`, "a@10, known 30"},
-		{"two lies agree beyond the threshold", `
+	{"two lies agree beyond the threshold", `
 			s1 0-30: 10=a
 			s3 0-30: 10=x
 			s4 0-30: 10=x`, "known 9, x@10, s1 altered@10, known 30"},
-	} {
+}
+
+func TestAgreement(t *testing.T) {
+	for _, c := range agreementStories {
 		t.Run(c.name, func(t *testing.T) {
-			if got := story(t, 2, c.script); got != c.want {
+			if got := story(t, faultNone, c.script); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
@@ -201,8 +204,6 @@ type teller struct {
 func TestAgreementReleasesTheTruth(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) { checkTruth(rt, faultNone) })
 }
-
-type failer interface{ Fatalf(string, ...any) }
 
 func checkTruth(rt *rapid.T, planted fault) {
 	lying := rapid.IntRange(0, 2).Draw(rt, "liars")

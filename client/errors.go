@@ -53,8 +53,7 @@ func (e *DeliverError) Error() string {
 
 func (e *DeliverError) Unwrap() error { return e.Refusal }
 
-// Failure is what a sequencer answered to a call. A send fails with it when threshold sequencers, or all that can be reached,
-// refuse.
+// Failure is what a sequencer answered to a call. A send fails with it when threshold sequencers refuse.
 type Failure struct {
 	Sequencer string // its alias
 	// Reason is stable, and listed in sequencer.proto; empty if the transport failed.

@@ -4,15 +4,16 @@ package client
 type fault int
 
 const (
-	faultNone           fault = iota
-	faultOneVoteLess          // releases with one vote too few
-	faultIgnoreChain          // does not look at previous times
-	faultIgnoreLate           // does not compare late events with what is believed
-	faultAnyTick              // believes any sequencer's time
-	faultKeepLiars            // goes on with liars
-	faultResumeEarly          // begins again at the start after each reconnect
-	faultAnySignature         // takes any signature
-	faultLoseReceipt          // misses receipts that come while a send is being handed over
-	faultExpireEarly          // takes the wall clock for agreed time
-	faultOneVoteAddress       // counts each endpoint as a vote
+	faultNone         fault = iota
+	faultOneVoteLess        // releases with one vote too few
+	faultIgnoreChain        // does not look at previous times
+	faultIgnoreLate         // does not compare late events with what is believed
+	faultForgetSaid         // does not compare a stream with what its sequencer said on an earlier one
+	faultAnyTick            // believes any sequencer's time
+	faultKeepLiars          // goes on with liars
+	faultResumeEarly        // begins again at the start after each reconnect
+	faultAnySignature       // takes any signature
+	faultExpireEarly        // takes the wall clock for agreed time
+	faultTakeRefusal        // believes one sequencer that the rules refuse a submission
+	faultLast
 )

@@ -27,11 +27,13 @@ type peer struct {
 	links  []*link
 	turn   int // of the link to use next
 
-	id    sequencing.MemberID // as configured, or as the first handshake said
-	key   keys.PublicKey
-	left  *Lie // why it is not used any more
-	login chan struct{}
-	token token
+	id  sequencing.MemberID // as configured, or as the first handshake said
+	key keys.PublicKey
+	// strange counts responses signed with an unknown key since one with a known one.
+	strange int
+	left    *Lie // why it is not used any more
+	login   chan struct{}
+	token   token
 
 	stream   *stream // open, or being opened
 	failures int     // of streams, since one told something
@@ -184,7 +186,7 @@ func (c *Client) handshake(ctx context.Context, p *peer, l *link, conn *grpc.Cli
 	answer, err := service.Handshake(ctx, request)
 	if err != nil {
 		f := failureOf(p.spec.Alias, err)
-		if f.Reason == "WRONG_NETWORK" || f.Reason == "INVALID" || f.Reason == "" && f.Status.String() == "Unimplemented" {
+		if f.Reason == "WRONG_NETWORK" || f.Reason == "WRONG_VERSION" || f.Reason == "INVALID" || f.Reason == "" && f.Status.String() == "Unimplemented" {
 			return fmt.Errorf("handshake with %s: %w: %w", l.endpoint.Address, errMismatch, f)
 		}
 		return fmt.Errorf("handshake with %s: %w", l.endpoint.Address, f)
@@ -214,19 +216,22 @@ func (c *Client) admit(p *peer, l *link, h *sequencerv1.HandshakeResponse) error
 	}
 	key := keys.PublicKey(h.GetSigningKey())
 	for _, other := range c.peers {
-		if other != p && other.id == id && c.config.fault != faultOneVoteAddress {
+		if other != p && other.id == id {
 			return fmt.Errorf("it is sequencer %s, which is configured as %q already: list all its endpoints there, it has one vote", id, other.spec.Alias)
 		}
-		if other != p && other.id != "" && other.key == key && c.config.fault != faultOneVoteAddress {
+		if other != p && other.id != "" && other.key == key {
 			return fmt.Errorf("it has the key of sequencer %s (%q): the two are one", other.id, other.spec.Alias)
 		}
 	}
-	if !c.knows(p, id, key) {
+	if c.config.Directory != nil && !c.knows(p, id, key) {
 		return fmt.Errorf("its key %s is not one of sequencer %s", key, id)
 	}
 	seen := view{network: sequencing.NetworkID(h.GetNetworkId()), synchronizer: h.GetSynchronizer()}
 	if c.config.Network != (sequencing.NetworkID{}) && seen.network != c.config.Network {
 		return fmt.Errorf("it is of network %x, not %x", seen.network[:8], c.config.Network[:8])
+	}
+	if p.key != (keys.PublicKey{}) && p.key != key {
+		c.config.Log.Warn("a sequencer has a new key", "sequencer", id, "key", key, "before", p.key)
 	}
 	p.id, p.key, l.view = id, key, seen
 	return c.believe(seen, id)
@@ -237,7 +242,7 @@ func (c *Client) knows(p *peer, id sequencing.MemberID, key keys.PublicKey) bool
 	if c.config.Directory != nil {
 		return slices.Contains(c.config.Directory.SequencerKeys(id), key)
 	}
-	return p.key == (keys.PublicKey{}) || p.key == key
+	return p.key == key
 }
 
 // believe counts who belongs to which network. The first view that threshold sequencers share is believed; a second one

@@ -110,6 +110,9 @@ func (c *Client) Send(ctx context.Context, s sequencing.Submission) (Outcome, er
 // sequencers refused to take it; they may lie, so the events have the last word. If the wait ends early, the error
 // matches [ErrUnknown].
 //
+// One sequencer is not believed that the rules refuse a submission, if more are needed to believe anything: with a trust
+// threshold above one the next is asked, and if it cannot be reached, again and again.
+//
 // A sequencer that cannot be reached, is overloaded or has a slow clock is passed over at once for the next. Any number of
 // sends may go on beside each other. Receipts are found among the events, so somebody must call Next meanwhile.
 func (c *Client) SendSigned(ctx context.Context, signed Signed) (Outcome, error) {
@@ -213,14 +216,17 @@ func (c *Client) handOver(ctx context.Context, t *tracked) error {
 			if taken > 0 {
 				return c.await(ctx, t, 0)
 			}
-			if len(refused) > 0 {
-				return firstOf(refused)
-			}
 			if err := c.await(ctx, t, c.backoff(rounds)); err != errPatience {
+				if len(refused) > 0 && err != nil {
+					err = fmt.Errorf("%w; refused meanwhile: %w", err, firstOf(refused))
+				}
 				return err
 			}
 			rounds++
 			clear(tried)
+			for p := range refused {
+				tried[p] = true
+			}
 			continue
 		}
 		tried[p] = true
@@ -250,7 +256,7 @@ func (c *Client) handOver(ctx context.Context, t *tracked) error {
 		case f.answer() == final:
 			refused[p] = f
 			// One sequencer is not believed that the rules refuse a submission, if more are needed to believe anything.
-			if taken == 0 && len(refused) >= c.config.TrustThreshold {
+			if taken == 0 && (len(refused) >= c.config.TrustThreshold || c.config.fault == faultTakeRefusal) {
 				return firstOf(refused)
 			}
 		}

@@ -156,9 +156,12 @@ func (c *Client) open(p *peer) {
 	s := &stream{cancel: cancel, room: make(chan struct{}, 1), heard: time.Now()}
 	p.stream = s
 	l := c.pick(p)
-	service := l.service
+	conn, service := l.conn, l.service
 	c.group.Go(func() {
 		err := c.read(ctx, p, s, service)
+		if errors.Is(err, errKey) {
+			conn.Close() // and with it goes what the handshake said
+		}
 		cancel(nil)
 		c.closed(p, s, err)
 	})
@@ -243,21 +246,35 @@ func (c *Client) read(ctx context.Context, p *peer, s *stream, service sequencer
 	return fmt.Errorf("read events at sequencer %s: %w", p.spec.Alias, err)
 }
 
+// errKey says that a response is signed with a key that the handshake did not name: keys are changed now and then, so a new
+// handshake is due.
+var errKey = errors.New("it signs with a key that is not known as its own")
+
+// maxStrangeKeys is how many responses in a row may be signed with unknown keys, each after a handshake, before it is a lie.
+const maxStrangeKeys = 3
+
 // examine checks the signature on a response.
 func (c *Client) examine(p *peer, after sequencing.Time, r *sequencerv1.SubscribeResponse) (*Statement, error) {
-	c.mu.Lock()
-	id, network := p.id, c.view.network
-	c.mu.Unlock()
-	s := &Statement{Sequencer: id, Member: c.config.Member, After: after, Known: sequencing.Time(r.GetKnownMicros()), Events: r.GetEvents()}
+	s := &Statement{Member: c.config.Member, After: after, Known: sequencing.Time(r.GetKnownMicros()), Events: r.GetEvents()}
 	sized := len(r.GetKey()) == len(s.Key) && len(r.GetSignature()) == len(s.Signature)
 	if sized {
 		s.Key, s.Signature = keys.PublicKey(r.GetKey()), keys.Signature(r.GetSignature())
 	}
 	c.mu.Lock()
-	known := c.knows(p, id, s.Key)
+	network, known := c.view.network, sized && c.knows(p, p.id, s.Key)
+	s.Sequencer = p.id
+	if known {
+		p.strange = 0
+	} else if sized {
+		p.strange++
+	}
+	strange := p.strange
 	c.mu.Unlock()
-	if c.config.fault == faultAnySignature || sized && known && s.Signed(network) {
+	switch {
+	case c.config.fault == faultAnySignature, known && s.Signed(network):
 		return s, nil
+	case sized && !known && strange < maxStrangeKeys:
+		return nil, errKey
 	}
 	lie := s.lie(BadSignature, s.Known, "the response after %d is not signed by it for %s and what was asked for", after, c.config.Member)
 	lie.Statement = nil

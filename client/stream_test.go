@@ -429,6 +429,23 @@ func TestLiarComesBackWhenConfiguredAnew(t *testing.T) {
 	})
 }
 
+// A sequencer may get a new key; whoever signs with another than its handshake names is a liar.
+func TestKeysAreRotated(t *testing.T) {
+	inWorld(t, 2, func(w *world) {
+		client := w.run(w.config())
+		for i := range 4 {
+			w.tell(2)
+			w.expect(2 * i)
+			w.net.Sequencer(i % 2).Rotate(byte(i))
+		}
+		w.tell(2)
+		w.expect(8)
+		if got := liars(client); got != "" {
+			t.Error(got)
+		}
+	})
+}
+
 // While the application does not read, what is kept is bounded; then everything comes.
 func TestBuffersAreBounded(t *testing.T) {
 	inWorld(t, 2, func(w *world) {

@@ -59,11 +59,11 @@ type Sequencer struct {
 	sequencerv1.UnimplementedSequencerServiceServer
 	Name string
 	ID   sequencing.MemberID
-	Key  keys.PrivateKey
 
 	network *Network
 
 	mu        sync.Mutex
+	key       keys.PrivateKey
 	behaviour Behaviour
 	server    *grpc.Server
 	listener  *bufconn.Listener
@@ -78,12 +78,19 @@ type login struct {
 	ends   time.Time
 }
 
+// Rotate gives the sequencer a new key.
+func (s *Sequencer) Rotate(seed byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.key = keys.FromSeed([32]byte{seed, 2})
+}
+
 // Counts is how often a sequencer was asked for what.
 type Counts struct{ Handshakes, Logins, Logouts, Streams, Sends, Acknowledgements int }
 
 func newSequencer(n *Network, name string) *Sequencer {
 	key := keys.FromSeed(sha256.Sum256([]byte("sequencer " + name)))
-	return &Sequencer{Name: name, ID: sequencing.MemberID("SEQ::" + name + "::" + key.Public().Fingerprint().String()), Key: key, network: n,
+	return &Sequencer{Name: name, ID: sequencing.MemberID("SEQ::" + name + "::" + key.Public().Fingerprint().String()), key: key, network: n,
 		nonces: map[string]bool{}, tokens: map[string]login{}}
 }
 
@@ -201,7 +208,9 @@ var errLogin = Failure(codes.Unauthenticated, "UNAUTHENTICATED", "", 0)
 // Handshake implements the service.
 func (s *Sequencer) Handshake(ctx context.Context, _ *sequencerv1.HandshakeRequest) (*sequencerv1.HandshakeResponse, error) {
 	b := s.asked(ctx, &s.counts.Handshakes)
-	key := s.Key.Public()
+	s.mu.Lock()
+	key := s.key.Public()
+	s.mu.Unlock()
 	h := &sequencerv1.HandshakeResponse{Version: 1, NetworkId: s.network.ID[:], Synchronizer: Synchronizer, Sequencer: string(s.ID), SigningKey: key[:],
 		TrustThreshold: 2, Software: "clienttest"}
 	if b.Handshake != nil {
@@ -356,7 +365,7 @@ func (s *Sequencer) Subscribe(r *sequencerv1.SubscribeRequest, stream grpc.Serve
 // next is the next response on a stream, nil if there is nothing to say.
 func (s *Sequencer) next(member sequencing.MemberID, after sequencing.Time, first bool) (*sequencerv1.SubscribeResponse, sequencing.Time, error) {
 	s.mu.Lock()
-	b := s.behaviour
+	b, key := s.behaviour, s.key
 	s.mu.Unlock()
 	if first && after < b.PrunedUpTo {
 		st, _ := status.New(codes.OutOfRange, "pruned").WithDetails(&errdetails.ErrorInfo{Reason: "PRUNED", Domain: "sequencer.synod.network",
@@ -395,7 +404,6 @@ func (s *Sequencer) next(member sequencing.MemberID, after sequencing.Time, firs
 	if b.Garble != nil {
 		encoded = b.Garble(encoded)
 	}
-	key := s.Key
 	if b.Forger {
 		key = keys.FromSeed([32]byte{1})
 	}
