@@ -35,6 +35,7 @@ type Client struct {
 	config Config
 	news   chan struct{} // Next should look again
 	poke   chan struct{} // Run should look again
+	begun  chan struct{} // closed when Run has begun
 	ended  chan struct{} // closed when Run has ended
 	group  sync.WaitGroup
 
@@ -69,7 +70,7 @@ func New(config Config) (*Client, error) {
 		seed = rand.Uint64()
 	}
 	c := &Client{
-		config: config, news: make(chan struct{}, 1), poke: make(chan struct{}, 1), ended: make(chan struct{}),
+		config: config, news: make(chan struct{}, 1), poke: make(chan struct{}, 1), begun: make(chan struct{}), ended: make(chan struct{}),
 		rng:       rand.New(rand.NewPCG(seed, 0)),
 		views:     map[view]map[sequencing.MemberID]bool{},
 		agreement: newAgreement(config.TrustThreshold, config.Start, config.Remember),
@@ -98,6 +99,7 @@ func (c *Client) Run(ctx context.Context) error {
 		c.start(p)
 	}
 	c.mu.Unlock()
+	close(c.begun)
 	c.group.Go(func() { c.acknowledge(ctx) })
 
 	timer := time.NewTimer(0)

@@ -114,8 +114,14 @@ func (c *Client) Send(ctx context.Context, s sequencing.Submission) (Outcome, er
 // threshold above one the next is asked, and if it cannot be reached, again and again.
 //
 // A sequencer that cannot be reached, is overloaded or has a slow clock is passed over at once for the next. Any number of
-// sends may go on beside each other. Receipts are found among the events, so somebody must call Next meanwhile.
+// sends may go on beside each other. Receipts are found among the events, so somebody must call Next meanwhile. Sends wait for
+// Run to begin.
 func (c *Client) SendSigned(ctx context.Context, signed Signed) (Outcome, error) {
+	select {
+	case <-c.begun:
+	case <-ctx.Done():
+		return Outcome{}, fmt.Errorf("send %q: %w: call Run: %w", signed.Message, ErrStopped, context.Cause(ctx))
+	}
 	t, err := c.track(signed)
 	if err != nil {
 		return Outcome{}, err
@@ -144,8 +150,6 @@ func (c *Client) track(signed Signed) (*tracked, error) {
 	switch {
 	case c.err != nil:
 		return nil, fmt.Errorf("send %q: %w", signed.Message, c.err)
-	case c.ctx == nil:
-		return nil, fmt.Errorf("send %q: %w: call Run first", signed.Message, ErrStopped)
 	case c.tracked[signed.Message] != nil:
 		return nil, fmt.Errorf("send %q: a submission with this message id is on its way", signed.Message)
 	}
@@ -209,6 +213,7 @@ func (c *Client) handOver(ctx context.Context, t *tracked) error {
 		refused = map[*peer]*Failure{}
 		tried   = map[*peer]bool{}
 		rounds  int
+		soonest time.Duration // that a sequencer of this round asked to be left alone
 	)
 	for {
 		p, service := c.sender(tried)
@@ -216,13 +221,13 @@ func (c *Client) handOver(ctx context.Context, t *tracked) error {
 			if taken > 0 {
 				return c.await(ctx, t, 0)
 			}
-			if err := c.await(ctx, t, c.backoff(rounds)); err != errPatience {
+			if err := c.await(ctx, t, max(c.backoff(rounds), min(soonest, c.config.RestartMax))); err != errPatience {
 				if len(refused) > 0 && err != nil {
 					err = fmt.Errorf("%w; refused meanwhile: %w", err, firstOf(refused))
 				}
 				return err
 			}
-			rounds++
+			rounds, soonest = rounds+1, 0
 			clear(tried)
 			for p := range refused {
 				tried[p] = true
@@ -259,6 +264,8 @@ func (c *Client) handOver(ctx context.Context, t *tracked) error {
 			if taken == 0 && (len(refused) >= c.config.TrustThreshold || c.config.fault == faultTakeRefusal) {
 				return firstOf(refused)
 			}
+		case f.RetryAfter > 0 && (soonest == 0 || f.RetryAfter < soonest):
+			soonest = f.RetryAfter
 		}
 	}
 }

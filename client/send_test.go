@@ -283,13 +283,15 @@ func TestReceiptBeforeTheAnswer(t *testing.T) {
 
 func TestEndedWaitsAreUnknown(t *testing.T) {
 	inWorld(t, 2, func(w *world) {
+		ctx, cancel := context.WithTimeout(w.ctx, time.Second)
+		defer cancel()
 		if c, err := New(w.config()); err != nil {
 			t.Error(err)
-		} else if _, err := c.Send(w.ctx, toBob("early")); !errors.Is(err, ErrStopped) {
+		} else if _, err := c.Send(ctx, toBob("early")); !errors.Is(err, ErrStopped) {
 			t.Errorf("before Run: %v", err)
 		}
 		client := w.run(w.config())
-		ctx, cancel := context.WithTimeout(w.ctx, time.Second)
+		ctx, cancel = context.WithTimeout(w.ctx, time.Second)
 		defer cancel()
 		if _, err := client.Send(ctx, toBob("waits")); !errors.Is(err, ErrUnknown) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a deadline: %v", err)

@@ -65,6 +65,7 @@ type Sequencer struct {
 	mu        sync.Mutex
 	key       keys.PrivateKey
 	behaviour Behaviour
+	service   sequencerv1.SequencerServiceServer
 	server    *grpc.Server
 	listener  *bufconn.Listener
 	nonces    map[string]bool
@@ -105,7 +106,10 @@ func (s *Sequencer) Up() {
 		return
 	}
 	s.server, s.listener = grpc.NewServer(grpc.MaxRecvMsgSize(64<<20), grpc.WaitForHandlers(true)), bufconn.Listen(1<<18)
-	sequencerv1.RegisterSequencerServiceServer(s.server, s)
+	if s.service == nil {
+		s.service = s
+	}
+	sequencerv1.RegisterSequencerServiceServer(s.server, s.service)
 	go s.server.Serve(s.listener)
 	s.network.mu.Lock()
 	defer s.network.mu.Unlock()
@@ -123,6 +127,35 @@ func (s *Sequencer) Down() {
 	if server != nil {
 		server.Stop()
 	}
+}
+
+// Serve replaces the service, and begins anew.
+func (s *Sequencer) Serve(service sequencerv1.SequencerServiceServer) {
+	s.Down()
+	s.mu.Lock()
+	s.service = service
+	s.mu.Unlock()
+	s.Up()
+}
+
+// PublicKey is that of the key with which the sequencer signs now.
+func (s *Sequencer) PublicKey() keys.PublicKey {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.key.Public()
+}
+
+// Sign makes the response that tells some events.
+func (s *Sequencer) Sign(e session.Events) *sequencerv1.SubscribeResponse {
+	s.mu.Lock()
+	key := s.key
+	s.mu.Unlock()
+	return signed(s.network.ID, key, e)
+}
+
+func signed(network sequencing.NetworkID, key keys.PrivateKey, e session.Events) *sequencerv1.SubscribeResponse {
+	public, signature := key.Public(), e.Sign(network, key)
+	return &sequencerv1.SubscribeResponse{Events: e.Encoded, KnownMicros: int64(e.Known), Key: public[:], Signature: signature[:]}
 }
 
 func (s *Sequencer) dial(ctx context.Context) (net.Conn, error) {
@@ -407,7 +440,5 @@ func (s *Sequencer) next(member sequencing.MemberID, after sequencing.Time, firs
 	if b.Forger {
 		key = keys.FromSeed([32]byte{1})
 	}
-	public := key.Public()
-	signature := session.Events{Member: member, After: after, Encoded: encoded, Known: known}.Sign(s.network.ID, key)
-	return &sequencerv1.SubscribeResponse{Events: encoded, KnownMicros: int64(known), Key: public[:], Signature: signature[:]}, known, nil
+	return signed(s.network.ID, key, session.Events{Member: member, After: after, Encoded: encoded, Known: known}), known, nil
 }
