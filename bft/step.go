@@ -77,8 +77,9 @@ type (
 	// InstallSnapshot effect any more: they have gone on.
 	SnapshotUnavailable struct{ Handover *Handover }
 
-	// SnapshotInstalled tells that the application's state is now that of the
-	// hand-over named by an InstallSnapshot effect, durably.
+	// SnapshotInstalled tells that all of the application's state after the
+	// hand-over named by an InstallSnapshot effect is here, and durable before
+	// whatever the engine persists from now on.
 	SnapshotInstalled struct{ Handover *Handover }
 )
 

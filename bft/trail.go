@@ -7,8 +7,8 @@ import "fmt"
 type trail struct {
 	// handovers are verified, each by the committee that the one before
 	// installs; the first ends the running epoch. They are stored only once
-	// the application's state after them is: a restart in between must not find
-	// an epoch whose state it does not have.
+	// all of the application's state after them is here: a restart in between
+	// must not find an epoch whose state it does not have.
 	handovers []*Handover
 	// snapshotDue: a peer has pruned what this member needs.
 	snapshotDue bool

@@ -1,33 +1,75 @@
 package replica
 
-import "github.com/synod-network/synod/bft"
+import (
+	"github.com/synod-network/synod/bft"
+	"github.com/synod-network/synod/ordering"
+)
 
 // Application is the deterministic state machine that stands on the order. All
-// honest members' applications go through the same states. The replica calls
-// it from one goroutine.
+// honest members' applications go through the same states.
 //
-// The replica keeps the application's state across restarts by replaying:
-// it stores a snapshot at the end of each epoch, and after a restart restores
-// the newest one and applies the commits since.
+// An application keeps its state itself. After a restart the blocks behind what
+// it kept are applied again. The replica calls it from one goroutine, but for
+// Keep and for reading snapshots.
 type Application interface {
-	// Apply takes the next commit. Its blocks' payloads are read by need
-	// through Payloads.
-	Apply(c *bft.Commit, payloads Payloads) error
+	// Start returns the newest block whose effects are kept, 0 for the state
+	// before the first, and the snapshot as of then, nil if there is none to give
+	// to others.
+	Start() (bft.CommitIndex, Snapshot, error)
 
-	// EndEpoch answers the last commit of an epoch, which was just applied: a
-	// digest of the state, which must be Manifest.Digest of the snapshot that
-	// Snapshot returns now, and who orders in the next epoch.
-	EndEpoch(c *bft.Commit) (bft.EpochEnded, error)
+	// Apply carries out the next block.
+	Apply(b ordering.Block) error
 
-	// Snapshot returns the state as bytes. It is called after EndEpoch.
-	Snapshot() ([]byte, error)
+	// EndEpoch answers the last block of an epoch, which was just applied.
+	EndEpoch() (Ended, error)
 
-	// Restore replaces the state by that of a snapshot. The snapshot was
-	// verified against the hand-over; nil is the state before the first
-	// commit.
-	Restore(snapshot []byte) error
+	// Keep makes a state that EndEpoch returned durable: a later Start must not
+	// return less. It is called once the hand-over that ends the epoch is durable,
+	// with states in their order, though some may be left out. Applying goes on
+	// meanwhile.
+	Keep(Snapshot) error
+
+	// Verify returns what a manifest lists, if it is that of the state that a
+	// hand-over names. It comes from another member and is not believed.
+	Verify(state bft.Digest, manifest []byte) (Pieces, error)
+
+	// Install replaces the state, and what is kept, by that of a manifest, whose
+	// pieces were checked. The next block is the one after it.
+	Install(manifest []byte, piece func(int) ([]byte, error)) (Snapshot, error)
 }
 
-// Payloads reads the payloads of a commit's blocks, in the order of
-// Commit.Blocks.
-type Payloads func() ([][]byte, error)
+// Ended is an application's answer to the last block of an epoch.
+type Ended struct {
+	// State is a digest of the state, from which Verify knows the manifest of
+	// Snapshot.
+	State bft.Digest
+	// Members and Params are who orders in the next epoch, and how.
+	Members  []bft.PublicKey
+	Params   bft.Params
+	Snapshot Snapshot
+}
+
+// Snapshot is a state of the application: a manifest and the pieces that it
+// lists. It stays as it is while the application goes on, and may be read from
+// any goroutine.
+type Snapshot interface {
+	Manifest() []byte
+	Count() int
+	// Piece returns a piece by its place in the manifest, of at most MaxPiece bytes.
+	Piece(i int) ([]byte, error)
+}
+
+// Pieces are the pieces that a manifest lists.
+type Pieces interface {
+	Count() int
+	// ID names a piece by its content.
+	ID(i int) bft.Digest
+	// Check says whether data is the piece.
+	Check(i int, data []byte) error
+}
+
+// Limits of a snapshot that a member sends, in bytes.
+const (
+	MaxPiece    = 1 << 20
+	MaxManifest = 4 << 20
+)

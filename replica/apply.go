@@ -4,29 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/synod-network/synod/bft"
 	"github.com/synod-network/synod/ordering"
 	"github.com/synod-network/synod/replica/store"
 )
 
-// apply feeds the application, commit by commit, from the newest snapshot on:
-// first those on disk, then those that are decided.
+// apply feeds the application, block by block, from what it has kept on: first
+// those on disk, then those that are decided.
 func (r *Replica) apply(ctx context.Context) error {
-	next, err := r.restoreApplication()
+	next, err := r.startApplication()
 	if err != nil {
 		return err
 	}
 	for {
 		o, err := r.chain.wait(ctx, next)
 		select {
-		case s := <-r.restores:
-			if err := r.cfg.Application.Restore(s.snapshot.data); err != nil {
-				return fmt.Errorf("restore the application after commit %d: %w", s.handover.End, err)
+		case f := <-r.installs:
+			if err := r.install(f.handover, f.record(), f.piece); err != nil {
+				return err
 			}
-			r.held.Store(s.snapshot)
-			next = s.handover.End + 1
-			r.signals.restored(s.handover)
+			next = f.handover.End + 1
 			continue
 		default:
 		}
@@ -44,23 +43,18 @@ func (r *Replica) apply(ctx context.Context) error {
 }
 
 func (r *Replica) applyOne(o *Ordered) error {
-	app := r.cfg.Application
-	err := app.Apply(o.Commit, func() ([][]byte, error) {
-		var data [][]byte
-		for _, p := range o.Payloads {
-			data = append(data, p.Data)
-		}
-		return data, nil
-	})
-	if err != nil {
+	if err := r.cfg.Application.Apply(o.Block()); err != nil {
 		return fmt.Errorf("apply commit %d: %w", o.Index, err)
 	}
 	r.metrics.Ordering.Applied(int(o.Requests), o.size())
 	var ended *bft.EpochEnded
 	if r.endsEpoch(o.Commit) {
-		if ended, err = r.endEpoch(o.Commit); err != nil {
-			return err
+		answer, err := r.cfg.Application.EndEpoch()
+		if err != nil {
+			return fmt.Errorf("end epoch %d: %w", o.Epoch, err)
 		}
+		ended = &bft.EpochEnded{Index: o.Index, State: answer.State, Members: answer.Members, Params: answer.Params}
+		r.hold(&snapshot{epoch: o.Epoch, index: o.Index, state: answer.Snapshot})
 	}
 	r.signals.appliedTo(o.Index, ended)
 	return nil
@@ -76,57 +70,107 @@ func (r *Replica) endsEpoch(c *bft.Commit) bool {
 	return ok && h.End == c.Index
 }
 
-// endEpoch asks the application for its answer and takes its snapshot, which a
-// restart begins from and members that are behind ask for.
-func (r *Replica) endEpoch(c *bft.Commit) (*bft.EpochEnded, error) {
-	ended, err := r.cfg.Application.EndEpoch(c)
-	if err != nil {
-		return nil, fmt.Errorf("end epoch %d: %w", c.Epoch, err)
-	}
-	data, err := r.cfg.Application.Snapshot()
-	if err != nil {
-		return nil, fmt.Errorf("snapshot after epoch %d: %w", c.Epoch, err)
-	}
-	s := &snapshot{epoch: c.Epoch, index: c.Index, data: data}
-	if r.committee.Load().Epoch > c.Epoch {
-		r.writer.add(work{snapshot: s}) // a replay: the hand-over is on disk
-	} else {
-		r.held.Store(s)
-	}
-	return &ended, nil
+// snapshot is the application's state after the last commit of an epoch.
+type snapshot struct {
+	epoch bft.Epoch
+	index bft.CommitIndex
+	state Snapshot
 }
 
-// keepHeld stores the snapshot after an epoch once its hand-over is complete,
-// behind the hand-over. A snapshot that was on disk without one would make a
-// restart begin after the epoch's last commit, whose answer the engine still
-// waits for.
-func (r *Replica) keepHeld(running bft.Epoch) {
+// hold has a snapshot kept once the hand-over that ends its epoch is durable:
+// after a restart from a state beyond the hand-overs on disk, nobody would answer
+// the last commit of the epoch, for which the engine waits.
+func (r *Replica) hold(s *snapshot) {
+	if r.committee.Load().Epoch > s.epoch {
+		r.writer.add(work{snapshot: s}) // a replay: the hand-over is on disk
+		return
+	}
+	r.held.Store(s)
+}
+
+// releaseHeld passes on the snapshot that was held until the running epoch
+// began, behind the hand-over.
+func (r *Replica) releaseHeld(running bft.Epoch) {
 	if s := r.held.Load(); s != nil && s.epoch < running {
 		r.held.Store(nil)
 		r.writer.add(work{snapshot: s})
 	}
 }
 
-// restoreApplication brings the application to the newest snapshot on disk and
+// keeper has the application keep the snapshots whose turn has come, the newest
+// if there are several.
+type keeper struct {
+	mu     sync.Mutex
+	newest *snapshot
+	wake   chan struct{}
+}
+
+func (k *keeper) add(s *snapshot) {
+	k.mu.Lock()
+	k.newest = s
+	k.mu.Unlock()
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (k *keeper) take() *snapshot {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.newest
+	k.newest = nil
+	return s
+}
+
+func (r *Replica) keep(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.keeper.wake:
+		}
+		s := r.keeper.take()
+		if s == nil {
+			continue
+		}
+		if err := r.cfg.Application.Keep(s.state); err != nil {
+			return fmt.Errorf("keep the application's state after epoch %d: %w", s.epoch, err)
+		}
+		r.server.setSnapshot(s)
+	}
+}
+
+// startApplication finishes an installation that a stop interrupted, and
 // returns the first commit to apply.
-func (r *Replica) restoreApplication() (bft.CommitIndex, error) {
-	stored, err := r.cfg.Store.Meta(snapshotKey)
-	if errors.Is(err, store.ErrNotFound) {
-		return 1, r.cfg.Application.Restore(nil)
-	}
+func (r *Replica) startApplication() (bft.CommitIndex, error) {
+	index, state, err := r.cfg.Application.Start()
 	if err != nil {
-		return 0, fmt.Errorf("read the application's snapshot: %w", err)
+		return 0, fmt.Errorf("restore the application: %w", err)
 	}
-	s, err := decodeSnapshot(stored)
+	running := r.committee.Load()
+	if index > running.Base {
+		return 0, fmt.Errorf("%w: the application has kept the state after commit %d, but epoch %d began after commit %d: put back both or neither from a copy",
+			store.ErrCorrupt, index, running.Epoch, running.Base)
+	}
+	epoch, pending, err := r.pendingInstall()
 	if err != nil {
 		return 0, err
 	}
-	if running := r.committee.Load().Epoch; s.epoch >= running {
-		return 0, fmt.Errorf("%w: it holds the application's state after epoch %d and runs in epoch %d", store.ErrCorrupt, s.epoch, running)
+	if h, ok := r.cfg.Store.Handover(epoch); pending != nil && ok {
+		if h.End <= index {
+			return index + 1, r.forgetInstall(h, pending)
+		}
+		err := r.install(h, pending, func(id bft.Digest) ([]byte, error) { return r.cfg.Store.Meta(pieceKey(id)) })
+		return h.End + 1, err
 	}
-	if err := r.cfg.Application.Restore(s.data); err != nil {
-		return 0, fmt.Errorf("restore the application after commit %d: %w", s.index, err)
+	if state != nil {
+		for h, ok := r.cfg.Store.Handover(running.Epoch - 1); ok && h.End >= index; h, ok = r.cfg.Store.Handover(h.Epoch - 1) {
+			if h.End == index {
+				r.server.setSnapshot(&snapshot{epoch: h.Epoch, index: index, state: state})
+				break
+			}
+		}
 	}
-	r.server.setSnapshot(s)
-	return s.index + 1, nil
+	return index + 1, nil
 }

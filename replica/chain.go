@@ -65,6 +65,14 @@ func (c *chain) append(o *Ordered) {
 	c.grown = make(chan struct{})
 }
 
+// Block is the commit in the words of the promise.
+func (o *Ordered) Block() ordering.Block {
+	return ordering.Block{
+		Height: ordering.Height(o.Index), Digest: o.Digest(), Previous: o.Previous,
+		Epoch: uint64(o.Epoch), Time: int64(o.Time), Payloads: o.Payloads,
+	}
+}
+
 func (o *Ordered) size() (n int) {
 	for _, p := range o.Payloads {
 		n += len(p.Data)

@@ -148,9 +148,9 @@ func (r *Replica) takeSignals() error {
 	s := &r.signals
 	s.mu.Lock()
 	queued, seq, commit, applied, epoch := s.queued, s.seq, s.commit, s.applied, s.epoch
-	links, payload, installed := s.links, s.payload, s.installed
+	links, payload := s.links, s.payload
 	newDurable, newApplied := s.newDurable, s.newApplied
-	s.queued, s.epoch, s.links, s.payload, s.installed = false, nil, nil, nil, nil
+	s.queued, s.epoch, s.links, s.payload = false, nil, nil, nil
 	s.newDurable, s.newApplied = false, false
 	s.mu.Unlock()
 
@@ -177,12 +177,6 @@ func (r *Replica) takeSignals() error {
 	}
 	if epoch != nil {
 		if err := r.step(*epoch); err != nil {
-			return err
-		}
-	}
-	if installed != nil {
-		r.chain.jump(installed.End)
-		if err := r.step(bft.SnapshotInstalled{Handover: installed}); err != nil {
 			return err
 		}
 	}
@@ -364,7 +358,7 @@ func (r *Replica) ordered(ref bft.Ref) {
 func (r *Replica) epochStarted(c *bft.Committee) error {
 	r.engineEpoch = c.Epoch
 	r.enterCommittee(c)
-	r.keepHeld(c.Epoch)
+	r.releaseHeld(c.Epoch)
 	r.nameMembers(c)
 	r.log.Info("epoch started", slog.Uint64("epoch", uint64(c.Epoch)), slog.Int("members", c.Size()), slog.Uint64("after_commit", uint64(c.Base)),
 		slog.String("handover", hex.EncodeToString(c.Anchor[:])))

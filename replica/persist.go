@@ -22,8 +22,9 @@ type persister struct {
 	// durable is called after each group with the newest sequence number and
 	// commit in it.
 	durable func(seq uint64, commit bft.CommitIndex)
-	// kept is called with each snapshot that is durable.
-	kept func(*snapshot)
+	// reached is called with each snapshot behind whatever was to be durable
+	// before it is kept.
+	reached func(*snapshot)
 	// failed is called before run returns a storage error.
 	failed func()
 
@@ -55,8 +56,8 @@ type work struct {
 	value []byte
 }
 
-func newPersister(s *store.Store, send func(bft.Send), durable func(uint64, bft.CommitIndex), kept func(*snapshot), failed func()) *persister {
-	return &persister{store: s, send: send, durable: durable, kept: kept, failed: failed, wake: make(chan struct{}, 1)}
+func newPersister(s *store.Store, send func(bft.Send), durable func(uint64, bft.CommitIndex), reached func(*snapshot), failed func()) *persister {
+	return &persister{store: s, send: send, durable: durable, reached: reached, failed: failed, wake: make(chan struct{}, 1)}
 }
 
 // add hands work over; it never blocks.
@@ -139,12 +140,6 @@ func (p *persister) write(batch *store.Batch, pending []work) error {
 	seq, commit, bytes := uint64(0), bft.CommitIndex(0), 0
 	for _, w := range pending {
 		bytes += w.size()
-		if w.snapshot != nil {
-			batch.Meta(snapshotKey, w.snapshot.encode())
-			for _, d := range w.snapshot.pieces {
-				batch.Meta(chunkKey(d), nil)
-			}
-		}
 		if w.key != "" {
 			batch.Meta(w.key, w.value)
 		}
@@ -166,7 +161,7 @@ func (p *persister) write(batch *store.Batch, pending []work) error {
 			p.send(*w.send)
 		}
 		if w.snapshot != nil {
-			p.kept(w.snapshot)
+			p.reached(w.snapshot)
 		}
 	}
 	p.mu.Lock()

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -111,4 +112,13 @@ func optional[T any](v *T, err error) (*T, error) {
 		return nil, nil
 	}
 	return v, err
+}
+
+func encodeEpoch(e bft.Epoch) []byte { return binary.BigEndian.AppendUint64(nil, uint64(e)) }
+
+func decodeEpoch(b []byte) (bft.Epoch, error) {
+	if len(b) != 8 {
+		return 0, fmt.Errorf("stored epoch has %d bytes", len(b))
+	}
+	return bft.Epoch(binary.BigEndian.Uint64(b)), nil
 }

@@ -106,11 +106,12 @@ type Replica struct {
 	engineEpoch bft.Epoch
 	published   time.Time
 
-	// restores reach the goroutine of the application.
-	restores chan restore
+	// installs reach the goroutine of the application.
+	installs chan *fetched
 	// held is the application's snapshot after an epoch whose hand-over is not
-	// on its way to the disk yet: see keepHeld.
-	held atomic.Pointer[snapshot]
+	// on its way to the disk yet.
+	held   atomic.Pointer[snapshot]
+	keeper keeper
 
 	// ended is set when the replica has stopped, failure to why if it failed.
 	ended   atomic.Bool
@@ -140,14 +141,15 @@ func New(cfg Config) (*Replica, error) {
 	r := &Replica{
 		cfg: cfg, self: bft.PublicKey(cfg.Key.Public()), log: cfg.Log, metrics: cfg.Metrics, inbox: newInbox(),
 		own: map[bft.Digest][]mark{}, future: map[bft.PublicKey][]*bft.UnverifiedBlock{},
-		recent: newRecentBlocks(), started: time.Now(), restores: make(chan restore, 1),
+		recent: newRecentBlocks(), started: time.Now(), installs: make(chan *fetched, 1),
+		keeper: keeper{wake: make(chan struct{}, 1)},
 	}
 	r.ring.Store(keys.NewRing(nil))
 	r.signals.wake = make(chan struct{}, 1)
 	r.queue = &queue{limits: cfg.Queue, arrived: r.signals.queueArrived}
 	r.chain = newChain(cfg.Store, cfg.ChainBytes)
 	r.server = newServer(cfg.Store, cfg.ServeBytesPerSecond, r.transmitBulk, func() { r.metrics.Catchup.Served.Inc() })
-	r.writer = newPersister(cfg.Store, r.transmit, r.signals.durable, r.server.setSnapshot, func() { r.metrics.Store.Failed(telemetry.StoreWrite) })
+	r.writer = newPersister(cfg.Store, r.transmit, r.signals.durable, r.keeper.add, func() { r.metrics.Store.Failed(telemetry.StoreWrite) })
 	var err error
 	r.links, err = p2p.New(p2p.Config{
 		Key: cfg.Key, Network: [32]byte(cfg.Genesis.Network), Listener: cfg.Listener, Peers: cfg.Peers,
@@ -180,6 +182,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return r.server.run(ctx) })
 	g.Go(func() error { return r.apply(ctx) })
+	g.Go(func() error { return r.keep(ctx) })
 	g.Go(func() error { return r.prune(ctx) })
 	g.Go(func() error {
 		defer close(loopDone)
@@ -345,15 +348,14 @@ func newNonce() (uint64, error) {
 type signals struct {
 	wake chan struct{}
 
-	mu        sync.Mutex
-	queued    bool
-	seq       uint64
-	commit    bft.CommitIndex
-	applied   bft.CommitIndex
-	epoch     *bft.EpochEnded
-	links     []bft.Input // PeerUp and PeerDown
-	payload   *sealed
-	installed *bft.Handover
+	mu      sync.Mutex
+	queued  bool
+	seq     uint64
+	commit  bft.CommitIndex
+	applied bft.CommitIndex
+	epoch   *bft.EpochEnded
+	links   []bft.Input // PeerUp and PeerDown
+	payload *sealed
 	newDurable,
 	newApplied bool
 }
@@ -402,13 +404,6 @@ func (s *signals) link(in bft.Input) {
 func (s *signals) sealed(p *sealed) {
 	s.mu.Lock()
 	s.payload = p
-	s.mu.Unlock()
-	s.poke()
-}
-
-func (s *signals) restored(h *bft.Handover) {
-	s.mu.Lock()
-	s.installed = h
 	s.mu.Unlock()
 	s.poke()
 }

@@ -1,155 +1,224 @@
 package replica
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/synod-network/synod/bft"
+	"github.com/synod-network/synod/keys"
+	"github.com/synod-network/synod/replica/p2p"
 )
-
-// Keys of small values in the store.
-const (
-	snapshotKey    = "application/snapshot"
-	proposeFromKey = "engine/propose-from"
-)
-
-// chunkKey is where a piece of a snapshot is kept until the snapshot is whole.
-func chunkKey(d bft.Digest) string { return "application/snapshot-chunk/" + hex.EncodeToString(d[:]) }
-
-// SnapshotChunk is the size of the pieces in which snapshots travel.
-const SnapshotChunk = 1 << 20
-
-// maxSnapshot bounds a snapshot that a peer may announce.
-const maxSnapshot = 64 << 30
-
-// Manifest describes a snapshot so that every piece can be verified when it
-// arrives.
-type Manifest struct {
-	Size   uint64
-	Chunks []bft.Digest
-}
-
-// NewManifest returns the manifest of a snapshot.
-func NewManifest(snapshot []byte) Manifest {
-	m := Manifest{Size: uint64(len(snapshot))}
-	for at := 0; at < len(snapshot); at += SnapshotChunk {
-		m.Chunks = append(m.Chunks, sha256.Sum256(snapshot[at:min(at+SnapshotChunk, len(snapshot))]))
-	}
-	return m
-}
-
-// Digest is what a hand-over binds as the state's digest.
-func (m Manifest) Digest() bft.Digest {
-	return sha256.Sum256(append([]byte("synod/replica/snapshot/1\x00"), m.encode()...))
-}
-
-func (m Manifest) encode() []byte {
-	b := binary.BigEndian.AppendUint64(nil, m.Size)
-	for _, c := range m.Chunks {
-		b = append(b, c[:]...)
-	}
-	return b
-}
-
-var errManifest = errors.New("manifest is malformed")
-
-func decodeManifest(b []byte) (m Manifest, err error) {
-	if len(b) < 8 || (len(b)-8)%32 != 0 {
-		return m, errManifest
-	}
-	m.Size = binary.BigEndian.Uint64(b)
-	if m.Size > maxSnapshot || uint64(len(b)-8)/32 != (m.Size+SnapshotChunk-1)/SnapshotChunk {
-		return m, errManifest
-	}
-	for b = b[8:]; len(b) > 0; b = b[32:] {
-		m.Chunks = append(m.Chunks, bft.Digest(b[:32]))
-	}
-	return m, nil
-}
-
-// snapshot is the application's state after the last commit of an epoch.
-type snapshot struct {
-	epoch bft.Epoch
-	index bft.CommitIndex
-	data  []byte
-	// pieces are those in which it came, kept until it is stored whole.
-	pieces []bft.Digest
-}
-
-func (s *snapshot) encode() []byte {
-	b := binary.BigEndian.AppendUint64(nil, uint64(s.epoch))
-	b = binary.BigEndian.AppendUint64(b, uint64(s.index))
-	return append(b, s.data...)
-}
-
-func decodeSnapshot(b []byte) (*snapshot, error) {
-	if len(b) < 16 {
-		return nil, fmt.Errorf("stored snapshot has %d bytes", len(b))
-	}
-	return &snapshot{
-		epoch: bft.Epoch(binary.BigEndian.Uint64(b)), index: bft.CommitIndex(binary.BigEndian.Uint64(b[8:])), data: b[16:],
-	}, nil
-}
-
-func encodeEpoch(e bft.Epoch) []byte { return binary.BigEndian.AppendUint64(nil, uint64(e)) }
-
-func decodeEpoch(b []byte) (bft.Epoch, error) {
-	if len(b) != 8 {
-		return 0, fmt.Errorf("stored epoch has %d bytes", len(b))
-	}
-	return bft.Epoch(binary.BigEndian.Uint64(b)), nil
-}
 
 // Kinds of the replica's own messages, beyond those of the engine.
 const (
 	kindManifestRequest = bft.FirstForeignKind + iota
 	kindManifest
-	kindChunkRequest
-	kindChunk
+	kindPieceRequest
+	kindPiece
 )
+
+// snapshotInput is one message of the snapshot protocol: a request for the
+// state after an epoch, or a piece of it.
+type snapshotInput struct {
+	bft.Input
+	kind  byte
+	epoch bft.Epoch
+	piece uint32
+	data  []byte
+}
+
+var errSnapshotMessage = errors.New("malformed snapshot message")
+
+func decodeSnapshotMessage(b []byte) (m snapshotInput, err error) {
+	if len(b) < 13 || b[0] > kindPiece {
+		return m, errSnapshotMessage
+	}
+	m = snapshotInput{kind: b[0], epoch: bft.Epoch(binary.BigEndian.Uint64(b[1:])), piece: binary.BigEndian.Uint32(b[9:]), data: b[13:]}
+	limit := map[byte]int{kindManifest: MaxManifest, kindPiece: MaxPiece}[m.kind]
+	if len(m.data) > limit {
+		return m, errSnapshotMessage
+	}
+	return m, nil
+}
+
+func (m snapshotInput) parts() [][]byte {
+	b := binary.BigEndian.AppendUint64([]byte{m.kind}, uint64(m.epoch))
+	return [][]byte{binary.BigEndian.AppendUint32(b, m.piece), m.data}
+}
 
 // transfer fetches a snapshot from peers: the manifest first, which the
 // hand-over's state digest proves, then each piece, which the manifest proves.
 // The loop owns it.
 type transfer struct {
-	handover *bft.Handover
-	manifest *Manifest
-	chunks   [][]byte
+	fetched
+	list     Pieces // nil until the manifest is here
 	missing  int
 	next     int // peer to ask next
 	asked    time.Time
 	attempts int // since the last progress
 }
 
-func (t *transfer) takeManifest(m Manifest) bool {
-	if t.manifest != nil || m.Digest() != t.handover.State {
-		return false
+func (t *transfer) takeManifest(manifest []byte, list Pieces) {
+	t.manifest, t.list, t.missing = manifest, list, 0
+	for i := range list.Count() {
+		if _, twice := t.pieces[list.ID(i)]; !twice {
+			t.pieces[list.ID(i)] = nil
+			t.missing++
+		}
 	}
-	t.manifest = &m
-	t.chunks = make([][]byte, len(m.Chunks))
-	t.missing = len(m.Chunks)
-	return true
 }
 
-func (t *transfer) takeChunk(i uint32, data []byte) bool {
-	if t.manifest == nil || int(i) >= len(t.chunks) || t.chunks[i] != nil || sha256.Sum256(data) != t.manifest.Chunks[i] {
+// takePiece reports whether the piece is one that was missing.
+func (t *transfer) takePiece(i uint32, data []byte) bool {
+	if t.list == nil || int(i) >= t.list.Count() || t.pieces[t.list.ID(int(i))] != nil || len(data) == 0 || t.list.Check(int(i), data) != nil {
 		return false
 	}
-	t.chunks[i] = data
+	t.pieces[t.list.ID(int(i))] = data
 	t.missing--
 	return true
 }
 
-func (t *transfer) complete() bool { return t.manifest != nil && t.missing == 0 }
+func (t *transfer) complete() bool { return t.list != nil && t.missing == 0 }
 
-func (t *transfer) bytes() []byte {
-	b := make([]byte, 0, t.manifest.Size)
-	for _, c := range t.chunks {
-		b = append(b, c...)
+// startTransfer begins to fetch the application's state after a hand-over.
+func (r *Replica) startTransfer(h *bft.Handover) {
+	r.transfer = &transfer{fetched: fetched{handover: h, pieces: map[bft.Digest][]byte{}}}
+	r.log.Info("peers no longer keep the commits this sequencer lacks; fetching the state after the newest hand-over", "epoch", uint64(h.Epoch), "commit", uint64(h.End))
+	r.askSnapshot()
+}
+
+// askSnapshot asks the next connected peer for what is missing.
+func (r *Replica) askSnapshot() {
+	t := r.transfer
+	t.asked = time.Now()
+	var up []keys.PublicKey
+	for _, p := range r.links.Stats() {
+		if p.Bulk.Connected {
+			up = append(up, p.Peer)
+		}
 	}
-	return b
+	if len(up) == 0 {
+		return
+	}
+	if t.list == nil {
+		t.next++
+		r.sendSnapshot(up[t.next%len(up)], snapshotInput{kind: kindManifestRequest, epoch: t.handover.Epoch})
+		return
+	}
+	asked := 0
+	for i := 0; i < t.list.Count() && asked < piecesAtATime; i++ {
+		if t.pieces[t.list.ID(i)] != nil {
+			continue
+		}
+		asked++
+		t.next++
+		r.sendSnapshot(up[t.next%len(up)], snapshotInput{kind: kindPieceRequest, epoch: t.handover.Epoch, piece: uint32(i)})
+	}
+}
+
+const (
+	// snapshotPatience is how long a peer may take to send a piece before
+	// another is asked; after snapshotAttempts in vain nobody has the state.
+	snapshotPatience = time.Second
+	snapshotAttempts = 10
+	// piecesAtATime bounds the pieces of a snapshot asked for at once.
+	piecesAtATime = 8
+)
+
+// pursueSnapshot asks again for what has not come, and gives up a state that
+// nobody has any more.
+func (r *Replica) pursueSnapshot() error {
+	t := r.transfer
+	if t == nil || time.Since(t.asked) < snapshotPatience {
+		return nil
+	}
+	if t.attempts++; t.attempts > snapshotAttempts {
+		r.transfer = nil
+		r.log.Warn("no peer has the state after the hand-over any more; asking for a newer one", slog.Uint64("epoch", uint64(t.handover.Epoch)))
+		return r.step(bft.SnapshotUnavailable{Handover: t.handover})
+	}
+	r.askSnapshot()
+	return nil
+}
+
+func (r *Replica) sendSnapshot(to keys.PublicKey, m snapshotInput) {
+	_ = r.links.Send(to, p2p.Bulk, m.parts()...)
+}
+
+// snapshotMessage handles one message of the snapshot protocol.
+func (r *Replica) snapshotMessage(from bft.PublicKey, m snapshotInput) error {
+	switch m.kind {
+	case kindManifestRequest, kindPieceRequest:
+		return r.serveSnapshot(from, m)
+	}
+	t := r.transfer
+	if t == nil || m.epoch != t.handover.Epoch {
+		return nil
+	}
+	progress := false
+	if m.kind == kindManifest && t.list == nil {
+		if list, err := r.cfg.Application.Verify(t.handover.State, m.data); err == nil {
+			progress = true
+			t.takeManifest(m.data, list)
+			r.resume(t)
+		}
+	} else if progress = t.takePiece(m.piece, m.data); progress {
+		// Kept for the case that this sequencer stops before it has all.
+		r.writer.add(work{key: pieceKey(t.list.ID(int(m.piece))), value: m.data})
+	}
+	if !progress {
+		return nil
+	}
+	t.attempts = 0
+	if !t.complete() {
+		if t.missing%piecesAtATime == 0 || m.kind == kindManifest {
+			r.askSnapshot()
+		}
+		return nil
+	}
+	return r.fetchedAll(t)
+}
+
+// resume takes over the pieces that an earlier run has fetched.
+func (r *Replica) resume(t *transfer) {
+	for i := range t.list.Count() {
+		if data, err := r.cfg.Store.Meta(pieceKey(t.list.ID(i))); err == nil {
+			t.takePiece(uint32(i), data)
+		}
+	}
+}
+
+// fetchedAll moves on to the new epoch; the application follows. The engine asks
+// for one state at a time.
+func (r *Replica) fetchedAll(t *transfer) error {
+	r.transfer = nil
+	r.writer.add(work{key: installKey, value: t.record()})
+	r.installs <- &t.fetched
+	r.chain.jump(t.handover.End)
+	return r.step(bft.SnapshotInstalled{Handover: t.handover})
+}
+
+func (r *Replica) serveSnapshot(from bft.PublicKey, m snapshotInput) error {
+	s := r.server.snapshot(m.epoch)
+	if s == nil {
+		return nil
+	}
+	answer := snapshotInput{kind: kindManifest, epoch: m.epoch}
+	if m.kind == kindManifestRequest {
+		answer.data = s.state.Manifest()
+	} else {
+		if int64(m.piece) >= int64(s.state.Count()) {
+			return nil
+		}
+		var err error
+		answer.kind, answer.piece = kindPiece, m.piece
+		if answer.data, err = s.state.Piece(int(m.piece)); err != nil {
+			return fmt.Errorf("serve the state after epoch %d: %w", m.epoch, err)
+		}
+	}
+	r.sendSnapshot(keys.PublicKey(from), answer)
+	return nil
 }

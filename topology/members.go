@@ -139,7 +139,8 @@ func (o OwnerToKeys) uses() []use {
 }
 
 // MemberTrustCertificate says that a member takes part in the synchronizer. The member's own namespace signs it: nobody is
-// made to. Participants become active by it; sequencers and mediators do by the sets in which the owners list them.
+// made to. Participants become active by it; sequencers and mediators do by the sets in which the owners list them. A
+// sequencer says by it that it is ready to order.
 type MemberTrustCertificate struct {
 	Synchronizer UID
 	Member       Member

@@ -60,14 +60,21 @@ func (p Snapshot) Sequencers() SequencerSet {
 	return m
 }
 
-// Committee returns the keys by which the sequencers order, in the order of the committee.
-func (p Snapshot) Committee() []bft.PublicKey {
-	nodes := p.Sequencers().Sequencers
-	committee := make([]bft.PublicKey, len(nodes))
-	for i, n := range nodes {
-		committee[i] = bft.PublicKey(n.Node)
+// Committee returns the keys by which the sequencers order, in the order of the set. A sequencer counts once it is ready:
+// it says so itself, by its trust certificate, when it has caught up. Owners who list one that never comes cost nothing.
+func (p Snapshot) Committee() (committee []bft.PublicKey) {
+	for _, n := range p.Sequencers().Sequencers {
+		if p.Ready(n.Member) {
+			committee = append(committee, bft.PublicKey(n.Node))
+		}
 	}
 	return committee
+}
+
+// Ready reports whether a member has said that it takes part.
+func (p Snapshot) Ready(m Member) bool {
+	_, ok := inForce[MemberTrustCertificate](p.state, certificateKey(p.state.synchronizer, m), p.at)
+	return ok
 }
 
 // Mediators returns a group of mediators.
@@ -144,8 +151,7 @@ func (p Snapshot) takesPart(m Member) bool {
 	case Mediator:
 		return slices.ContainsFunc(p.MediatorGroups(), func(g MediatorSet) bool { return slices.Contains(g.lists(), m) })
 	default:
-		_, certified := inForce[MemberTrustCertificate](p.state, certificateKey(p.state.synchronizer, m), p.at)
-		return certified
+		return p.Ready(m)
 	}
 }
 

@@ -248,6 +248,12 @@ func (s *State) Prune(before Time) {
 	}
 }
 
+// Effective is the time from which on everything is in force that was accepted until now.
+func (s *State) Effective() Time { return s.effective }
+
+// Floor is the least time that can be asked for.
+func (s *State) Floor() Time { return s.floor }
+
 // forgettable is the number of versions that no time from floor on asks for.
 func (h *history) forgettable(floor Time) int {
 	n := 0

@@ -76,6 +76,8 @@ func TestSnapshotAnswers(t *testing.T) {
 		signed(Add(1, mediators(12, 1, med1)), "carol", "bob"),
 		signed(Add(1, disabled(par1)), "carol", "bob"),
 		signed(Removal(2, mediators(12, 1, med1)), "carol", "bob"),
+		signed(Add(1, trust(seq1)), "alice"),
+		signed(Add(1, trust(seq2)), "bob"),
 	}
 	for i, tx := range steps {
 		mustApply(t, s, began+Time(i)*bft.Second, tx)
@@ -94,7 +96,10 @@ func TestSnapshotAnswers(t *testing.T) {
 			t.Errorf("%s after step %d is %s, want %s", c.member, c.step, got, c.want)
 		}
 	}
-	end := at(8)
+	end := at(10)
+	if got := at(9).Committee(); !slices.Equal(got, []bft.PublicKey{bft.PublicKey(pub("node of seq1"))}) {
+		t.Errorf("committee %v: want the one that is ready", got)
+	}
 	if got := end.Members(); !slices.Equal(got, []Member{par1, seq1, seq2, med1}) {
 		t.Errorf("members %v", got)
 	}

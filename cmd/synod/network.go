@@ -17,14 +17,16 @@ func newNetworkInit() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Write keys, genesis and a documented configuration for each node of a new network",
-		Long: "Writes a directory with genesis.toml and, for each sequencer, a folder with its private key and node.toml. Nothing is\n" +
-			"overwritten. Sequencer i listens at base port + 10·i + 1 for clients, 2 for peers, 3 for health and metrics, 4 for profiles.",
+		Long: "Writes a directory with genesis.toml, the owners' keys, and for each sequencer a folder with its keys and node.toml. Nothing is\n" +
+			"overwritten. Owners' keys are needed only to change the network: keep them elsewhere. Sequencer i listens at base port + 10·i + 1 for clients, 2 for peers, 3 for health and metrics, 4 for profiles.",
 		Example: "  synod network init --sequencers 4 --dir ./net",
 		Args:    noArgs,
 	}
 	cmd.Flags().StringVar(&plan.Dir, "dir", plan.Dir, "directory to write")
 	cmd.Flags().IntVar(&plan.Sequencers, "sequencers", plan.Sequencers, "number of sequencers; 3f+1 bear f faulty ones")
 	cmd.Flags().StringVar(&plan.Name, "name", plan.Name, "name of the network")
+	cmd.Flags().IntVar(&plan.Owners, "owners", plan.Owners, "number of owners, who change the network together")
+	cmd.Flags().IntVar(&plan.OwnerThreshold, "owner-threshold", plan.OwnerThreshold, "how many owners must agree to a change")
 	cmd.Flags().StringVar(&plan.Host, "host", plan.Host, "address at which the sequencers reach each other")
 	cmd.Flags().IntVar(&plan.BasePort, "base-port", plan.BasePort, "port that the nodes' ports are counted from")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -28,16 +28,19 @@ var mayImport = map[string][]string{
 	"keys":                  {},
 	"load":                  {"api", "client", "node", "ordering", "telemetry"},
 	"load/bench":            {"bft", "keys", "node", "ordering", "replica", "sandbox", "sequencer", "telemetry"}, // drives a sandbox
-	"node":                  {"bft", "keys", "telemetry"},
-	"node/network":          {"bft", "keys", "replica/store"}, // founding makes the stores
-	"ordering":              {"api"},                          // the promise knows no backend
+	"load/members":          {"api", "keys", "sequencer/sequencing", "sequencer/session", "topology"},            // load as members make it
+	"node":                  {"bft", "keys", "telemetry", "topology"},
+	"node/network":          {"bft", "keys", "replica/store", "topology"}, // founding makes the stores
+	"ordering":              {"api"},                                      // the promise knows no backend
 	"ordering/bftorder":     {"bft", "keys", "node", "replica", "telemetry"},
 	"replica":               {"bft", "keys", "node", "ordering", "telemetry"}, // speaks the words of the promise that it helps to keep
 	"sandbox":               {"bft", "keys", "node", "ordering", "replica", "sequencer", "telemetry"},
 	"sequencer/sequencing":  {"ordering"}, // the pure state machine over the order
 	"sequencer/history":     {"ordering"}, // what the state machine yields, on disk
 	"sequencer/historytest": {"ordering"},
-	"sequencer":             {"api", "bft", "keys", "node", "ordering", "replica", "telemetry"},
+	"sequencer/membertest":  {"keys", "topology"},
+	"sequencer/membership":  {"bft/quorum", "keys", "topology"}, // who is who, for the state machine
+	"sequencer":             {"api", "bft", "keys", "node", "ordering", "replica", "telemetry", "topology"},
 	"sim":                   {"bft", "keys"},
 	"telemetry":             {}, // components depend on it, never the reverse
 	"test":                  {"*"},

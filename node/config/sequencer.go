@@ -16,6 +16,7 @@ type Sequencer struct {
 	Name        string `toml:"name" doc:"Name of this node: lower-case letters, digits and dashes. It must be the name that the genesis file gives to this node's key."`
 	DataDir     string `toml:"data_dir" doc:"Directory of the store. Relative paths in this file start at the directory of this file."`
 	KeyFile     string `toml:"key_file" doc:"The node's private key (PEM, readable by the owner alone). Who holds it is this sequencer: never copy it to a second running node."`
+	KeysDir     string `toml:"keys_dir" doc:"Directory of the keys with which this sequencer speaks to members, as a member of the network itself. Its owner alone may enter it."`
 	GenesisFile string `toml:"genesis_file" doc:"The file that founded the network; the same at every node."`
 
 	Public   Public   `toml:"public" doc:"Where clients submit requests and subscribe to the order (gRPC)."`
@@ -94,6 +95,7 @@ func DefaultSequencer() *Sequencer {
 		Name:        "sequencer1",
 		DataDir:     "data",
 		KeyFile:     "key.pem",
+		KeysDir:     "keys",
 		GenesisFile: "../genesis.toml",
 		Public:      Public{Listen: "127.0.0.1:7111"},
 		Peer:        Peer{Listen: "127.0.0.1:7112"},
@@ -114,7 +116,7 @@ func LoadSequencer(sources Sources) (*Sequencer, *Loaded, error) {
 		return nil, nil, err
 	}
 	base := filepath.Dir(sources.File)
-	for _, path := range []*string{&c.DataDir, &c.KeyFile, &c.GenesisFile, &c.Public.TLSCert, &c.Public.TLSKey, &c.Public.TokenFile} {
+	for _, path := range []*string{&c.DataDir, &c.KeyFile, &c.KeysDir, &c.GenesisFile, &c.Public.TLSCert, &c.Public.TLSKey, &c.Public.TokenFile} {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(base, *path)
 		}
@@ -144,7 +146,7 @@ func (c *Sequencer) validateIdentity() error {
 		return Keyf("name", "%q must begin with a lower-case letter and hold at most 63 lower-case letters, digits and dashes", c.Name)
 	}
 	for _, path := range []struct{ key, value string }{
-		{"data_dir", c.DataDir}, {"key_file", c.KeyFile}, {"genesis_file", c.GenesisFile},
+		{"data_dir", c.DataDir}, {"key_file", c.KeyFile}, {"keys_dir", c.KeysDir}, {"genesis_file", c.GenesisFile},
 	} {
 		if path.value == "" {
 			return Keyf(path.key, "is empty; name a path, relative to this file or absolute")

@@ -1,29 +1,35 @@
 // Package genesis reads and writes the file that founds a network: its name, when it began, who its first sequencers are and by
-// which parameters they order.
+// which parameters they order, and the signed topology transactions that say so.
 //
-// The file is the root of trust. Its canonical content digests to the network id, every signed message binds that id, and two
-// networks that differ in one byte of it can never mistake each other's messages. Later committees and parameters are agreed in
-// the network itself; the genesis never changes.
+// The file is the root of trust. Its name and the charter of its topology digest to the network id, every signed message binds that
+// id, and two networks that differ in one byte of it can never mistake each other's messages. What people read in the file is a copy
+// of what the topology says, and checked against it. Later committees and parameters are agreed in the network itself; the genesis
+// never changes.
 package genesis
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/synod-network/synod/bft"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/node/config"
+	"github.com/synod-network/synod/topology"
 )
 
 // Genesis is the content of the file.
 type Genesis struct {
 	Name       string         `toml:"name" doc:"Name of the network, for people."`
-	ID         ID             `toml:"id" doc:"Network id: the digest of everything else in this file. It is here so that an edited copy is noticed."`
+	ID         ID             `toml:"id" doc:"Network id: the digest of everything else in this file but signatures. It is here so that an edited copy is noticed."`
 	Time       config.Instant `toml:"time" doc:"When the network began; the agreed time starts here."`
 	Parameters Parameters     `toml:"parameters" doc:"How the network orders, in the first epoch."`
 	Members    []Member       `toml:"members" doc:"The first committee. The order counts."`
+	Topology   Topology       `toml:"topology" doc:"The topology transactions with which the owners found the network, with their signatures. What stands above is a copy of what they say."`
 }
 
 // Member is a sequencer of the first committee.
@@ -48,8 +54,9 @@ type Parameters struct {
 type ID = config.Digest
 
 // DefaultParameters returns the parameters of a new network.
-func DefaultParameters() Parameters {
-	p := bft.DefaultParams()
+func DefaultParameters() Parameters { return parametersOf(bft.DefaultParams()) }
+
+func parametersOf(p bft.Params) Parameters {
 	return Parameters{
 		LeaderTimeout:   config.Duration(p.LeaderTimeout * nanoseconds),
 		IdleInterval:    config.Duration(p.IdleInterval * nanoseconds),
@@ -65,14 +72,65 @@ func DefaultParameters() Parameters {
 // nanoseconds in a unit of bft.Time, which counts microseconds.
 const nanoseconds = 1000
 
-// New returns a genesis with its id.
-func New(name string, began config.Instant, parameters Parameters, members []Member) (*Genesis, error) {
-	g := &Genesis{Name: name, Time: began, Parameters: parameters, Members: members}
-	g.ID = g.digest()
+// Topology is the founding topology in the encoding of topology.Genesis, in the file as base64.
+type Topology []byte
+
+// MarshalText writes what UnmarshalText reads.
+func (t Topology) MarshalText() ([]byte, error) { return base64.StdEncoding.AppendEncode(nil, t), nil }
+
+// UnmarshalText reads base64.
+func (t *Topology) UnmarshalText(text []byte) error {
+	data, err := base64.StdEncoding.DecodeString(string(text))
+	if err != nil {
+		return fmt.Errorf("it is not base64: %w", err)
+	}
+	*t = data
+	return nil
+}
+
+// IDOf returns the id of the network of a name that a charter founds.
+func IDOf(name string, charter topology.Charter) ID {
+	content := binary.BigEndian.AppendUint64(nil, uint64(len(name)))
+	content = append(append([]byte(domain), content...), name...)
+	digest := charter.Digest()
+	return sha256.Sum256(append(content, digest[:]...))
+}
+
+const domain = "synod/genesis/1\x00"
+
+// New returns the genesis of the network of a name, whose owners signed for the id that [IDOf] gives.
+func New(name string, founding *topology.Genesis) (*Genesis, error) {
+	charter := founding.Charter()
+	g := &Genesis{Name: name, ID: IDOf(name, charter), Topology: founding.Encode()}
+	g.Time, g.Parameters, g.Members = describe(charter)
 	if err := g.Validate(); err != nil {
 		return nil, fmt.Errorf("genesis: %w", err)
 	}
 	return g, nil
+}
+
+// Founding returns the founding topology, whose signatures are checked.
+func (g *Genesis) Founding() (*topology.Genesis, error) {
+	u, err := topology.DecodeGenesis(g.Topology)
+	if err != nil {
+		return nil, err
+	}
+	return u.Verify(g.ID)
+}
+
+// describe says what people want to know of a charter.
+func describe(c topology.Charter) (began config.Instant, p Parameters, members []Member) {
+	for _, t := range c.Transactions {
+		switch m := t.Mapping.(type) {
+		case topology.SynchronizerParameters:
+			p = parametersOf(m.Ordering)
+		case topology.SequencerSet:
+			for _, n := range m.Sequencers {
+				members = append(members, Member{Name: n.Member.Name, Key: n.Node})
+			}
+		}
+	}
+	return config.Instant(c.Began), p, members
 }
 
 // Load reads and checks a genesis file.
@@ -108,9 +166,27 @@ func (g *Genesis) Validate() error {
 	if !config.ValidName(g.Name) {
 		return config.Keyf("name", "%q must begin with a lower-case letter and hold at most 63 lower-case letters, digits and dashes", g.Name)
 	}
-	if g.Time <= 0 {
-		return config.Keyf("time", "is missing or before 1970; write it like 2026-11-21T09:00:00Z")
+	u, err := topology.DecodeGenesis(g.Topology)
+	if err != nil {
+		return config.Keyf("topology", "%v; fetch the original file from another operator", err)
 	}
+	charter := u.Charter()
+	if want := IDOf(g.Name, charter); g.ID != want {
+		return config.Keyf("id", "the content digests to %s, so this file was changed after it was made; fetch the original from another operator", want)
+	}
+	if _, err := u.Verify(g.ID); err != nil {
+		return config.Keyf("topology", "%v; fetch the original file from another operator", err)
+	}
+	began, parameters, members := describe(charter)
+	for key, same := range map[string]bool{"time": g.Time == began, "parameters": g.Parameters == parameters, "members": slices.Equal(g.Members, members)} {
+		if !same {
+			return config.Keyf(key, "is not what the topology says, so this file was changed after it was made; fetch the original from another operator")
+		}
+	}
+	return g.validateNames()
+}
+
+func (g *Genesis) validateNames() error {
 	names := map[string]bool{}
 	for _, m := range g.Members {
 		if !config.ValidName(m.Name) || names[m.Name] {
@@ -118,28 +194,19 @@ func (g *Genesis) Validate() error {
 		}
 		names[m.Name] = true
 	}
-	if err := g.Parameters.validate(); err != nil {
-		return err
-	}
 	if err := g.Committee().Validate(); err != nil {
 		return config.Keyf("members", "%v", err)
-	}
-	if want := g.digest(); g.ID != want {
-		return config.Keyf("id", "the content digests to %s, so this file was changed after it was made; fetch the original from another operator", want)
 	}
 	return nil
 }
 
-// validate keeps the narrowing to the engine's types exact and then asks the engine.
-func (p Parameters) validate() error {
+// Ordering returns the parameters in the words of the engine. The error says what is out of range.
+func (p Parameters) Ordering() (bft.Params, error) {
 	const most = 1 << 31
 	if p.PayloadLimit > most || p.RequestLimit > most || p.PayloadRequests > most {
-		return config.Keyf("parameters", "payload_limit, request_limit and payload_requests must stay below 2GiB and 2147483648")
+		return bft.Params{}, errors.New("payload_limit, request_limit and payload_requests must stay below 2GiB and 2147483648")
 	}
-	if err := p.engine().Validate(); err != nil {
-		return config.Keyf("parameters", "%v", err)
-	}
-	return nil
+	return p.engine(), p.engine().Validate()
 }
 
 func (p Parameters) engine() bft.Params {
@@ -172,30 +239,4 @@ func (g *Genesis) Find(name string) (Member, bool) {
 		}
 	}
 	return Member{}, false
-}
-
-// digest is SHA-256 over a domain tag and the content: integers as 8 bytes big-endian, texts behind their length.
-func (g *Genesis) digest() ID {
-	var content []byte
-	number := func(n uint64) { content = binary.BigEndian.AppendUint64(content, n) }
-	text := func(s string) {
-		number(uint64(len(s)))
-		content = append(content, s...)
-	}
-	text("synod/genesis/v1")
-	text(g.Name)
-	number(uint64(g.Time))
-	p := g.Parameters
-	for _, n := range []uint64{
-		uint64(p.LeaderTimeout), uint64(p.IdleInterval), uint64(p.PayloadLimit), p.PayloadRequests,
-		uint64(p.RequestLimit), uint64(p.EpochDuration), p.GCDepth, p.DemotionWindow,
-	} {
-		number(n)
-	}
-	number(uint64(len(g.Members)))
-	for _, m := range g.Members {
-		text(m.Name)
-		content = append(content, m.Key[:]...)
-	}
-	return sha256.Sum256(content)
 }

@@ -1,6 +1,7 @@
 package genesis_test
 
 import (
+	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,18 +12,74 @@ import (
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/node/config"
 	"github.com/synod-network/synod/node/genesis"
+	"github.com/synod-network/synod/topology"
 )
 
-func example(t *testing.T) *genesis.Genesis {
+// plan is what a test network is founded from.
+type plan struct {
+	name    string
+	began   topology.Time
+	params  bft.Params
+	members []string
+	node    byte // seeds the first node key
+}
+
+func standard() plan {
+	return plan{"example", 1_700_000_000_000_000, bft.DefaultParams(), []string{"sequencer1", "sequencer2"}, 10}
+}
+
+func key(seed string) keys.PrivateKey { return keys.FromSeed(sha256.Sum256([]byte(seed))) }
+
+// found makes the genesis of a plan.
+func (p plan) found(t *testing.T) *genesis.Genesis {
 	t.Helper()
-	g, err := genesis.New("example", 1_700_000_000_000_000, genesis.DefaultParameters(), []genesis.Member{
-		{Name: "sequencer1", Key: keys.PublicKey{1}}, {Name: "sequencer2", Key: keys.PublicKey{2}},
-	})
+	type signed struct {
+		mapping topology.Mapping
+		by      []keys.PrivateKey
+	}
+	root := func(k keys.PrivateKey) signed {
+		return signed{topology.NamespaceDelegation{Namespace: topology.NamespaceOf(k.Public()), Target: k.Public(), Kinds: topology.AllKinds}, []keys.PrivateKey{k}}
+	}
+	owner := key("owner")
+	main := topology.UID{Name: p.name, Namespace: topology.NamespaceOf(owner.Public())}
+	parameters := topology.DefaultParameters(main)
+	parameters.Ordering = p.params
+	parameters.MaxRequestSize = min(parameters.MaxRequestSize, p.params.RequestLimit)
+	set := topology.SequencerSet{Synchronizer: main, Threshold: 1}
+	all := []signed{root(owner)}
+	for i, name := range p.members {
+		namespace, protocol := key(name), key(name+" protocol")
+		m := topology.Member{Role: topology.Sequencer, UID: topology.UID{Name: name, Namespace: topology.NamespaceOf(namespace.Public())}}
+		all = append(all, root(namespace), signed{topology.NewOwnerToKeys(m, []topology.SigningKey{{Purpose: keys.Protocol, Key: protocol.Public()}}, nil),
+			[]keys.PrivateKey{namespace, protocol}})
+		set.Sequencers = append(set.Sequencers, topology.SequencerNode{Member: m, Node: key(string(p.node + byte(i))).Public()})
+	}
+	all = append(all, signed{parameters, []keys.PrivateKey{owner}}, signed{set, []keys.PrivateKey{owner}})
+	charter := topology.Charter{Synchronizer: main, Began: p.began}
+	for _, s := range all {
+		charter.Transactions = append(charter.Transactions, topology.Add(1, s.mapping))
+	}
+	id := genesis.IDOf(p.name, charter)
+	var transactions []topology.SignedTransaction
+	for i, content := range charter.Transactions {
+		s, err := topology.Sign(id, content, all[i].by...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		transactions = append(transactions, s)
+	}
+	founding, err := topology.NewGenesis(id, main, p.began, transactions...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := genesis.New(p.name, founding)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return g
 }
+
+func example(t *testing.T) *genesis.Genesis { return standard().found(t) }
 
 func TestSaveAndLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "genesis.toml")
@@ -44,7 +101,7 @@ func TestSaveAndLoad(t *testing.T) {
 
 // TestIDIsStable: networks live for years under their id, so its computation never changes.
 func TestIDIsStable(t *testing.T) {
-	const want = "86d9056bbb4260db26bef6006bb9a7b193d5bd7b66310fdadea0d7377efdc4bd"
+	const want = "4a337c2d9928e8e8922f4040b3fb04e8d2a33982fe89f7512c944970354c0df7"
 	if got := example(t).ID.String(); got != want {
 		t.Fatalf("id %s, want %s", got, want)
 	}
@@ -52,43 +109,44 @@ func TestIDIsStable(t *testing.T) {
 
 func TestEveryFieldIsInTheID(t *testing.T) {
 	seen := map[genesis.ID]string{example(t).ID: "unchanged"}
-	for name, change := range map[string]func(*genesis.Genesis){
-		"name":             func(g *genesis.Genesis) { g.Name = "other" },
-		"time":             func(g *genesis.Genesis) { g.Time++ },
-		"member name":      func(g *genesis.Genesis) { g.Members[0].Name = "b" },
-		"member key":       func(g *genesis.Genesis) { g.Members[0].Key[31] = 9 },
-		"member order":     func(g *genesis.Genesis) { g.Members[0], g.Members[1] = g.Members[1], g.Members[0] },
-		"one member less":  func(g *genesis.Genesis) { g.Members = g.Members[:1] },
-		"leader timeout":   func(g *genesis.Genesis) { g.Parameters.LeaderTimeout *= 2 },
-		"idle interval":    func(g *genesis.Genesis) { g.Parameters.IdleInterval *= 2 },
-		"payload limit":    func(g *genesis.Genesis) { g.Parameters.PayloadLimit *= 2 },
-		"payload requests": func(g *genesis.Genesis) { g.Parameters.PayloadRequests *= 2 },
-		"request limit":    func(g *genesis.Genesis) { g.Parameters.RequestLimit *= 2 },
-		"epoch duration":   func(g *genesis.Genesis) { g.Parameters.EpochDuration *= 2 },
-		"gc depth":         func(g *genesis.Genesis) { g.Parameters.GCDepth *= 2 },
-		"demotion window":  func(g *genesis.Genesis) { g.Parameters.DemotionWindow *= 2 },
+	for name, change := range map[string]func(*plan){
+		"name":             func(p *plan) { p.name = "other" },
+		"time":             func(p *plan) { p.began++ },
+		"member name":      func(p *plan) { p.members[0] = "b" },
+		"member key":       func(p *plan) { p.node++ },
+		"member order":     func(p *plan) { p.members[0], p.members[1] = p.members[1], p.members[0] },
+		"one member less":  func(p *plan) { p.members = p.members[:1] },
+		"leader timeout":   func(p *plan) { p.params.LeaderTimeout *= 2 },
+		"idle interval":    func(p *plan) { p.params.IdleInterval *= 2 },
+		"payload limit":    func(p *plan) { p.params.PayloadLimit *= 2 },
+		"payload requests": func(p *plan) { p.params.PayloadRequests *= 2 },
+		"request limit":    func(p *plan) { p.params.RequestLimit *= 2 },
+		"epoch duration":   func(p *plan) { p.params.EpochDuration *= 2 },
+		"gc depth":         func(p *plan) { p.params.GCDepth *= 2 },
+		"demotion window":  func(p *plan) { p.params.DemotionWindow *= 2 },
 	} {
-		g := example(t)
-		change(g)
-		changed, err := genesis.New(g.Name, g.Time, g.Parameters, g.Members)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		if other, found := seen[changed.ID]; found {
+		p := standard()
+		change(&p)
+		g := p.found(t)
+		if other, found := seen[g.ID]; found {
 			t.Errorf("%s has the id of %s", name, other)
 		}
-		seen[changed.ID] = name
+		seen[g.ID] = name
 	}
 }
 
 func TestAnEditedFileIsNoticed(t *testing.T) {
 	text := string(config.Render(example(t), ""))
+	g := example(t)
 	for _, tc := range []struct{ old, new, want string }{
-		{`leader_timeout = "500ms"`, `leader_timeout = "501ms"`, ":7: id: the content digests to"},
-		{`leader_timeout = "500ms"`, `leader_timeout = "0s"`, "parameters: leader timeout must be"},
+		{`leader_timeout = "500ms"`, `leader_timeout = "501ms"`, "parameters: is not what the topology says"},
 		{"request_limit", "request_limt", "unknown key parameters.request_limt; did you mean parameters.request_limit?"},
-		{"name = \"sequencer2\"", "name = \"sequencer1\"", `members: name "sequencer1" is used twice`},
-		{"02" + strings.Repeat("0", 62), "01" + strings.Repeat("0", 62), "listed twice"},
+		{"name = \"sequencer2\"", "name = \"sequencer3\"", "members: is not what the topology says"},
+		{"2023-11-14", "2023-11-15", "time: is not what the topology says"},
+		{`name = "example"`, `name = "exemple"`, "id: the content digests to"},
+		{g.ID.String()[:8], "01234567", "id: the content digests to"},
+		{`topology = "`, `topology = "AAAA`, "topology: decode topology genesis"},
+		{`topology = "`, `topology = "!`, "it is not base64"},
 	} {
 		path := filepath.Join(t.TempDir(), "genesis.toml")
 		if err := os.WriteFile(path, []byte(strings.Replace(text, tc.old, tc.new, 1)), 0o600); err != nil {
@@ -103,7 +161,7 @@ func TestAnEditedFileIsNoticed(t *testing.T) {
 func TestCommittee(t *testing.T) {
 	g := example(t)
 	c := g.Committee()
-	if c.Network != bft.NetworkID(g.ID) || c.Members[1] != (bft.PublicKey{2}) || c.Start != bft.Time(g.Time) || c.Params != bft.DefaultParams() {
+	if c.Network != bft.NetworkID(g.ID) || c.Members[1] != bft.PublicKey(key("\x0b").Public()) || c.Start != bft.Time(g.Time) || c.Params != bft.DefaultParams() {
 		t.Fatalf("committee %+v", c)
 	}
 }

@@ -3,8 +3,10 @@
 // a sandbox can be taken apart and run as separate processes without change.
 //
 //	DIR/genesis.toml
+//	DIR/owners/owner1/       keys of who decides on the network; needed only to change it
 //	DIR/sequencer1/node.toml
-//	DIR/sequencer1/key.pem
+//	DIR/sequencer1/key.pem   orders
+//	DIR/sequencer1/keys/     of the sequencer as a member
 //	DIR/sequencer1/data/
 //	DIR/sequencer2/…
 package network
@@ -19,11 +21,12 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/synod-network/synod/keys"
+	"github.com/synod-network/synod/bft"
 	"github.com/synod-network/synod/node/config"
 	"github.com/synod-network/synod/node/exit"
 	"github.com/synod-network/synod/node/genesis"
 	"github.com/synod-network/synod/replica/store"
+	"github.com/synod-network/synod/topology"
 )
 
 // MaxSequencers is the most that one directory is made for: beyond it, ports of neighbours would collide with other roles'.
@@ -43,16 +46,21 @@ type Plan struct {
 	// profiles. With 0 every listener takes any free port, which suits only nodes that run in one process.
 	BasePort int
 
+	// Owners is the number of owners, and OwnerThreshold how many of them change the network together.
+	Owners, OwnerThreshold int
+
 	Parameters genesis.Parameters
-	Storage    config.Storage // of each node
-	Now        time.Time      // becomes the beginning of agreed time
+	Traffic    topology.Traffic // what members' submissions cost; by default nothing
+	Storage    config.Storage   // of each node
+	Now        time.Time        // becomes the beginning of agreed time
 }
 
 // DefaultPlan returns the plan for four sequencers on this machine.
 func DefaultPlan(dir string) Plan {
 	return Plan{
 		Dir: dir, Name: "synod", Sequencers: 4, Host: "127.0.0.1", BasePort: 7100,
-		Parameters: genesis.DefaultParameters(), Storage: config.DefaultSequencer().Storage, Now: time.Now(),
+		Owners: 1, OwnerThreshold: 1,
+		Parameters: genesis.DefaultParameters(), Traffic: topology.Traffic{Window: 10 * 60 * bft.Second}, Storage: config.DefaultSequencer().Storage, Now: time.Now(),
 	}
 }
 
@@ -69,11 +77,13 @@ type Node struct {
 	Dir        string
 	ConfigFile string
 	KeyFile    string
+	KeysDir    string
 	DataDir    string
 }
 
 const (
 	genesisFile = "genesis.toml"
+	ownersDir   = "owners"
 	draftDir    = ".draft"
 )
 
@@ -90,6 +100,7 @@ func nodeNamed(dir, name string) Node {
 		Dir:        home,
 		ConfigFile: filepath.Join(home, "node.toml"),
 		KeyFile:    filepath.Join(home, "key.pem"),
+		KeysDir:    filepath.Join(home, "keys"),
 		DataDir:    filepath.Join(home, "data"),
 	}
 }
@@ -156,6 +167,8 @@ func (p Plan) validate() error {
 		return fmt.Errorf("a network has 1 to %d sequencers, not %d; 4 is the least that bears a faulty one", MaxSequencers, p.Sequencers)
 	case !config.ValidName(p.Name):
 		return fmt.Errorf("network name %q must begin with a lower-case letter and hold at most 63 lower-case letters, digits and dashes", p.Name)
+	case p.Owners < 1 || p.Owners > topology.MaxOwners || p.OwnerThreshold < 1 || p.OwnerThreshold > p.Owners:
+		return fmt.Errorf("%d of %d owners: a network has 1 to %d owners, of whom 1 to all must agree", p.OwnerThreshold, p.Owners, topology.MaxOwners)
 	case p.BasePort != 0 && (p.BasePort < 1 || p.port(p.Sequencers-1, profiles) > 65535):
 		return fmt.Errorf("base port %d leaves no room for %d sequencers below port 65536", p.BasePort, p.Sequencers)
 	case p.Host == "":
@@ -165,7 +178,7 @@ func (p Plan) validate() error {
 }
 
 func (p Plan) refuseOccupied() error {
-	occupied := []string{filepath.Join(p.Dir, genesisFile)}
+	occupied := []string{filepath.Join(p.Dir, genesisFile), filepath.Join(p.Dir, ownersDir)}
 	for i := range p.Sequencers {
 		occupied = append(occupied, NodeAt(p.Dir, i).Dir)
 	}
@@ -179,28 +192,26 @@ func (p Plan) refuseOccupied() error {
 
 // write makes the whole network in the draft directory.
 func (p Plan) write(draft string) error {
-	members := make([]genesis.Member, p.Sequencers)
-	for i := range members {
-		node := NodeAt(draft, i)
-		if err := os.Mkdir(node.Dir, 0o755); err != nil {
-			return err
-		}
-		key, err := keys.Create(node.KeyFile)
-		if err != nil {
-			return err
-		}
-		members[i] = genesis.Member{Name: node.Name, Key: key.Public()}
+	if err := os.Mkdir(filepath.Join(draft, ownersDir), 0o700); err != nil {
+		return err
 	}
-	g, err := genesis.New(p.Name, config.InstantOf(p.Now), p.Parameters, members)
+	for i := range p.Sequencers {
+		if err := os.Mkdir(NodeAt(draft, i).Dir, 0o755); err != nil {
+			return err
+		}
+	}
+	founders, err := p.makeFounders(draft)
 	if err != nil {
 		return err
 	}
-	for i := range members {
-		if err := p.writeConfig(NodeAt(draft, i), i, members); err != nil {
+	g, err := p.found(founders)
+	if err != nil {
+		return err
+	}
+	for i := range g.Members {
+		if err := p.writeConfig(NodeAt(draft, i), i, g.Members); err != nil {
 			return err
 		}
-	}
-	for i := range members {
 		// The store is made here and not at the first start: a sequencer that finds none has lost it, and must not sign
 		// before it knows what it may have signed.
 		options := store.Options{Dir: NodeAt(draft, i).DataDir, Network: g.Committee().Network}
@@ -257,8 +268,12 @@ func (p Plan) address(host string, i, listener int) string {
 
 // publish moves the draft into place, the genesis last: where it is, the network is whole.
 func (p Plan) publish(draft string) error {
+	moves := []string{ownersDir}
 	for i := range p.Sequencers {
-		if err := os.Rename(NodeAt(draft, i).Dir, NodeAt(p.Dir, i).Dir); err != nil {
+		moves = append(moves, NodeAt("", i).Dir)
+	}
+	for _, name := range moves {
+		if err := os.Rename(filepath.Join(draft, name), filepath.Join(p.Dir, name)); err != nil {
 			return err
 		}
 	}

@@ -42,16 +42,9 @@ func (o *Orderer) Read(ctx context.Context, from ordering.Height, fn func(orderi
 		if err != nil {
 			return err
 		}
-		if err := fn(block(c)); err != nil {
+		if err := fn(c.Block()); err != nil {
 			return err
 		}
-	}
-}
-
-func block(c *replica.Ordered) ordering.Block {
-	return ordering.Block{
-		Height: ordering.Height(c.Index), Digest: c.Digest(), Previous: c.Previous,
-		Epoch: uint64(c.Epoch), Time: int64(c.Time), Payloads: c.Payloads,
 	}
 }
 

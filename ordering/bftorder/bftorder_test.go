@@ -148,7 +148,7 @@ func (c *cluster) run(i int, l net.Listener, peers map[keys.PublicKey]string) {
 		c.t.Fatalf("member %d: %v", i, err)
 	}
 	r, err := replica.New(replica.Config{
-		Genesis: c.genesis, Key: c.keys[i], Store: s, Application: bftorder.NewTally(c.genesis),
+		Genesis: c.genesis, Key: c.keys[i], Store: s, Application: newTally(c.genesis, c.storeOptions(i).Dir),
 		Listener: l, Peers: peers, Queue: replica.QueueLimits{Requests: 100_000, Bytes: queueBytes},
 		ChainBytes: 64 << 10, // most reads come from disk
 		Metrics:    telemetry.New(prometheus.NewRegistry()), Dial: c.links.dial,

@@ -21,13 +21,13 @@ import (
 
 // stopsAtEnd is an application that has its replica stopped while it answers the last commit of an epoch.
 type stopsAtEnd struct {
-	*bftorder.Tally
+	*tally
 	stop context.CancelFunc
 }
 
-func (a stopsAtEnd) Snapshot() ([]byte, error) {
+func (a stopsAtEnd) EndEpoch() (replica.Ended, error) {
 	a.stop()
-	return a.Tally.Snapshot()
+	return a.tally.EndEpoch()
 }
 
 // TestStoppedWhileAnEpochEnds: a member that stops after the last commit of an epoch and before the hand-over is complete answers
@@ -67,7 +67,7 @@ func TestStoppedWhileAnEpochEnds(t *testing.T) {
 	}
 	for range 5 {
 		ctx, stop := context.WithCancel(t.Context())
-		_, ended := run(ctx, stopsAtEnd{bftorder.NewTally(genesis), stop})
+		_, ended := run(ctx, stopsAtEnd{newTally(genesis, options.Dir), stop})
 		select {
 		case err := <-ended:
 			if err != nil {
@@ -79,7 +79,7 @@ func TestStoppedWhileAnEpochEnds(t *testing.T) {
 		}
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	orderer, ended := run(ctx, bftorder.NewTally(genesis))
+	orderer, ended := run(ctx, newTally(genesis, options.Dir))
 	first := orderer.Status().Epoch
 	if err := orderer.Read(ctx, 1, func(b ordering.Block) error {
 		if b.Epoch > first {

@@ -107,6 +107,9 @@ func (l *life) restore() (from ordering.Height, err error) {
 	if stored.Height < l.snapshot {
 		return 0, fmt.Errorf("snapshot of block %d, stored was that of %d", stored.Height, l.snapshot)
 	}
+	if beside, err := stored.Beside(); err != nil || string(beside) != string(digestBytes(l.digests[stored.Height])) {
+		return 0, fmt.Errorf("beside the snapshot of block %d lies %x: %w", stored.Height, beside, err)
+	}
 	m, err := sequencing.Restore(l.digests[stored.Height], stored.Manifest, nil, stored.Chunk)
 	if err == nil && m.Height() != stored.Height {
 		err = errors.New("restored another state")
@@ -164,7 +167,8 @@ func (l *life) act() error {
 	case n == 2:
 		m := l.story.Machine
 		l.digests[m.Height()] = m.Digest()
-		if err := l.s.PutSnapshot(m.Snapshot()); err != nil {
+		digest := m.Digest()
+		if err := l.s.PutSnapshot(m.Snapshot(), digest[:]); err != nil {
 			return err
 		}
 		if !l.disk.dark() {
@@ -240,3 +244,5 @@ func TestStorageErrorsAreFinal(t *testing.T) {
 		}
 	}
 }
+
+func digestBytes(d sequencing.Digest) []byte { return d[:] }

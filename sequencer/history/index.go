@@ -24,6 +24,7 @@ const format = 1
 
 func stateKey() []byte    { return []byte{prefixState} }
 func snapshotKey() []byte { return []byte{prefixSnapshot} }
+func besideKey() []byte   { return []byte{prefixSnapshot, 1} }
 
 func chunkKey(d sequencing.Digest) []byte { return append([]byte{prefixChunk}, d[:]...) }
 

@@ -78,7 +78,11 @@ func (s *Store) remove(gone []segment) error {
 // Begin implements [sequencing.History]. It is for a machine whose state came from
 // another sequencer; what is kept here of before is given up. The machine's snapshot is
 // stored with it. A crash leaves all of the old or all of the new.
-func (s *Store) Begin(m *sequencing.Machine) error {
+func (s *Store) Begin(m *sequencing.Machine) error { return s.BeginWith(m, nil) }
+
+// BeginWith is [Store.Begin] with what the owner keeps beside the snapshot; see
+// [Store.PutSnapshot].
+func (s *Store) BeginWith(m *sequencing.Machine, beside []byte) error {
 	s.snapshots.Lock()
 	defer s.snapshots.Unlock()
 	s.write.Lock()
@@ -86,10 +90,10 @@ func (s *Store) Begin(m *sequencing.Machine) error {
 	if err := s.failed(); err != nil {
 		return err
 	}
-	return s.final(s.begin(m))
+	return s.final(s.begin(m, beside))
 }
 
-func (s *Store) begin(m *sequencing.Machine) error {
+func (s *Store) begin(m *sequencing.Machine, beside []byte) error {
 	snapshot := m.Snapshot()
 	if err := s.putChunks(snapshot); err != nil {
 		return err
@@ -109,7 +113,7 @@ func (s *Store) begin(m *sequencing.Machine) error {
 				return err
 			}
 		}
-		if err := s.putManifest(b, snapshot); err != nil {
+		if err := s.putManifest(b, snapshot, beside); err != nil {
 			return err
 		}
 		for member := range m.Members {

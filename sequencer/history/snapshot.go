@@ -14,8 +14,9 @@ import (
 // skips. Chunks that did not change are not written again. It may run beside
 // everything but Close; appending waits only for its end. A snapshot that is older
 // than the one stored changes nothing; one of a block that was not appended is
-// refused. The error may match [ErrFailed].
-func (s *Store) PutSnapshot(snapshot *sequencing.Snapshot) error {
+// refused. Beside is what the owner keeps with it, of a few MiB at most. The error may
+// match [ErrFailed].
+func (s *Store) PutSnapshot(snapshot *sequencing.Snapshot, beside []byte) error {
 	s.snapshots.Lock()
 	defer s.snapshots.Unlock()
 	if at := s.Position().Height; snapshot.Height > at {
@@ -39,7 +40,7 @@ func (s *Store) PutSnapshot(snapshot *sequencing.Snapshot) error {
 	}
 	s.write.Lock()
 	defer s.write.Unlock()
-	return s.final(s.checkpoint(true, func(b *pebble.Batch) error { return s.putManifest(b, snapshot) }))
+	return s.final(s.checkpoint(true, func(b *pebble.Batch) error { return s.putManifest(b, snapshot, beside) }))
 }
 
 // putChunks writes the chunks that are not there. Until the manifest is, nothing
@@ -65,7 +66,7 @@ func (s *Store) putChunks(snapshot *sequencing.Snapshot) (err error) {
 }
 
 // putManifest names the chunks that count, and deletes the others.
-func (s *Store) putManifest(b *pebble.Batch, snapshot *sequencing.Snapshot) error {
+func (s *Store) putManifest(b *pebble.Batch, snapshot *sequencing.Snapshot, beside []byte) error {
 	wanted := map[sequencing.Digest]bool{}
 	for _, digest := range chunks(snapshot.Manifest) {
 		wanted[digest] = true
@@ -81,6 +82,9 @@ func (s *Store) putManifest(b *pebble.Batch, snapshot *sequencing.Snapshot) erro
 	}
 	if err := errors.Join(err, iter.Close()); err != nil {
 		return s.unreadable("snapshot", err)
+	}
+	if err := b.Set(besideKey(), beside, nil); err != nil {
+		return err
 	}
 	return b.Set(snapshotKey(), snapshot.Encode(), nil)
 }
@@ -118,6 +122,9 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 	}
 	return snapshot, nil
 }
+
+// Beside returns what was stored with the snapshot.
+func (s *Snapshot) Beside() ([]byte, error) { return s.get(besideKey()) }
 
 // Chunk returns one chunk, as [sequencing.Restore] asks for it. The error matches
 // [ErrCorrupt] if it is gone.

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,6 +27,8 @@ import (
 	"github.com/synod-network/synod/replica"
 	"github.com/synod-network/synod/replica/store"
 	"github.com/synod-network/synod/sequencer"
+	"github.com/synod-network/synod/sequencer/sequencing"
+	"github.com/synod-network/synod/sequencer/synchronizer"
 	"github.com/synod-network/synod/telemetry"
 )
 
@@ -38,6 +41,7 @@ type Instance struct {
 
 	level   *slog.LevelVar
 	store   *store.Store
+	state   *synchronizer.State
 	replica *replica.Replica
 	orderer *bftorder.Orderer
 	service *sequencer.Server
@@ -81,6 +85,9 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	}
 	m := telemetry.New(i.metrics)
 	if err := i.openStore(m); err != nil {
+		return nil, err
+	}
+	if err := i.openState(); err != nil {
 		return nil, err
 	}
 	if err := i.listen(ctx); err != nil {
@@ -141,6 +148,28 @@ func (i *Instance) openStore(m *telemetry.Metrics) error {
 	return nil
 }
 
+// openState opens what the sequencer knows of the network, beside the order that it follows from.
+func (i *Instance) openState() (err error) {
+	founding, err := i.Genesis.Founding()
+	if err != nil {
+		return exit.With(exit.BadConfig, err)
+	}
+	i.state, err = synchronizer.Open(synchronizer.Config{
+		Dir: filepath.Join(i.Config.DataDir, "history"), Founding: founding, Network: sequencing.NetworkID(i.Genesis.ID),
+		Verify: verify, SegmentSize: int64(i.Config.Storage.SegmentSize), Log: i.Log,
+	})
+	return err
+}
+
+// verify checks the signatures of a block of requests.
+func verify(signed []sequencing.SignedDigest) []bool {
+	valid := make([]bool, len(signed))
+	for k, s := range signed {
+		valid[k] = keys.Verify(keys.PublicKey(s.Key), s.Digest[:], keys.Signature(s.Signature))
+	}
+	return valid
+}
+
 func (i *Instance) listen(ctx context.Context) error {
 	c := i.Config
 	for _, l := range []struct{ use, key, address string }{
@@ -173,7 +202,7 @@ func (i *Instance) replicaConfig(key keys.PrivateKey, m *telemetry.Metrics, o Op
 	}
 	committee := i.Genesis.Committee()
 	return replica.Config{
-		Genesis: committee, Key: key, Store: i.store, Application: bftorder.NewTally(committee),
+		Genesis: committee, Key: key, Store: i.store, Application: i.state,
 		Listener: i.listeners["peer"], Peers: peers, Names: names,
 		Queue:     replica.QueueLimits{Requests: int(c.Queue.Requests), Bytes: int(c.Queue.Bytes)},
 		Retention: replica.Retention{Commits: bft.CommitIndex(c.Storage.RetainCommits), Bytes: int64(c.Storage.RetainBytes)},
@@ -208,7 +237,7 @@ func (i *Instance) Stages() []node.Stage {
 			running, stop := context.WithCancel(ctx)
 			defer stop()
 			defer context.AfterFunc(i.crashed, stop)()
-			err := errors.Join(i.replica.Run(running), i.store.Close())
+			err := errors.Join(i.replica.Run(running), i.state.Close(), i.store.Close())
 			if err == nil {
 				<-ctx.Done()
 			}
@@ -241,6 +270,9 @@ func (i *Instance) Address(use string) string { return i.listeners[use].Addr().S
 // Orderer gives the order, for what runs in the same process.
 func (i *Instance) Orderer() ordering.Orderer { return i.orderer }
 
+// State is what the sequencer knows of the network.
+func (i *Instance) State() *synchronizer.State { return i.state }
+
 // Replica is the running engine, for what shows its state.
 func (i *Instance) Replica() *replica.Replica { return i.replica }
 
@@ -265,6 +297,9 @@ func (i *Instance) Close() error {
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if i.state != nil {
+		errs = append(errs, i.state.Close())
 	}
 	if i.store != nil {
 		errs = append(errs, i.store.Close())

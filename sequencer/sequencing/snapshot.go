@@ -30,6 +30,30 @@ type Manifest struct {
 // Chunks is the number of chunks.
 func (f Manifest) Chunks() int { return len(f.Members) + len(f.InFlight) }
 
+// ID names a chunk by its content.
+func (f Manifest) ID(i int) Digest {
+	if i < len(f.Members) {
+		return f.Members[i]
+	}
+	return f.InFlight[i-len(f.Members)]
+}
+
+// Check says whether data is a chunk. The error matches [ErrSnapshot].
+func (f Manifest) Check(i int, data []byte) error {
+	err := ErrSnapshot
+	switch {
+	case len(data) > MaxChunk:
+	case i < len(f.Members):
+		err = New(f.Network, nil).restoreMembers(data, f.Members[i])
+	case sha256.Sum256(data) == f.InFlight[i-len(f.Members)]:
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("chunk %d of %d bytes: %w", i, len(data), err)
+	}
+	return nil
+}
+
 // Digest stands for the whole state.
 func (f Manifest) Digest() Digest { return sha256.Sum256(f.Encode()) }
 

@@ -62,13 +62,15 @@ type TrafficRules struct {
 	Base uint64
 	// Event is the price of having sent anything, and of being refused.
 	Event uint64
-	// Factor is the price of a recipient, in 1/10 000 of the envelope's size.
-	Factor uint64
+	// Write is the price of an envelope, and Factor that of each of its recipients, in
+	// 1/10 000 of its size. Both are cut to 26 times the size.
+	Write, Factor uint64
 }
 
 func (p Parameters) bounded() Parameters {
 	p.MaxAhead = min(p.MaxAhead, MaxAhead)
 	p.MaxRecipients = min(p.MaxRecipients, MaxResolved)
+	p.Traffic.Write = min(p.Traffic.Write, maxTrafficRate)
 	p.Traffic.Factor = min(p.Traffic.Factor, maxTrafficRate)
 	p.Traffic.Event = min(p.Traffic.Event, 1<<40)
 	p.Traffic.Base = min(p.Traffic.Base, 1<<62)

@@ -61,7 +61,7 @@ func (r TrafficRules) costOf(s *Submission, recipients func(set int) int) uint64
 	cost := r.Event
 	for _, e := range s.Envelopes {
 		size := uint64(len(e.Payload))
-		cost += size + size*uint64(recipients(e.Set))*r.Factor/10_000
+		cost += size * (r.Write + uint64(recipients(e.Set))*r.Factor) / 10_000 // at most 2^62 by the limits
 	}
 	return cost
 }

@@ -29,7 +29,7 @@ type span struct{ from, to Time }
 
 func testRules() Parameters {
 	return Parameters{MaxAhead: 2 * Minute, TopologyTolerance: 30 * Second, MaxBytes: 4096, MaxRecipients: 12, MaxInFlight: 1 << 20,
-		Traffic: TrafficRules{Refill: 10 * Second, Base: 4000, Event: 100, Factor: 200}}
+		Traffic: TrafficRules{Refill: 10 * Second, Base: 4000, Event: 100, Write: 10_000, Factor: 200}}
 }
 
 func newTopology(names ...MemberID) *testTopology {

@@ -36,6 +36,7 @@
 //   NOT_YOURS             PERMISSION_DENIED    the token is of another member than the request
 //   UNAUTHENTICATED       UNAUTHENTICATED      the token is missing, ended or wrong; authenticate again
 //   WRONG_NETWORK         FAILED_PRECONDITION  the caller is of another network
+//   WRONG_VERSION         FAILED_PRECONDITION  the caller speaks no version of this service that is spoken here
 //   PRUNED                OUT_OF_RANGE         metadata "last": events up to that time are not kept here
 //   NOT_READY             UNAVAILABLE          nothing can be ordered now; the message says why
 //   SHUTTING_DOWN         UNAVAILABLE          the sequencer is stopping; go on at another one
@@ -1139,8 +1140,9 @@ func (x *GetTrafficStateResponse) GetFree() bool {
 
 type DownloadTopologyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// As of the sequencing of everything up to this time; 0 for now. Sequencers know only the
-	// recent past: a time that is too old is PRUNED.
+	// As of the sequencing of everything up to this time; 0 for now. Sequencers keep no past
+	// states: if the topology has changed since, the failure is PRUNED and "last" in its
+	// metadata is when. A time that is still to come is waited for some seconds.
 	TimeMicros    int64 `protobuf:"varint,1,opt,name=time_micros,json=timeMicros,proto3" json:"time_micros,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -36,6 +36,7 @@
 //   NOT_YOURS             PERMISSION_DENIED    the token is of another member than the request
 //   UNAUTHENTICATED       UNAUTHENTICATED      the token is missing, ended or wrong; authenticate again
 //   WRONG_NETWORK         FAILED_PRECONDITION  the caller is of another network
+//   WRONG_VERSION         FAILED_PRECONDITION  the caller speaks no version of this service that is spoken here
 //   PRUNED                OUT_OF_RANGE         metadata "last": events up to that time are not kept here
 //   NOT_READY             UNAVAILABLE          nothing can be ordered now; the message says why
 //   SHUTTING_DOWN         UNAVAILABLE          the sequencer is stopping; go on at another one
@@ -108,7 +109,10 @@ type SequencerServiceClient interface {
 	// DownloadTopology sends who is who as of a time. Its digest is the same at every sequencer.
 	DownloadTopology(ctx context.Context, in *DownloadTopologyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadTopologyResponse], error)
 	// RegisterTopology queues topology transactions, which carry their signatures: those
-	// by which a newcomer becomes a member, and any other that would be accepted now.
+	// by which a newcomer becomes a member, and any other that would be accepted now. Each
+	// may rest on those before it; those that are accepted already do not count. If one
+	// would be refused, the failure is REFUSED, "code" is that of package topology and
+	// "index" its place, and nothing is queued.
 	RegisterTopology(ctx context.Context, in *RegisterTopologyRequest, opts ...grpc.CallOption) (*RegisterTopologyResponse, error)
 }
 
@@ -293,7 +297,10 @@ type SequencerServiceServer interface {
 	// DownloadTopology sends who is who as of a time. Its digest is the same at every sequencer.
 	DownloadTopology(*DownloadTopologyRequest, grpc.ServerStreamingServer[DownloadTopologyResponse]) error
 	// RegisterTopology queues topology transactions, which carry their signatures: those
-	// by which a newcomer becomes a member, and any other that would be accepted now.
+	// by which a newcomer becomes a member, and any other that would be accepted now. Each
+	// may rest on those before it; those that are accepted already do not count. If one
+	// would be refused, the failure is REFUSED, "code" is that of package topology and
+	// "index" its place, and nothing is queued.
 	RegisterTopology(context.Context, *RegisterTopologyRequest) (*RegisterTopologyResponse, error)
 	mustEmbedUnimplementedSequencerServiceServer()
 }

@@ -1,0 +1,116 @@
+package keys
+
+import (
+	"crypto/rand"
+	"runtime"
+	"sync"
+
+	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
+)
+
+// Signed is a signature that is said to be by Key over Message.
+type Signed struct {
+	Key       PublicKey
+	Message   []byte
+	Signature Signature
+}
+
+const (
+	// batchMost is how many signatures are checked by one equation: larger ones gain little.
+	batchMost = 512
+	// batchLeast is how many are needed for the equation to be worth it.
+	batchLeast = 4
+)
+
+// BatchVerifier checks many signatures at once, in a third of the time that they take one by one. It answers
+// exactly as [Verify] does: the equation of a batch has the cofactor in it, as ZIP-215 has, and its coefficients are
+// random, so that bad signatures cancel each other with probability 2^-125. It is safe for concurrent use.
+//
+// Keys by which something was signed are remembered in prepared form, up to a number.
+type BatchVerifier struct {
+	most int
+
+	mu    sync.RWMutex
+	known map[PublicKey]*voi.ExpandedPublicKey
+}
+
+// NewBatchVerifier returns a verifier that remembers so many keys, at 1.5 KiB each.
+func NewBatchVerifier(remembered int) *BatchVerifier {
+	return &BatchVerifier{most: remembered, known: map[PublicKey]*voi.ExpandedPublicKey{}}
+}
+
+// Verify reports for each signature whether it is valid. It uses the processors that are there.
+func (v *BatchVerifier) Verify(batch []Signed) []bool {
+	valid := make([]bool, len(batch))
+	size := min(batchMost, (len(batch)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	if size < batchMost/8 {
+		size = batchMost / 8 // not worth a goroutine
+	}
+	var others sync.WaitGroup
+	for len(batch) > size {
+		part, answers := batch[:size], valid[len(valid)-len(batch):][:size]
+		others.Go(func() { v.verify(part, answers) })
+		batch = batch[size:]
+	}
+	v.verify(batch, valid[len(valid)-len(batch):])
+	others.Wait()
+	return valid
+}
+
+// verify checks a part. If something in it is bad, each is checked by itself: with prepared keys that costs twice
+// what the equation costs, and searching by halves would cost more.
+func (v *BatchVerifier) verify(part []Signed, valid []bool) {
+	together := len(part) >= batchLeast && v.together(part)
+	for i := range part {
+		if valid[i] = together || v.one(part[i]); valid[i] {
+			v.remember(part[i].Key)
+		}
+	}
+}
+
+func (v *BatchVerifier) one(s Signed) bool {
+	if key := v.prepared(s.Key); key != nil {
+		return voi.VerifyExpandedWithOptions(key, s.Message, s.Signature[:], zip215)
+	}
+	return Verify(s.Key, s.Message, s.Signature)
+}
+
+// together reports whether all are valid.
+func (v *BatchVerifier) together(part []Signed) bool {
+	b := voi.NewBatchVerifierWithCapacity(len(part))
+	for i := range part {
+		s := &part[i]
+		if key := v.prepared(s.Key); key != nil {
+			b.AddExpandedWithOptions(key, s.Message, s.Signature[:], zip215)
+		} else {
+			b.AddWithOptions(s.Key[:], s.Message, s.Signature[:], zip215)
+		}
+	}
+	return b.VerifyBatchOnly(rand.Reader)
+}
+
+func (v *BatchVerifier) prepared(key PublicKey) *voi.ExpandedPublicKey {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.known[key]
+}
+
+// remember prepares a key by which something was truly signed; when it knows too many, some other is forgotten.
+func (v *BatchVerifier) remember(key PublicKey) {
+	if v.prepared(key) != nil || v.most <= 0 {
+		return
+	}
+	prepared, err := voi.NewExpandedPublicKey(key[:])
+	if err != nil {
+		return // such a key signs nothing
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for other := range v.known {
+		if len(v.known) < v.most {
+			break
+		}
+		delete(v.known, other)
+	}
+	v.known[key] = prepared
+}

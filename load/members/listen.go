@@ -1,0 +1,149 @@
+package members
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"strconv"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
+	"github.com/synod-network/synod/keys"
+	"github.com/synod-network/synod/sequencer/sequencing"
+	"github.com/synod-network/synod/sequencer/session"
+)
+
+// listener is one member's stream at one sequencer.
+type listener struct {
+	run    *run
+	member *member
+	number int // of this member's listeners, from 0
+	at     *sequencer
+	told   *told
+
+	known sequencing.Time // up to which everything was told
+	last  sequencing.Time // of the last event
+}
+
+// follow listens until ctx ends, again whenever the stream breaks. Listening tells that
+// the first stream is open.
+func (l *listener) follow(ctx context.Context, listening func()) {
+	first := sync.OnceFunc(listening)
+	for ctx.Err() == nil {
+		err := l.listen(ctx, first)
+		if ctx.Err() != nil {
+			return
+		}
+		l.run.broke(err)
+		if status.Code(err) == codes.Unauthenticated {
+			_ = l.member.authenticate(ctx, l.run.network) // the next attempt says what is wrong
+		}
+		sleep(ctx, reconnectAfter)
+	}
+}
+
+const reconnectAfter = 100 * time.Millisecond
+
+func (l *listener) listen(ctx context.Context, listening func()) error {
+	stream, err := l.at.service.Subscribe(l.member.authorised(ctx), &sequencerv1.SubscribeRequest{AfterMicros: int64(l.known)})
+	if err != nil {
+		return err
+	}
+	if _, err := stream.Header(); err != nil {
+		return err
+	}
+	listening()
+	for {
+		response, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		l.take(response)
+	}
+}
+
+// take checks one response and notes what it tells.
+func (l *listener) take(response *sequencerv1.SubscribeResponse) {
+	events := session.Events{Member: l.member.id, After: l.known, Encoded: response.GetEvents(), Known: sequencing.Time(response.GetKnownMicros())}
+	signed := len(response.GetKey()) == len(l.at.key) && len(response.GetSignature()) == len(keys.Signature{}) &&
+		keys.PublicKey(response.GetKey()) == l.at.key &&
+		events.Signed(l.run.network.id, l.at.key, keys.Signature(response.GetSignature()))
+	if !signed {
+		l.run.count(func(r *Result) { r.Forged++ })
+	}
+	for _, encoded := range events.Encoded {
+		d, err := sequencing.DecodeDelivery(encoded)
+		if err != nil || d.Previous != l.last || d.Time <= l.last {
+			l.run.count(func(r *Result) { r.Reordered++ })
+			if err != nil {
+				continue
+			}
+		}
+		l.last = d.Time
+		if !l.told.same(l.number, encoded) {
+			l.run.count(func(r *Result) { r.Reordered++ })
+		}
+		l.event(d)
+	}
+	l.known = max(l.known, events.Known)
+}
+
+// event notes what one event is for whom.
+func (l *listener) event(d *sequencing.Delivery) {
+	now := time.Since(l.run.start)
+	if number, err := strconv.ParseUint(string(d.Message), 10, 64); d.Receipt && err == nil {
+		refused := d.Kind == sequencing.Refused
+		o := l.member.receipt(number, l.number, refused, l.run.config.Recipients)
+		l.run.received(o, now, refused)
+	}
+	for _, e := range d.Envelopes {
+		if len(e.Payload) < MinSize {
+			continue
+		}
+		from, number := binary.BigEndian.Uint32(e.Payload), binary.BigEndian.Uint64(e.Payload[4:])
+		if int(from) < len(l.run.members) {
+			l.run.delivered(l.run.members[from].delivered(number, l.number, l.run.config.Recipients), now)
+		}
+	}
+}
+
+// told compares what several sequencers tell one member.
+type told struct {
+	mu      sync.Mutex
+	first   int // index of digests[0]
+	digests [][32]byte
+	at      []int // next index of each listener
+}
+
+// maxTold bounds what is remembered for a listener that is behind; beyond it the run
+// compares no more.
+const maxTold = 1 << 20
+
+// same reports whether the next event of a listener is what others were told.
+func (t *told) same(listener int, encoded []byte) bool {
+	digest := sha256.Sum256(encoded)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := t.at[listener] - t.first
+	t.at[listener]++
+	if i < 0 {
+		return true // forgotten
+	}
+	if i == len(t.digests) {
+		t.digests = append(t.digests, digest)
+	}
+	same := t.digests[i] == digest
+	slowest := t.at[listener]
+	for _, at := range t.at {
+		slowest = min(slowest, at)
+	}
+	if slowest = max(slowest, t.first+len(t.digests)-maxTold); slowest-t.first > 1024 {
+		t.digests = append([][32]byte(nil), t.digests[slowest-t.first:]...)
+		t.first = slowest
+	}
+	return same
+}

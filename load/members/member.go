@@ -1,0 +1,205 @@
+package members
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
+	"github.com/synod-network/synod/keys"
+	"github.com/synod-network/synod/sequencer/sequencing"
+	"github.com/synod-network/synod/sequencer/session"
+	"github.com/synod-network/synod/topology"
+)
+
+// sequencer is a target that answered.
+type sequencer struct {
+	address string
+	conn    *grpc.ClientConn
+	service sequencerv1.SequencerServiceClient
+	id      sequencing.MemberID
+	key     keys.PublicKey
+}
+
+// network is what all targets say of themselves.
+type network struct {
+	id           sequencing.NetworkID
+	synchronizer topology.UID
+	sequencers   []*sequencer
+}
+
+// connect shakes hands with all targets. Those that do not answer are an error: a run
+// that begins without one would not notice what it does.
+func connect(ctx context.Context, targets []Target) (*network, error) {
+	n := &network{}
+	for i, t := range targets {
+		conn, err := grpc.NewClient(t.Address, append([]grpc.DialOption{
+			grpc.WithInitialWindowSize(4 << 20), grpc.WithInitialConnWindowSize(8 << 20),
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64 << 20)),
+		}, t.Options...)...)
+		if err != nil {
+			return n, fmt.Errorf("load: %s: %w", t.Address, err)
+		}
+		s := &sequencer{address: t.Address, conn: conn, service: sequencerv1.NewSequencerServiceClient(conn)}
+		n.sequencers = append(n.sequencers, s)
+		hello, err := s.service.Handshake(ctx, &sequencerv1.HandshakeRequest{ClientVersions: []uint32{1}})
+		if err != nil {
+			return n, fmt.Errorf("load: %s: %w", t.Address, err)
+		}
+		if len(hello.GetNetworkId()) != len(n.id) || len(hello.GetSigningKey()) != len(s.key) {
+			return n, fmt.Errorf("load: %s says nothing sensible about itself", t.Address)
+		}
+		s.id, s.key = sequencing.MemberID(hello.GetSequencer()), keys.PublicKey(hello.GetSigningKey())
+		id := sequencing.NetworkID(hello.GetNetworkId())
+		if i > 0 && id != n.id {
+			return n, fmt.Errorf("load: %s is of another network than %s", t.Address, targets[0].Address)
+		}
+		n.id = id
+		if n.synchronizer, err = topology.ParseUID(hello.GetSynchronizer()); err != nil {
+			return n, fmt.Errorf("load: %s: %w", t.Address, err)
+		}
+	}
+	return n, nil
+}
+
+func (n *network) close() {
+	for _, s := range n.sequencers {
+		_ = s.conn.Close()
+	}
+}
+
+// member is one participant of the run.
+type member struct {
+	number int
+	id     sequencing.MemberID
+	as     topology.Member
+
+	namespace, login, protocol keys.PrivateKey
+	opener                     keys.DecryptionKey
+	home                       int // the sequencer to which it sends
+
+	mu      sync.Mutex
+	token   string
+	flights flights
+}
+
+func newMember(n *network, run string, number int) (*member, error) {
+	m := &member{number: number, home: number % len(n.sequencers)}
+	var err error
+	for _, k := range []*keys.PrivateKey{&m.namespace, &m.login, &m.protocol} {
+		if *k, err = keys.Generate(rand.Reader); err != nil {
+			return nil, err
+		}
+	}
+	if m.opener, err = keys.GenerateDecryption(); err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("load-%s-%d", run, number)
+	m.as = topology.Member{Role: topology.Participant, UID: topology.UID{Name: name, Namespace: topology.NamespaceOf(m.namespace.Public())}}
+	m.id = sequencing.MemberID(m.as.String())
+	return m, nil
+}
+
+// register makes the member known to the network. It takes effect a moment later.
+func (m *member) register(ctx context.Context, n *network) error {
+	identity := topology.NamespaceDelegation{Namespace: m.as.Namespace, Target: m.namespace.Public(), Kinds: topology.AllKinds}
+	owned := topology.NewOwnerToKeys(m.as, []topology.SigningKey{
+		{Purpose: keys.SequencerAuthentication, Key: m.login.Public()}, {Purpose: keys.Protocol, Key: m.protocol.Public()},
+	}, []keys.EncryptionKey{m.opener.Public()})
+	certificate := topology.MemberTrustCertificate{Synchronizer: n.synchronizer, Member: m.as}
+	var request sequencerv1.RegisterTopologyRequest
+	for _, say := range []struct {
+		mapping topology.Mapping
+		signers []keys.PrivateKey
+	}{
+		{identity, []keys.PrivateKey{m.namespace}},
+		{owned, []keys.PrivateKey{m.namespace, m.login, m.protocol}},
+		{certificate, []keys.PrivateKey{m.namespace}},
+	} {
+		signed, err := topology.Sign(n.id, topology.Add(1, say.mapping), say.signers...)
+		if err != nil {
+			return err
+		}
+		request.Transactions = append(request.Transactions, signed.Encode())
+	}
+	return again(ctx, func() error {
+		_, err := n.sequencers[m.home].service.RegisterTopology(ctx, &request)
+		return err
+	}, codes.ResourceExhausted, codes.Unavailable)
+}
+
+// authenticate gets a token, waiting until the member is known at its home.
+func (m *member) authenticate(ctx context.Context, n *network) error {
+	at := n.sequencers[m.home]
+	var answer *sequencerv1.AuthenticateResponse
+	err := again(ctx, func() error {
+		challenge, err := at.service.Challenge(ctx, &sequencerv1.ChallengeRequest{Member: string(m.id), NetworkId: n.id[:]})
+		if err != nil {
+			return err
+		}
+		if len(challenge.GetNonce()) != len(session.Nonce{}) {
+			return fmt.Errorf("the nonce of %s has %d bytes", at.address, len(challenge.GetNonce()))
+		}
+		login := session.Login{Member: m.id, Sequencer: at.id, Nonce: session.Nonce(challenge.GetNonce())}
+		key, signature := m.login.Public(), login.Sign(n.id, m.login)
+		answer, err = at.service.Authenticate(ctx, &sequencerv1.AuthenticateRequest{
+			Member: string(m.id), Nonce: challenge.GetNonce(), Key: key[:], Signature: signature[:],
+		})
+		return err
+	}, codes.PermissionDenied, codes.ResourceExhausted, codes.Unavailable, codes.NotFound)
+	if err != nil {
+		return fmt.Errorf("load: authenticate %s at %s: %w", m.id, at.address, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.token = answer.GetToken()
+	return nil
+}
+
+// authorised adds the member's token to a call.
+func (m *member) authorised(ctx context.Context) context.Context {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+m.token)
+}
+
+// again repeats a call while it fails in one of the given ways and ctx lasts.
+func again(ctx context.Context, call func() error, codes ...codes.Code) error {
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
+		err := call()
+		if err == nil || !slices.Contains(codes, status.Code(err)) {
+			return err
+		}
+		if !sleep(ctx, pause) {
+			return err
+		}
+	}
+}
+
+// sleep reports whether ctx lasted.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// newRun names the run, so that its members are nobody else's.
+func newRun() string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,84 @@
+package members
+
+import "time"
+
+// Result is what a workload measured, and its verdict.
+type Result struct {
+	Members int `json:"members"`
+	// Submissions: sent; answered as queued; not taken by the sequencer; sequenced, by
+	// their receipts; refused by a deliver error.
+	Submitted int64 `json:"submitted"`
+	Accepted  int64 `json:"accepted"`
+	Rejected  int64 `json:"rejected"`
+	Receipts  int64 `json:"receipts"`
+	Refused   int64 `json:"refused"`
+	// Deliveries to recipients, at all sequencers together.
+	Deliveries int64 `json:"deliveries"`
+
+	ReceiptsPerSecond float64 `json:"receipts_per_second"`
+
+	// From when a submission was due to the receipt at its sender, and to the first
+	// delivery.
+	P50         float64 `json:"p50_ms"`
+	P90         float64 `json:"p90_ms"`
+	P99         float64 `json:"p99_ms"`
+	P999        float64 `json:"p999_ms"`
+	DeliveryP50 float64 `json:"delivery_p50_ms"`
+	DeliveryP99 float64 `json:"delivery_p99_ms"`
+
+	// Lost: accepted, or seen at one sequencer, and missing at another at which its
+	// sender or recipient listens. Duplicated: came twice, or though it was not taken.
+	// Reordered: a stream with a gap, or different from another of the same member. Forged:
+	// not signed by the sequencer. Unknown: handed to a connection that broke, and seen
+	// nowhere.
+	Lost       int64 `json:"lost"`
+	Duplicated int64 `json:"duplicated"`
+	Reordered  int64 `json:"reordered"`
+	Forged     int64 `json:"forged"`
+	Unknown    int64 `json:"unknown"`
+
+	// Reconnects counts connections and streams that broke, Trouble says most often why,
+	// Reasons why submissions were not taken.
+	Reconnects int64  `json:"reconnects"`
+	Trouble    string `json:"trouble,omitempty"`
+	Reasons    string `json:"reasons,omitempty"`
+
+	LongestPause float64 `json:"longest_pause_ms"`
+	Duration     float64 `json:"duration_s"`
+
+	// Clean: something was sequenced, and nothing lost, duplicated, reordered or forged.
+	Clean bool `json:"clean"`
+}
+
+func (r *run) verdict() Result {
+	var lost, unknown int64
+	for _, m := range r.members {
+		l, u := m.remains()
+		lost, unknown = lost+l, unknown+u
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.result
+	out.Members, out.Lost, out.Unknown = len(r.members), lost, unknown
+	out.Duration = r.last.Seconds()
+	if r.last > 0 {
+		out.ReceiptsPerSecond = float64(out.Receipts) / r.last.Seconds()
+	}
+	at := func(q float64) float64 { return float64(r.receipts.ValueAtQuantile(q)) / 1000 }
+	out.P50, out.P90, out.P99, out.P999 = at(50), at(90), at(99), at(99.9)
+	out.DeliveryP50, out.DeliveryP99 = float64(r.arrivals.ValueAtQuantile(50))/1000, float64(r.arrivals.ValueAtQuantile(99))/1000
+	out.LongestPause = float64(r.longest) / float64(time.Millisecond)
+	out.Trouble, out.Reasons = most(r.breakages), most(r.refusals)
+	out.Clean = out.Receipts > 0 && out.Lost == 0 && out.Duplicated == 0 && out.Reordered == 0 && out.Forged == 0
+	return out
+}
+
+// most is the most frequent of some reasons.
+func most(counts map[string]int64) (why string) {
+	for text, n := range counts {
+		if n > counts[why] || n == counts[why] && text < why {
+			why = text
+		}
+	}
+	return why
+}

@@ -1,0 +1,262 @@
+package members
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"golang.org/x/sync/errgroup"
+)
+
+// run is a running workload.
+type run struct {
+	config  Config
+	network *network
+	members []*member
+	start   time.Time
+
+	mu                  sync.Mutex
+	result              Result
+	receipts, arrivals  *hdrhistogram.Histogram
+	last, longest       time.Duration // when the last receipt came; the longest pause before one
+	sending             bool
+	refusals, breakages map[string]int64
+}
+
+// setUp bounds making the members known and connecting them.
+const setUp = 2 * time.Minute
+
+// Run puts the network of the targets under load and returns the verdict. It fails only
+// if the workload makes no sense, or the members cannot be connected; trouble during the
+// run is in the result. When ctx ends early, the result covers what was done.
+func Run(ctx context.Context, config Config, targets ...Target) (Result, error) {
+	config = config.withDefaults(len(targets))
+	if err := config.validate(len(targets)); err != nil {
+		return Result{}, err
+	}
+	ready, cancel := context.WithTimeout(ctx, setUp)
+	defer cancel()
+	n, err := connect(ready, targets)
+	defer n.close()
+	if err != nil {
+		return Result{}, err
+	}
+	r := &run{config: config, network: n, receipts: newHistogram(), arrivals: newHistogram(), refusals: map[string]int64{}, breakages: map[string]int64{}}
+	if err := r.join(ready); err != nil {
+		return Result{}, err
+	}
+	return r.drive(ctx, ready)
+}
+
+// Latencies are recorded in µs, up to ten minutes.
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, int64(10*time.Minute/time.Microsecond), 3)
+}
+
+// join makes the members known to the network, several at a time.
+func (r *run) join(ctx context.Context) error {
+	name := newRun()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(16)
+	for i := range r.config.Members {
+		m, err := newMember(r.network, name, i)
+		if err != nil {
+			return err
+		}
+		m.flights = flights{open: map[uint64]*flight{}, room: make(chan struct{}, 1)}
+		r.members = append(r.members, m)
+		g.Go(func() error {
+			if err := m.register(ctx, r.network); err != nil {
+				return fmt.Errorf("load: register %s: %w", m.id, err)
+			}
+			return m.authenticate(ctx, r.network)
+		})
+	}
+	return g.Wait()
+}
+
+func (r *run) drive(ctx, ready context.Context) (Result, error) {
+	running, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	r.start = time.Now()
+	if err := r.listen(ready, running, &group); err != nil {
+		return Result{}, err
+	}
+	r.start = time.Now()
+	r.sending = true
+	if r.config.Progress != nil {
+		group.Go(func() { r.report(running) })
+	}
+	sending, stop := context.WithTimeout(running, r.config.Duration)
+	defer stop()
+	var work chan time.Duration
+	if r.config.Rate > 0 {
+		work = make(chan time.Duration)
+		group.Go(func() { r.pace(sending, work) })
+	}
+	for _, m := range r.members {
+		l := &lane{run: r, member: m, work: work, random: rand.NewChaCha8([32]byte{byte(m.number), byte(m.number >> 8)})}
+		group.Go(func() { l.send(running, sending) })
+	}
+	select {
+	case <-sending.Done():
+	case <-r.config.Stop:
+	}
+	stop()
+	r.mu.Lock()
+	r.sending = false
+	r.mu.Unlock()
+	r.settle(running)
+	return r.verdict(), nil
+}
+
+// listen opens all streams and waits until they are open.
+func (r *run) listen(ready, running context.Context, group *sync.WaitGroup) error {
+	var waiting sync.WaitGroup
+	for _, m := range r.members {
+		t := &told{at: make([]int, r.config.Listen)}
+		for k := range r.config.Listen {
+			l := &listener{run: r, member: m, number: k, told: t, at: r.network.sequencers[(m.home+1+k)%len(r.network.sequencers)]}
+			waiting.Add(1)
+			group.Go(func() { l.follow(running, waiting.Done) })
+		}
+	}
+	open := make(chan struct{})
+	go func() { waiting.Wait(); close(open) }() // ends with the listeners at the latest
+	select {
+	case <-open:
+		return nil
+	case <-ready.Done():
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return fmt.Errorf("load: not all members could subscribe: %w", errors.Join(ready.Err(), errors.New(most(r.breakages))))
+	}
+}
+
+// pace hands out when submissions fall due.
+func (r *run) pace(sending context.Context, work chan<- time.Duration) {
+	t := time.NewTimer(0)
+	defer t.Stop()
+	for number := int64(0); ; number++ {
+		due := time.Duration(float64(number) / r.config.Rate * float64(time.Second))
+		if due >= r.config.Duration {
+			return
+		}
+		if wait := due - time.Since(r.start); wait > 0 {
+			t.Reset(wait)
+			select {
+			case <-t.C:
+			case <-sending.Done():
+				return
+			}
+		}
+		select {
+		case work <- due:
+		case <-sending.Done():
+			return
+		}
+	}
+}
+
+const settleEvery = 20 * time.Millisecond
+
+// settle waits until all that was accepted has come out.
+func (r *run) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, r.config.Drain)
+	defer cancel()
+	for _, m := range r.members {
+		for !m.settled() {
+			if !sleep(ctx, settleEvery) {
+				return
+			}
+		}
+	}
+}
+
+func (r *run) count(change func(*Result)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.result)
+}
+
+// received notes a receipt or a deliver error.
+func (r *run) received(o outcome, now time.Duration, refused bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case o.twice:
+		r.result.Duplicated++
+	case !o.first:
+	case refused:
+		r.result.Refused++
+	default:
+		r.result.Receipts++
+		_ = r.receipts.RecordValue(max(1, (now - o.due).Microseconds())) // ten minutes are never reached
+		if r.sending {
+			r.longest = max(r.longest, now-r.last)
+		}
+		r.last = now
+	}
+}
+
+// delivered notes that a recipient got a submission.
+func (r *run) delivered(o outcome, now time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if o.twice {
+		r.result.Duplicated++
+		return
+	}
+	r.result.Deliveries++
+	if o.first {
+		_ = r.arrivals.RecordValue(max(1, (now - o.due).Microseconds()))
+	}
+}
+
+func (r *run) refusal(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.refusals) < 64 {
+		r.refusals[why]++
+	}
+}
+
+// broke notes why a connection broke.
+func (r *run) broke(err error) {
+	if err == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.result.Reconnects++
+	if why := err.Error(); len(r.breakages) < 64 {
+		r.breakages[why]++
+	}
+}
+
+func (r *run) report(ctx context.Context) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	var before Progress
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		r.mu.Lock()
+		now := Progress{Elapsed: time.Since(r.start), Submitted: r.result.Submitted, Accepted: r.result.Accepted,
+			Receipts: r.result.Receipts, Refused: r.result.Refused + r.result.Rejected}
+		r.mu.Unlock()
+		now.ReceiptsPerSecond = float64(now.Receipts-before.Receipts) / (now.Elapsed - before.Elapsed).Seconds()
+		r.config.Progress(now)
+		before = now
+	}
+}

@@ -1,0 +1,24 @@
+package members
+
+import (
+	"github.com/synod-network/synod/keys"
+	"github.com/synod-network/synod/sequencer/sequencing"
+)
+
+// What forgers can do.
+var ParseTokenForTest = parseToken
+
+// SignTokenForTest signs any token.
+func SignTokenForTest(t *Token, network sequencing.NetworkID, key keys.PrivateKey) string {
+	return t.sign(network, key)
+}
+
+// Remembered counts accounts and verified tokens.
+func (s *Service) Remembered() (accounts, tokens int) {
+	s.accounts.mu.Lock()
+	defer s.accounts.mu.Unlock()
+	return len(s.accounts.all), s.verified.len()
+}
+
+// Sweep forgets what is over, as Run does from time to time.
+func (s *Service) Sweep() { s.accounts.sweep(s.config.Now()) }

@@ -1,0 +1,221 @@
+package members
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
+
+	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
+	"github.com/synod-network/synod/sequencer/membership"
+	"github.com/synod-network/synod/sequencer/sequencing"
+	"github.com/synod-network/synod/topology"
+)
+
+const (
+	// maxSignatures bounds the signatures of one registration: a stranger makes the
+	// sequencer check them.
+	maxSignatures = 256
+	// partSize is how much of a topology goes into one message, in bytes.
+	partSize = 256 << 10
+	// downloadPatience is how long a time that is still to come is waited for, and
+	// downloadPoll how often it is looked for.
+	downloadPatience = 5 * time.Second
+	downloadPoll     = 20 * time.Millisecond
+)
+
+// RegisterTopology implements the API.
+func (s *Service) RegisterTopology(ctx context.Context, request *sequencerv1.RegisterTopologyRequest) (*sequencerv1.RegisterTopologyResponse, error) {
+	leave, refused := s.enter()
+	if refused != nil {
+		return nil, refused
+	}
+	defer leave()
+	refused = s.register(ctx, request.GetTransactions())
+	if refused != nil {
+		s.config.Observer.Registered(refused.reason)
+		return nil, refused
+	}
+	s.config.Observer.Registered("")
+	return &sequencerv1.RegisterTopologyResponse{}, nil
+}
+
+func (s *Service) register(ctx context.Context, encoded [][]byte) (refused *failure) {
+	if refused := s.mayRegister(ctx); refused != nil {
+		return refused
+	}
+	change := membership.Encode(encoded...)
+	if len(change) > sequencing.MaxTopology {
+		return fail(TooLarge, "the transactions have %d bytes together: send them in several calls", len(change)).
+			with("size", strconv.Itoa(len(change))).with("limit", strconv.Itoa(sequencing.MaxTopology))
+	}
+	list, err := membership.Decode(change)
+	if err != nil {
+		return fail(Invalid, "%v", err)
+	}
+	signatures := 0
+	for _, u := range list {
+		signatures += len(u.Signatures)
+	}
+	if signatures > maxSignatures {
+		return fail(Invalid, "the transactions have %d signatures together, at most %d in one call: send them in several", signatures, maxSignatures)
+	}
+	var verified []topology.SignedTransaction
+	for i, u := range list {
+		signed, err := u.Verify(s.network)
+		if err != nil {
+			return fail(BadSignature, "transaction %d: %v", i, err).with("index", strconv.Itoa(i))
+		}
+		verified = append(verified, signed)
+	}
+	if refused := s.acceptable(verified); refused != nil {
+		return refused
+	}
+	ordered := sequencing.Request{Body: &sequencing.TopologyChange{Transactions: change}}.Encode()
+	s.order(ctx, [][]byte{ordered}, func(f *failure) { refused = f })
+	return refused
+}
+
+// acceptable refuses transactions of which one would be refused, or all are there
+// already.
+func (s *Service) acceptable(list []topology.SignedTransaction) *failure {
+	var known *failure
+	fresh := false
+	for i, r := range s.config.State.CheckTopology(list...) {
+		switch {
+		case r == nil:
+			fresh = true
+		case r.Code == topology.CodeAlreadyApplied:
+			known = refusedTopology(i, r)
+		case r.Code == topology.CodeInvalidSignature, r.Code == topology.CodeWrongNetwork:
+			return fail(BadSignature, "transaction %d: %v", i, r).with("index", strconv.Itoa(i))
+		default:
+			return refusedTopology(i, r)
+		}
+	}
+	if fresh {
+		return nil
+	}
+	return known
+}
+
+func refusedTopology(index int, r *topology.Rejection) *failure {
+	return fail(Refused, "transaction %d: %v", index, r).with("code", string(r.Code)).with("index", strconv.Itoa(index))
+}
+
+// mayRegister limits how often strangers make this sequencer check what they send.
+func (s *Service) mayRegister(ctx context.Context) *failure {
+	now := s.config.Now()
+	host := s.hosts.put(hostOf(ctx), rate.NewLimiter(rate.Limit(s.config.HostRegistrations), int(5*s.config.HostRegistrations)))
+	if !host.AllowN(now, 1) || !s.registrations.AllowN(now, 1) {
+		return fail(TooManyCalls, "registrations come faster than this sequencer takes them: try later or at another one").after(callsRetry)
+	}
+	return nil
+}
+
+func hostOf(ctx context.Context) string {
+	from, ok := peer.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	host, _, err := net.SplitHostPort(from.Addr.String())
+	if err != nil {
+		return from.Addr.Network()
+	}
+	return host
+}
+
+// encodedTopology is the last encoding that was asked for.
+type encodedTopology struct {
+	mu      sync.Mutex
+	changed sequencing.Time // 0: none
+	data    []byte
+	digest  topology.Digest
+}
+
+// encoded returns the topology as of the last change, which is returned too.
+func (s *Service) encoded() (data []byte, digest topology.Digest, changed sequencing.Time, err error) {
+	e := &s.topology
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for {
+		before := s.config.State.TopologyChanged()
+		if e.data != nil && e.changed == before {
+			return e.data, e.digest, e.changed, nil
+		}
+		if data, digest, _, err = s.config.State.EncodeTopology(); err != nil {
+			return nil, digest, 0, err
+		}
+		if s.config.State.TopologyChanged() == before { // nothing was accepted between
+			e.data, e.digest, e.changed = data, digest, before
+		}
+	}
+}
+
+// DownloadTopology implements the API.
+func (s *Service) DownloadTopology(request *sequencerv1.DownloadTopologyRequest, stream grpc.ServerStreamingServer[sequencerv1.DownloadTopologyResponse]) error {
+	leave, refused := s.enter()
+	if refused != nil {
+		return refused
+	}
+	defer leave()
+	select {
+	case s.downloads <- struct{}{}:
+		defer func() { <-s.downloads }()
+	default:
+		return fail(TooManyCalls, "this sequencer serves as many downloads as it may, %d: try later or at another one", s.config.Downloads).after(callsRetry)
+	}
+	at := sequencing.Time(request.GetTimeMicros())
+	if refused := s.await(stream.Context(), at); refused != nil {
+		return refused
+	}
+	now := s.config.State.Time()
+	data, digest, changed, err := s.encoded()
+	if err != nil {
+		s.config.Log.Error("the topology could not be encoded", "error", err)
+		return failureOf(err)
+	}
+	switch {
+	case at == 0:
+		at = max(now, changed)
+	case at < changed:
+		return fail(Pruned, "the topology as of %d is not kept: it changed at %d; ask for that time or a later one", at, changed).
+			with("last", strconv.FormatInt(int64(changed), 10))
+	}
+	part := &sequencerv1.DownloadTopologyResponse{TimeMicros: int64(at), Digest: digest[:], Size: uint64(len(data))}
+	for {
+		n := min(len(data), partSize)
+		part.Data, data = data[:n], data[n:]
+		if err := stream.Send(part); err != nil || len(data) == 0 {
+			return err
+		}
+		part = &sequencerv1.DownloadTopologyResponse{}
+	}
+}
+
+// await waits until everything up to a time is known.
+func (s *Service) await(ctx context.Context, at sequencing.Time) *failure {
+	if s.config.State.Time() >= at {
+		return nil
+	}
+	patience, poll := time.NewTimer(downloadPatience), time.NewTicker(downloadPoll)
+	defer patience.Stop()
+	defer poll.Stop()
+	for s.config.State.Time() < at {
+		select {
+		case <-poll.C:
+		case <-patience.C:
+			return fail(NotReady, "this sequencer knows the order up to %d, not yet up to %d", s.config.State.Time(), at).after(notReadyRetry)
+		case <-s.stopping:
+			return shuttingDown()
+		case <-ctx.Done():
+			return ended(ctx)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package members_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
+	"github.com/synod-network/synod/sequencer/members"
+	"github.com/synod-network/synod/sequencer/membertest"
+	"github.com/synod-network/synod/sequencer/sequencing"
+	"github.com/synod-network/synod/topology"
+)
+
+func (n *node) register(list ...topology.SignedTransaction) error {
+	request := &sequencerv1.RegisterTopologyRequest{}
+	for _, signed := range list {
+		request.Transactions = append(request.Transactions, signed.Encode())
+	}
+	_, err := n.client.RegisterTopology(patience(n.station.t), request)
+	return err
+}
+
+func TestANewcomerRegistersAndTakesPart(t *testing.T) {
+	s := start(t, options{plan: membertest.Plan{Sequencers: 2}})
+	n, other := s.nodes[0], s.nodes[1]
+	n.change(s.network.Registration(t, carol)...)
+	reader := other.subscribe(other.as(carol), carol, 0)
+	n.send(carol, "hello", bob)
+	if d := reader.next(); string(d.Message) != "hello" {
+		t.Errorf("%+v", d)
+	}
+	info, _ := wantFailure(t, n.register(s.network.Registration(t, carol)...), codes.FailedPrecondition, members.Refused)
+	if info.GetMetadata()["code"] != "already-applied" {
+		t.Errorf("once more: %v", info)
+	}
+}
+
+func TestRegistrationsThatAreRefused(t *testing.T) {
+	s := start(t, options{config: func(c *members.Config) { c.Registrations, c.HostRegistrations = 1000, 1000 }})
+	n := s.nodes[0]
+	registration := s.network.Registration(t, carol)
+	changed := n.state.TopologyChanged()
+	other := membertest.Found(t, membertest.Plan{Network: 9})
+	var many []topology.SignedTransaction
+	for i := range 23 { // twelve signatures each
+		var authentication []string
+		for k := range 10 {
+			authentication = append(authentication, fmt.Sprint(i, k))
+		}
+		many = append(many, s.network.Keys(t, membertest.Participant(fmt.Sprint("p", i)), 1, authentication...))
+	}
+	for _, c := range []struct {
+		name   string
+		list   []topology.SignedTransaction
+		code   codes.Code
+		reason members.Reason
+		rule   string
+	}{
+		{"nothing", nil, codes.InvalidArgument, members.Invalid, ""},
+		{"without a namespace", registration[1:], codes.FailedPrecondition, members.Refused, "unknown-namespace"},
+		{"in the wrong order", []topology.SignedTransaction{registration[2], registration[0], registration[1]}, codes.FailedPrecondition, members.Refused, "unknown-member"},
+		{"signed for another network", other.Registration(t, carol), codes.InvalidArgument, members.BadSignature, ""},
+		{"a serial left out", []topology.SignedTransaction{s.network.Keys(t, alice, 5)}, codes.FailedPrecondition, members.Refused, "wrong-serial"},
+		{"keys of another, by a stranger", []topology.SignedTransaction{s.network.Sign(t, topology.Add(1, topology.MemberDisabled{Synchronizer: s.network.Synchronizer, Member: alice}), "mallory")},
+			codes.FailedPrecondition, members.Refused, "missing-signature"},
+		{"too many signatures", many, codes.InvalidArgument, members.Invalid, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			info, _ := wantFailure(t, n.register(c.list...), c.code, c.reason)
+			if info.GetMetadata()["code"] != c.rule {
+				t.Errorf("metadata %v, want code %q", info.GetMetadata(), c.rule)
+			}
+		})
+	}
+	_, err := n.client.RegisterTopology(patience(t), &sequencerv1.RegisterTopologyRequest{Transactions: [][]byte{make([]byte, sequencing.MaxTopology)}})
+	wantFailure(t, err, codes.InvalidArgument, members.TooLarge)
+	_, err = n.client.RegisterTopology(patience(t), &sequencerv1.RegisterTopologyRequest{Transactions: make([][]byte, 65)})
+	wantFailure(t, err, codes.InvalidArgument, members.Invalid)
+	n.send(alice, "after all", bob)
+	n.subscribe(n.as(alice), alice, 0).next()
+	if n.state.TopologyChanged() != changed {
+		t.Error("what was refused was ordered")
+	}
+}
+
+func TestRegistrationsAreLimited(t *testing.T) {
+	s := start(t, options{})
+	n := s.nodes[0]
+	var err error
+	tried := 0
+	for ; tried < 100; tried++ {
+		if err = n.register(); err != nil && n.counter.get("registered TOO_MANY_CALLS") > 0 {
+			break
+		}
+	}
+	_, retry := wantFailure(t, err, codes.ResourceExhausted, members.TooManyCalls)
+	if tried < 10 || tried > 20 || retry == nil {
+		t.Errorf("after %d, retry %v", tried, retry)
+	}
+	s.ahead.Add(int64(time.Minute))
+	wantFailure(t, n.register(), codes.InvalidArgument, members.Invalid)
+}
+
+func (n *node) download(at sequencing.Time) (*topology.State, sequencing.Time, error) {
+	stream, err := n.client.DownloadTopology(patience(n.station.t), &sequencerv1.DownloadTopologyRequest{TimeMicros: int64(at)})
+	if err != nil {
+		return nil, 0, err
+	}
+	head, err := stream.Recv()
+	if err != nil {
+		return nil, 0, err
+	}
+	data := head.GetData()
+	for uint64(len(data)) < head.GetSize() {
+		part, err := stream.Recv()
+		if err != nil {
+			return nil, 0, err
+		}
+		data = append(data, part.GetData()...)
+	}
+	state, err := topology.DecodeState(data, topology.Digest(head.GetDigest()))
+	return state, sequencing.Time(head.GetTimeMicros()), err
+}
+
+func TestTopologyIsTheSameAtEverySequencer(t *testing.T) {
+	var names []string
+	for i := range 400 { // more than one part
+		names = append(names, fmt.Sprint("p", i))
+	}
+	s := start(t, options{plan: membertest.Plan{Sequencers: 2, Participants: append(names, "alice", "bob")}})
+	n := s.nodes[0]
+	if _, _, err := n.download(0); err != nil {
+		t.Fatalf("before the first block: %v", err)
+	}
+	n.change(s.network.Registration(t, carol)...)
+	first, at, err := n.download(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, same, err := s.nodes[1].download(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	view, err := second.Snapshot(topology.Time(at))
+	if err != nil || same != at || first.Digest() != second.Digest() || view.Status(carol) != topology.Active {
+		t.Errorf("at %d and %d: %s and %s, %v", at, same, first.Digest(), second.Digest(), err)
+	}
+	changed := n.state.TopologyChanged()
+	if _, _, err := n.download(changed); err != nil {
+		t.Errorf("as of the change: %v", err)
+	}
+	_, _, err = n.download(changed - 1)
+	info, _ := wantFailure(t, err, codes.OutOfRange, members.Pruned)
+	if info.GetMetadata()["last"] != fmt.Sprint(int64(changed)) {
+		t.Errorf("metadata %v", info.GetMetadata())
+	}
+	// A time to come is waited for.
+	later := n.state.Time() + 50*sequencing.Millisecond
+	done := make(chan error, 1)
+	go func() {
+		_, got, err := n.download(later)
+		if err == nil && got != later {
+			err = fmt.Errorf("as of %d, want %d", got, later)
+		}
+		done <- err
+	}()
+	s.pass(time.Second)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDownloadsAreBounded(t *testing.T) {
+	s := start(t, options{config: func(c *members.Config) { c.Downloads = 1 }})
+	n := s.nodes[0]
+	waiting, err := n.client.DownloadTopology(patience(t), &sequencerv1.DownloadTopologyRequest{TimeMicros: s.now().Add(time.Hour).UnixMicro()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the download to be refused", func() bool {
+		_, _, err := n.download(0)
+		return err != nil
+	})
+	_, _, err = n.download(0)
+	wantFailure(t, err, codes.ResourceExhausted, members.TooManyCalls)
+	n.stop()
+	_, err = waiting.Recv()
+	wantFailure(t, err, codes.Unavailable, members.ShuttingDown)
+}

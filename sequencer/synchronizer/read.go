@@ -1,0 +1,101 @@
+package synchronizer
+
+import (
+	"github.com/synod-network/synod/sequencer/sequencing"
+	"github.com/synod-network/synod/topology"
+)
+
+// Network names the network.
+func (s *State) Network() sequencing.NetworkID { return s.cfg.Network }
+
+// Time is that up to which everything can be read.
+func (s *State) Time() sequencing.Time { return s.history.Position().Time }
+
+// Position is how far the order was applied and can be read.
+func (s *State) Position() sequencing.Position { return s.history.Position() }
+
+// now is the time of the order, before the first block that of the founding. The caller holds the state.
+func (s *State) now() sequencing.Time {
+	return max(s.machine.Time(), sequencing.Time(s.members.State().Floor()))
+}
+
+// Check says what the rules would make of a submission that is genuinely signed with a key, were it
+// sequenced now: its cost, and a [sequencing.Refusal] or nil.
+func (s *State) Check(submission *sequencing.Submission, key sequencing.Key) (cost uint64, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.machine.Check(submission, key, s.now())
+}
+
+// Member returns what is known of a registered member.
+func (s *State) Member(id sequencing.MemberID) (sequencing.Member, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.machine.Member(id)
+}
+
+// Members calls yield for every registered member, by index, until it returns false. It holds the
+// state meanwhile: yield must be quick.
+func (s *State) Members(yield func(sequencing.Member) bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	s.machine.Members(yield)
+}
+
+// Traffic returns what a registered member may spend now, and what time that is.
+func (s *State) Traffic(id sequencing.MemberID) (traffic sequencing.Traffic, now sequencing.Time, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	traffic, ok = s.machine.TrafficAt(id, s.machine.Time())
+	return traffic, s.machine.Time(), ok
+}
+
+// Topology lets view read who is who now. It holds the state meanwhile: view must be quick, and keep
+// nothing.
+func (s *State) Topology(view func(topology.Snapshot)) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if p, err := s.members.State().Snapshot(topology.Time(s.now())); err == nil {
+		view(p) // the present is never pruned
+	}
+}
+
+// CheckTopology says for each topology transaction why it would be refused now, if they were sequenced
+// one after the other.
+func (s *State) CheckTopology(list ...topology.SignedTransaction) []*topology.Rejection {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.members.State().CheckAll(topology.Time(s.now()), list...)
+}
+
+// TopologyChanged is the sequencing time of the last accepted topology transaction.
+func (s *State) TopologyChanged() sequencing.Time {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return sequencing.Time(s.members.State().Sequenced())
+}
+
+// EncodeTopology returns the topology as a newcomer needs it, which [topology.DecodeState] reads, its
+// digest, and the time that it is of.
+func (s *State) EncodeTopology() (encoded []byte, digest topology.Digest, at sequencing.Time, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	encoded, err = s.members.State().Encode(s.horizon())
+	return encoded, s.members.State().Digest(), s.machine.Time(), err
+}
+
+// Read returns a member's events; see [sequencing.History].
+func (s *State) Read(member sequencing.Index, after sequencing.Time, limit int) ([]sequencing.Delivery, sequencing.Time, error) {
+	return s.history.Read(member, after, limit)
+}
+
+// PruningPoint is the time up to which no active member needs events any more.
+func (s *State) PruningPoint() sequencing.Time {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.machine.PruningPoint()
+}
+
+// Prune drops events up to a time, which must not be above the pruning point: the error then matches
+// [sequencing.ErrNeeded]. One call at a time.
+func (s *State) Prune(upTo sequencing.Time) error { return s.history.Prune(upTo, s.PruningPoint()) }
