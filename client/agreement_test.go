@@ -191,12 +191,11 @@ func TestAgreement(t *testing.T) {
 // teller is a sequencer of the property: its history, which is false in one place if it lies, told in pieces and with
 // reconnects.
 type teller struct {
-	id      sequencing.MemberID
-	events  [][]byte
-	known   sequencing.Time
-	claimed sequencing.Time // lies about the time
-	told    sequencing.Time
-	open    bool
+	id     sequencing.MemberID
+	events [][]byte
+	known  sequencing.Time
+	told   sequencing.Time
+	open   bool
 }
 
 // TestAgreementReleasesTheTruth lets sequencers, a minority of which has a false history, tell it in any order, piece by piece

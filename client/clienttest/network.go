@@ -35,7 +35,6 @@ type Network struct {
 	history    *sequencing.MemoryHistory
 	waiting    [][]byte
 	changed    chan struct{} // closed at each change
-	pruned     sequencing.Time
 	sequencers []*Sequencer
 	addresses  map[string]*Sequencer
 }
