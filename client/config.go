@@ -87,7 +87,8 @@ type Config struct {
 type Sequencer struct {
 	// Alias is what the operator calls it, unique in a configuration.
 	Alias string
-	// ID is the sequencer that must answer, SEQ::name::fingerprint; empty to take the one that does.
+	// ID is the sequencer that must answer, SEQ::name::fingerprint; empty to take the one that does. Without it, one that
+	// lies could take the name of another that connects later.
 	ID        sequencing.MemberID
 	Endpoints []Endpoint
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -64,7 +66,7 @@ type Failure struct {
 	RetryAfter time.Duration // 0: none was named
 	Status     codes.Code
 	// Last is set for PRUNED: events up to that time are not kept.
-	Last string
+	Last sequencing.Time
 }
 
 func (f *Failure) Error() string {
@@ -96,13 +98,26 @@ func failureOf(sequencer string, err error) *Failure {
 		switch d := detail.(type) {
 		case *errdetails.ErrorInfo:
 			if d.GetDomain() == errorDomain {
-				f.Reason, f.Rule, f.Last = d.GetReason(), d.GetMetadata()["code"], d.GetMetadata()["last"]
+				f.Reason, f.Rule = d.GetReason(), d.GetMetadata()["code"]
+				f.Last = lastOf(d.GetMetadata()["last"])
 			}
 		case *errdetails.RetryInfo:
 			f.RetryAfter = d.GetRetryDelay().AsDuration()
 		}
 	}
 	return f
+}
+
+// lastOf reads the time in a failure for PRUNED; what is no time stands for all of it.
+func lastOf(text string) sequencing.Time {
+	if text == "" {
+		return 0
+	}
+	at, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return math.MaxInt64
+	}
+	return sequencing.Time(at)
 }
 
 // answer says what a send does after an attempt.

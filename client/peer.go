@@ -39,7 +39,8 @@ type peer struct {
 	failures int     // of streams, since one told something
 	after    time.Time
 	lastErr  error // of the last stream
-	pruned   string
+	// pruned is up to when it keeps no events, as it said to the last stream.
+	pruned sequencing.Time
 }
 
 // link is one connection, to an endpoint of a sequencer.
@@ -61,6 +62,9 @@ type view struct {
 
 // errMismatch marks what trying again does not mend.
 var errMismatch = errors.New("this connection will not be used")
+
+// errNotYet is what a handshake fails with that may fit later: keys change, and the topology known here may be behind.
+type errNotYet struct{ error }
 
 func newPeer(s Sequencer) *peer { return &peer{spec: s, id: s.ID, login: make(chan struct{}, 1)} }
 
@@ -193,15 +197,22 @@ func (c *Client) handshake(ctx context.Context, p *peer, l *link, conn *grpc.Cli
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.admit(p, l, answer); err != nil {
+	err = c.admit(p, l, answer)
+	switch {
+	case errors.As(err, &errNotYet{}):
+		return fmt.Errorf("handshake with %s: %w", l.endpoint.Address, err)
+	case err != nil:
 		return fmt.Errorf("handshake with %s: %w: %w", l.endpoint.Address, errMismatch, err)
+	}
+	if should := answer.GetTrustThreshold(); should > uint32(c.config.TrustThreshold) {
+		c.config.Log.Warn("the network wants more sequencers to agree than this client does", "sequencer", p.id, "network", should, "client", c.config.TrustThreshold)
 	}
 	l.conn, l.service, l.lastErr = conn, service, nil
 	signal(c.poke)
 	return nil
 }
 
-// admit checks what a handshake said. The caller holds the lock. Errors are for good.
+// admit checks what a handshake said. The caller holds the lock. Errors but errNotYet are for good.
 func (c *Client) admit(p *peer, l *link, h *sequencerv1.HandshakeResponse) error {
 	id := sequencing.MemberID(h.GetSequencer())
 	switch {
@@ -219,16 +230,13 @@ func (c *Client) admit(p *peer, l *link, h *sequencerv1.HandshakeResponse) error
 		if other != p && other.id == id {
 			return fmt.Errorf("it is sequencer %s, which is configured as %q already: list all its endpoints there, it has one vote", id, other.spec.Alias)
 		}
-		if other != p && other.id != "" && other.key == key {
-			return fmt.Errorf("it has the key of sequencer %s (%q): the two are one", other.id, other.spec.Alias)
-		}
-	}
-	if c.config.Directory != nil && !c.knows(p, id, key) {
-		return fmt.Errorf("its key %s is not one of sequencer %s", key, id)
 	}
 	seen := view{network: sequencing.NetworkID(h.GetNetworkId()), synchronizer: h.GetSynchronizer()}
 	if c.config.Network != (sequencing.NetworkID{}) && seen.network != c.config.Network {
 		return fmt.Errorf("it is of network %x, not %x", seen.network[:8], c.config.Network[:8])
+	}
+	if c.config.Directory != nil && !c.knows(p, id, key) {
+		return errNotYet{fmt.Errorf("its key %s is not one of sequencer %s in the topology known here", key, id)}
 	}
 	if p.key != (keys.PublicKey{}) && p.key != key {
 		c.config.Log.Warn("a sequencer has a new key", "sequencer", id, "key", key, "before", p.key)

@@ -37,13 +37,13 @@ func (c *Client) balance() {
 	if c.ctx.Err() != nil || c.err != nil {
 		return
 	}
-	hopeful, pruned := 0, ""
+	hopeful, pruned := 0, sequencing.Time(0)
 	var speakers []sequencing.MemberID
 	for _, p := range c.peers {
 		switch {
 		case p.hopeless():
-		case p.pruned != "":
-			pruned = p.pruned
+		case p.pruned > c.agreement.position.Known:
+			pruned = max(pruned, p.pruned)
 		default:
 			hopeful++
 		}
@@ -56,7 +56,7 @@ func (c *Client) balance() {
 		c.fail(fmt.Errorf("%w: %d sequencers of %d are left, %d are needed: %w", ErrUnreachable, len(speakers), len(c.peers), c.config.TrustThreshold, c.troubles()))
 		return
 	case hopeful < c.config.TrustThreshold:
-		c.fail(fmt.Errorf("%w: after %d; some sequencers keep only what is after %s, and fewer than %d keep more", ErrPruned,
+		c.fail(fmt.Errorf("%w: after %d; some sequencers keep only what is after %d, and fewer than %d keep more", ErrPruned,
 			c.agreement.position.Known, pruned, c.config.TrustThreshold))
 		return
 	}
@@ -194,9 +194,6 @@ func (c *Client) closed(p *peer, s *stream, err error) {
 	}
 	if failure.Reason == "PRUNED" {
 		p.pruned = failure.Last
-		if p.pruned == "" {
-			p.pruned = "an unknown time"
-		}
 	}
 	c.config.Log.Info("a stream ended", "sequencer", p.spec.Alias, "error", err, "again_in", delay)
 	signal(c.poke)
@@ -293,7 +290,7 @@ func (c *Client) heard(ctx context.Context, p *peer, s *stream, statement *State
 		c.mu.Unlock()
 		return context.Canceled
 	}
-	s.heard, s.told, p.failures, p.pruned = time.Now(), true, 0, ""
+	s.heard, s.told, p.failures, p.pruned = time.Now(), true, 0, 0
 	var err error
 	if lie := c.agreement.hear(statement); lie != nil {
 		err = lie

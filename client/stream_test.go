@@ -9,6 +9,7 @@ import (
 
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
 	"github.com/synod-network/synod/client/clienttest"
+	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/sequencer/sequencing"
 )
 
@@ -442,6 +443,44 @@ func TestKeysAreRotated(t *testing.T) {
 		w.expect(8)
 		if got := liars(client); got != "" {
 			t.Error(got)
+		}
+	})
+}
+
+// directory is a topology in which a key may be unknown for a while.
+type directory struct {
+	net     *clienttest.Network
+	unknown sequencing.MemberID
+}
+
+func (d *directory) SequencerKeys(id sequencing.MemberID) (list []keys.PublicKey) {
+	for _, s := range d.net.Sequencers() {
+		if s.ID == id && id != d.unknown {
+			list = append(list, s.PublicKey())
+		}
+	}
+	return list
+}
+
+// With a directory only its keys count; one that it learns later is no lie until then.
+func TestDirectoryKnowsKeys(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		config := w.config()
+		known := &directory{net: w.net, unknown: w.net.Sequencer(0).ID}
+		config.Directory = known
+		config.LivenessMargin = 1
+		client := w.run(config)
+		w.tell(2)
+		w.expect(0)
+		if w.net.Sequencer(0).Streams() != 0 {
+			t.Error("a stranger is read from")
+		}
+		client.mu.Lock()
+		known.unknown = ""
+		client.mu.Unlock()
+		time.Sleep(15 * time.Second)
+		if w.net.Sequencer(0).Streams() != 1 || liars(client) != "" {
+			t.Errorf("%+v, %q", client.Status(), liars(client))
 		}
 	})
 }
