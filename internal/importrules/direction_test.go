@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 	"api":                   {},
 	"bench":                 {"*"},
 	"bft":                   {}, // the pure core knows only itself
-	"client":                {"api", "keys", "ordering"},
+	"client":                {"api", "keys", "ordering", "sequencer/sequencing", "sequencer/session"},
 	"cmd":                   {"*"},
 	"internal":              {}, // leaf tools without domain meaning
 	"keys":                  {},

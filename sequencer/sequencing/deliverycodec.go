@@ -82,6 +82,25 @@ func DecodeDelivery(data []byte) (*Delivery, error) {
 	return d, nil
 }
 
+// DeliveryTimes reads the time and the previous time of an encoded delivery and nothing behind them, for whoever compares
+// many before it decodes one.
+func DeliveryTimes(data []byte) (at, previous Time, err error) {
+	r := reader{buf: data}
+	version := r.u8()
+	r.u8() // kind
+	at, previous = r.time(), r.time()
+	if version != deliveryVersion {
+		r.fail(errKind)
+	}
+	if previous >= at {
+		r.fail(errRange)
+	}
+	if r.err != nil {
+		return 0, 0, fmt.Errorf("decode event of %d bytes: %w", len(data), r.err)
+	}
+	return at, previous, nil
+}
+
 func decodeDelivery(r *reader) *Delivery {
 	if r.u8() != deliveryVersion {
 		r.fail(errKind)
