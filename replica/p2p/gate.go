@@ -55,7 +55,8 @@ func (n *Network) Reconsider(peer keys.PublicKey) {
 	}
 }
 
-// treat asks how the peer is to be met, and has the reader act on it.
+// treat asks how the peer is to be met, and has the reader act on it. Only run calls it, so that no older answer comes
+// to count after a newer one.
 func (l *line) treat() Treatment {
 	t := l.net.cfg.Gate(l.peer.key)
 	switch {
@@ -91,7 +92,7 @@ func (t throttle) wait(ctx context.Context, size int) error {
 
 // turnAway tells a banned peer that has just connected, and reports whether it was one.
 func (l *line) turnAway(c *candidate) bool {
-	t := l.treat()
+	t := l.net.cfg.Gate(l.peer.key)
 	if !t.Banned {
 		return false
 	}
@@ -107,7 +108,7 @@ func (l *line) turnAway(c *candidate) bool {
 
 // tooSoon reports whether a limited peer connects more often than it may.
 func (l *line) tooSoon() bool {
-	if l.treatment.Load() != treatLimited {
+	if !l.net.cfg.Gate(l.peer.key).Limited {
 		return false
 	}
 	l.mu.Lock()

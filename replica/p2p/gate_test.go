@@ -101,7 +101,9 @@ func TestBannedPeerIsToldAndCutOff(t *testing.T) {
 func TestDeafPeerIsCutOffToo(t *testing.T) {
 	low, high := lowHigh()
 	j := newJudge(p2p.Treatment{})
-	node := start(t, low, map[keys.PublicKey]string{high.Public(): ""}, j.gate)
+	node := start(t, low, map[keys.PublicKey]string{high.Public(): ""}, j.gate, func(c *p2p.Config) {
+		c.Limits.WriteTimeout, c.Limits.DeadAfter = time.Hour, time.Hour // so that nothing else ends the link
+	})
 	conn := rogue(t, node, high)
 	for node.Send(high.Public(), p2p.Live, make([]byte, 1<<20)) == nil { // until nothing more fits
 	}
