@@ -31,6 +31,8 @@ type subscription struct {
 	stream  subscribeStream
 	known   atomic.Int64 // what the member was told
 	limit   int
+	// nothing is the time up to which a member that never took part has no events.
+	nothing sequencing.Time
 }
 
 // Subscribe implements the API.
@@ -108,6 +110,8 @@ func (u *subscription) run(ctx context.Context) *failure {
 // missed between.
 func (u *subscription) watch() (index sequencing.Index, woken <-chan struct{}, stop func()) {
 	state := u.service.config.State
+	// Before it is asked whether the member took part, or its first event could lie between.
+	u.nothing = state.Time()
 	if m, ok := state.Member(u.caller.id); ok {
 		woken, stop = state.Watch(m.Index)
 		return m.Index, woken, stop
@@ -124,7 +128,7 @@ func (u *subscription) watch() (index sequencing.Index, woken <-chan struct{}, s
 // may be more events now.
 func (u *subscription) tell(index sequencing.Index, due bool) (more bool, refused *failure) {
 	s, after := u.service, sequencing.Time(u.known.Load())
-	events, known, err := s.config.State.Read(index, after, u.limit)
+	events, known, err := u.read(index, after)
 	if err != nil {
 		refused := failureOf(err)
 		if refused.reason == Internal {
@@ -151,6 +155,13 @@ func (u *subscription) tell(index sequencing.Index, due bool) (more bool, refuse
 	u.known.Store(int64(told.Known))
 	s.config.Observer.Delivered(len(events), size)
 	return more, nil
+}
+
+func (u *subscription) read(index sequencing.Index, after sequencing.Time) ([]sequencing.Delivery, sequencing.Time, error) {
+	if index == sequencing.Nobody {
+		return nil, u.nothing, nil
+	}
+	return u.service.config.State.Read(index, after, u.limit)
 }
 
 // adapt chooses how many events to read next time.
