@@ -389,6 +389,9 @@ func (r *Replica) keepFuture(from bft.PublicKey, u *bft.UnverifiedBlock) {
 
 // frame takes in what a peer sent, on the goroutine of its link.
 func (r *Replica) frame(ctx context.Context, from keys.PublicKey, _ p2p.Lane, frame []byte) error {
+	if len(frame) > 0 && frame[0] == kindNote {
+		return r.note(from, frame[1:])
+	}
 	if len(frame) > 0 && frame[0] >= bft.FirstForeignKind {
 		m, err := decodeSnapshotMessage(frame)
 		if err != nil {
@@ -423,6 +426,23 @@ func (r *Replica) frame(ctx context.Context, from keys.PublicKey, _ p2p.Lane, fr
 	r.warden.Useful(from)
 	return r.inbox.put(ctx, envelope{from: bft.PublicKey(from), input: bft.BlockArrived{From: bft.PublicKey(from), Block: b}}, len(frame))
 }
+
+// note passes on what a peer says to what runs above.
+func (r *Replica) note(from keys.PublicKey, note []byte) error {
+	err := errNote
+	if len(note) <= MaxNote {
+		err = nil
+		if r.cfg.Note != nil {
+			err = r.cfg.Note(from, note)
+		}
+	}
+	if err != nil {
+		r.warden.Record(from, trust.JunkFrame, err.Error())
+	}
+	return nil // a bad note is no reason to end the link
+}
+
+var errNote = fmt.Errorf("a note of more than %d bytes", MaxNote)
 
 func (r *Replica) up(peer keys.PublicKey) {
 	r.connected.Add(1)

@@ -55,6 +55,10 @@ type Config struct {
 	// Rejoin says that the store is an old copy: see bft.Recovered.
 	Rejoin bool
 
+	// Note is given each note from a peer, on the goroutine of its link; an error counts as
+	// junk. Nil drops them.
+	Note func(from keys.PublicKey, note []byte) error
+
 	Metrics *telemetry.Metrics
 	Log     *slog.Logger
 	// Now is the clock that stamps blocks, which may be wrong; nil means the
@@ -280,6 +284,18 @@ func (r *Replica) Progress() *bft.Progress { return r.progress.Load() }
 
 // Committee returns who orders now; nil before Run.
 func (r *Replica) Committee() *bft.Committee { return r.committee.Load() }
+
+// MaxNote bounds a note, in bytes.
+const MaxNote = 4 << 10
+
+// Tell sends a note to all connected peers. It is lost where a link is down or full.
+func (r *Replica) Tell(note []byte) {
+	for _, p := range r.links.Stats() {
+		if p.Live.Connected {
+			_ = r.links.Send(p.Peer, p2p.Live, []byte{kindNote}, note)
+		}
+	}
+}
 
 // Links describes the links to the peers.
 func (r *Replica) Links() []p2p.PeerStats { return r.links.Stats() }

@@ -18,6 +18,7 @@ const (
 	kindManifest
 	kindPieceRequest
 	kindPiece
+	kindNote
 )
 
 // snapshotInput is one message of the snapshot protocol: a request for the

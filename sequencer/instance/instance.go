@@ -160,24 +160,13 @@ func (i *Instance) openState() (err error) {
 	}
 	i.state, err = synchronizer.Open(synchronizer.Config{
 		Dir: filepath.Join(i.Config.DataDir, "history"), Founding: founding, Network: sequencing.NetworkID(i.Genesis.ID),
-		Verify: batches(i.verifier), SegmentSize: int64(i.Config.Storage.SegmentSize), Log: i.Log, Observer: i.changed,
+		Verify: members.Verifier(i.verifier), SegmentSize: int64(i.Config.Storage.SegmentSize), Log: i.Log, Observer: i.changed,
 	})
 	return err
 }
 
 // rememberedKeys is for how many keys that sign often tables are kept, of about 2 KiB each.
 const rememberedKeys = 2048
-
-// batches checks signatures of requests together.
-func batches(v *keys.BatchVerifier) sequencing.Verifier {
-	return func(signed []sequencing.SignedDigest) []bool {
-		batch := make([]keys.Signed, len(signed))
-		for k := range signed {
-			batch[k] = keys.Signed{Key: keys.PublicKey(signed[k].Key), Message: signed[k].Digest[:], Signature: keys.Signature(signed[k].Signature)}
-		}
-		return v.Verify(batch)
-	}
-}
 
 func (i *Instance) listen(ctx context.Context) error {
 	c := i.Config
@@ -206,7 +195,7 @@ func (i *Instance) replicaConfig(m *telemetry.Metrics, o Options) replica.Config
 		Queue:     replica.QueueLimits{Requests: int(c.Queue.Requests), Bytes: int(c.Queue.Bytes)},
 		Retention: replica.Retention{Commits: bft.CommitIndex(c.Storage.RetainCommits), Bytes: int64(c.Storage.RetainBytes)},
 		Trust:     bft.Trust{Period: bft.Time(time.Duration(c.Trust.Period).Microseconds()), Handover: bft.Digest(c.Trust.Handover)},
-		Rejoin:    o.Rejoin, Now: o.Now, Metrics: m, Log: i.Log,
+		Rejoin:    o.Rejoin, Now: o.Now, Note: i.heard, Metrics: m, Log: i.Log,
 	}
 }
 
@@ -215,7 +204,7 @@ func (i *Instance) serve(m *telemetry.Metrics) (err error) {
 	i.members, err = members.New(members.Config{
 		State: i.state, Orderer: i.orderer, Self: i.identity.member, Key: func() keys.PrivateKey { return i.identity.protocol },
 		Verifier: i.verifier, Registrations: float64(c.Public.RegistrationsPerSecond), HostRegistrations: float64(c.Public.HostRegistrationsPerSecond),
-		Software: version.Read().String(), Log: i.Log,
+		Software: version.Read().String(), Revoke: i.tellRevocation, Log: i.Log,
 	})
 	if err != nil {
 		return err
