@@ -35,6 +35,11 @@ type Workload struct {
 	// Away ends one node for this long under load before the measurement, in
 	// which it comes back and catches up; 0 for none.
 	Away time.Duration
+	// Members, if there are any, send signed submissions to each other through
+	// sequencers that are processes of their own, each to Recipients others, in
+	// streams or, if Unary, in calls of their own.
+	Members, Recipients int
+	Unary               bool
 }
 
 // Suite is what "make bench" measures.
@@ -46,6 +51,12 @@ func Suite() []Workload {
 		change(&w)
 		return w
 	}
+	members := func(name string, change func(*Workload)) Workload {
+		return with(name, func(w *Workload) {
+			w.Members, w.Recipients = 32, 1
+			change(w)
+		})
+	}
 	return []Workload{
 		with("saturate-1k", func(*Workload) {}),
 		with("saturate-256", func(w *Workload) { w.Size, w.Outstanding = 256, 160_000 }),
@@ -55,6 +66,10 @@ func Suite() []Workload {
 		with("crash-saturate", func(w *Workload) { w.CrashAfter = 4 * time.Second }),
 		with("catch-up-5000", func(w *Workload) { w.Rate, w.Away, w.Measure = 5000, time.Minute, 20*time.Second }),
 		with("idle", func(w *Workload) { w.Rate = -1 }),
+		members("members-saturate", func(w *Workload) { w.Outstanding = 6000 }),
+		members("members-unary", func(w *Workload) { w.Outstanding, w.Unary = 3000, true }),
+		members("members-200", func(w *Workload) { w.Rate, w.Outstanding = 200, 2000 }),
+		members("members-1000-recipients", func(w *Workload) { w.Members, w.Recipients, w.Rate = 1000, 1000, 5 }),
 		with("nodes-7", func(w *Workload) { w.Nodes = 7 }),
 		with("nodes-10", func(w *Workload) { w.Nodes = 10 }),
 		with("nodes-13", func(w *Workload) { w.Nodes = 13 }),
@@ -99,6 +114,9 @@ type Result struct {
 
 // Run runs one workload on a new network in dir, which must be on a real disk.
 func Run(ctx context.Context, w Workload, dir string, log io.Writer) (Result, error) {
+	if w.Members > 0 {
+		return runMembers(ctx, w, dir, log)
+	}
 	plan := network.DefaultPlan(dir)
 	plan.Sequencers, plan.BasePort = w.Nodes, 0
 	s, err := sandbox.New(ctx, sandbox.Options{Plan: plan, LogTo: log, Adjust: func(c *config.Sequencer) {

@@ -77,6 +77,7 @@ func (w Workload) flags() []string {
 		"--rate", strconv.FormatFloat(w.Rate, 'g', -1, 64), "--outstanding", strconv.Itoa(w.Outstanding),
 		"--warm-up", w.WarmUp.String(), "--duration", w.Measure.String(),
 		"--crash-after", w.CrashAfter.String(), "--away", w.Away.String(),
+		"--members", strconv.Itoa(w.Members), "--recipients", strconv.Itoa(w.Recipients), "--unary=" + strconv.FormatBool(w.Unary),
 	}
 }
 

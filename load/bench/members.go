@@ -1,0 +1,181 @@
+package bench
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/synod-network/synod/load/members"
+	"github.com/synod-network/synod/node"
+	"github.com/synod-network/synod/node/network"
+)
+
+// runMembers runs a workload of members: each sequencer is a process of its own, this one is the load. All
+// listeners have TLS.
+func runMembers(ctx context.Context, w Workload, dir string, log io.Writer) (_ Result, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return Result{}, err
+	}
+	plan := network.DefaultPlan(filepath.Join(dir, "net"))
+	plan.Sequencers = w.Nodes
+	if plan.BasePort, err = freeBase(w.Nodes); err != nil {
+		return Result{}, err
+	}
+	n, err := network.Create(plan)
+	if err != nil {
+		return Result{}, err
+	}
+	certificate, key, pool, err := makeCertificate(dir)
+	if err != nil {
+		return Result{}, err
+	}
+	var nodes []*exec.Cmd
+	defer func() {
+		for _, c := range nodes {
+			if c.ProcessState == nil {
+				err = errors.Join(err, c.Process.Kill())
+				_ = c.Wait()
+			}
+		}
+	}()
+	dial := []grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}))}
+	var targets []members.Target
+	for _, at := range n.Nodes {
+		c := exec.CommandContext(ctx, self, "sequencer", "--config", at.ConfigFile, "--ready-file", at.Dir+"/ready",
+			"--set", "public.tls_cert_file="+certificate, "--set", "public.tls_key_file="+key, "--set", "log.level=warn",
+			"--set", "public.registrations_per_second=10000", "--set", "public.host_registrations_per_second=10000")
+		c.Stderr = log
+		if err := c.Start(); err != nil {
+			return Result{}, err
+		}
+		nodes = append(nodes, c)
+	}
+	for _, at := range n.Nodes {
+		address, err := waitReady(ctx, at.Dir+"/ready")
+		if err != nil {
+			return Result{}, fmt.Errorf("%s: %w", at.Name, err)
+		}
+		targets = append(targets, members.Target{Address: address, Options: dial})
+	}
+	work := members.Config{Rate: w.Rate, Size: w.Size, Members: w.Members, Recipients: w.Recipients, InFlight: max(1, w.Outstanding/w.Members), Unary: w.Unary, Listen: 1}
+	work.Duration = w.WarmUp
+	if _, err := members.Run(ctx, work, targets...); err != nil {
+		return Result{}, err
+	}
+	work.Duration = w.Measure
+	before := processorTime()
+	r, err := members.Run(ctx, work, targets...)
+	if err != nil {
+		return Result{}, err
+	}
+	loadUsed := processorTime() - before
+	result := Result{
+		Engine: "synod", Workload: w.Name, Nodes: w.Nodes, Size: w.Size, Rate: w.Rate, Ordered: r.Receipts, OrderedPerSecond: r.ReceiptsPerSecond,
+		P50: r.P50, P99: r.P99, LongestPause: r.LongestPause, BytesPerSecond: r.ReceiptsPerSecond * float64(w.Size),
+		Lost: r.Lost, Duplicated: r.Duplicated, Reordered: r.Reordered + r.Forged, Clean: r.Clean,
+	}
+	// What the sequencers used is known when they have ended: both runs, of which this is the share.
+	var used time.Duration
+	for _, c := range nodes {
+		if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+			return Result{}, err
+		}
+		if err := c.Wait(); err != nil {
+			return Result{}, fmt.Errorf("a sequencer ended: %w", err)
+		}
+		used += c.ProcessState.UserTime() + c.ProcessState.SystemTime()
+		if u, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok {
+			result.PeakMiB = max(result.PeakMiB, float64(u.Maxrss)/1024)
+		}
+	}
+	if r.Receipts > 0 {
+		share := w.Measure.Seconds() / (w.Measure + w.WarmUp).Seconds()
+		result.CPUMicros = (used.Seconds()*share + loadUsed.Seconds()) * 1e6 / float64(r.Receipts)
+	}
+	return result, nil
+}
+
+// freeBase finds a base port from which on a network's ports are free.
+func freeBase(nodes int) (int, error) {
+	for base := 20_000 + os.Getpid()%5_000; base < 31_000; base += 200 {
+		free := true
+		for i := range 10 * (nodes + 1) {
+			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(base+i)))
+			if err != nil {
+				free = false
+				break
+			}
+			_ = l.Close()
+		}
+		if free {
+			return base, nil
+		}
+	}
+	return 0, errors.New("no free ports")
+}
+
+// waitReady waits for a ready file and returns the public address in it.
+func waitReady(ctx context.Context, file string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if ready, err := node.ReadReady(file); err == nil && len(ready.Nodes) > 0 {
+			return ready.Nodes[0].Listeners["public"], nil
+		}
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("it is not ready: %w", ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// makeCertificate makes a certificate for loopback.
+func makeCertificate(dir string) (certificateFile, keyFile string, pool *x509.CertPool, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", "", nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "synod bench"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return "", "", nil, err
+	}
+	encodedKey, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return "", "", nil, err
+	}
+	certificateFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	pool = x509.NewCertPool()
+	pool.AppendCertsFromPEM(certificate)
+	return certificateFile, keyFile, pool, errors.Join(
+		os.WriteFile(certificateFile, certificate, 0o644),
+		os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encodedKey}), 0o600))
+}
