@@ -22,7 +22,7 @@ type Ready struct {
 type ReadyNode struct {
 	Name      string            `json:"name"`
 	Role      string            `json:"role"`      // "sequencer"
-	Listeners map[string]string `json:"listeners"` // "public", "peer", "admin", "pprof" → host:port
+	Listeners map[string]string `json:"listeners"` // "public", "peer", "admin", "pprof", "admin-grpc" → host:port
 }
 
 // ReadyFile returns the stage that writes what to path once health says ready, and removes it at the stop. A file left behind by a

@@ -117,6 +117,8 @@ type Replica struct {
 
 	// installs reach the goroutine of the application.
 	installs chan *fetched
+	// prunes reach the goroutine that prunes.
+	prunes chan *pruneRequest
 	// held is the application's snapshot after an epoch whose hand-over is not
 	// on its way to the disk yet.
 	held   atomic.Pointer[snapshot]
@@ -153,7 +155,7 @@ func New(cfg Config) (*Replica, error) {
 	r := &Replica{
 		cfg: cfg, self: bft.PublicKey(cfg.Key.Public()), log: cfg.Log, metrics: cfg.Metrics, inbox: newInbox(),
 		own: map[bft.Digest][]mark{}, future: map[bft.PublicKey][]*bft.UnverifiedBlock{},
-		recent: newRecentBlocks(), started: time.Now(), installs: make(chan *fetched, 1),
+		recent: newRecentBlocks(), started: time.Now(), installs: make(chan *fetched, 1), prunes: make(chan *pruneRequest),
 		keeper: keeper{wake: make(chan struct{}, 1)},
 	}
 	r.ring.Store(keys.NewRing(nil))

@@ -72,7 +72,7 @@ func New(ctx context.Context, o Options) (_ *Sandbox, err error) {
 		if o.Adjust != nil {
 			o.Adjust(c)
 		}
-		i, err := instance.New(ctx, c, instance.Options{LogTo: o.LogTo})
+		i, err := instance.New(ctx, c, instance.Options{LogTo: o.LogTo, PlainAdmin: true})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", at.Name, err)
 		}

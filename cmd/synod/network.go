@@ -18,7 +18,7 @@ func newNetworkInit() *cobra.Command {
 		Use:   "init",
 		Short: "Write keys, genesis and a documented configuration for each node of a new network",
 		Long: "Writes a directory with genesis.toml, the owners' keys, and for each sequencer a folder with its keys and node.toml. Nothing is\n" +
-			"overwritten. Owners' keys are needed only to change the network: keep them elsewhere. Sequencer i listens at base port + 10·i + 1 for clients, 2 for peers, 3 for health and metrics, 4 for profiles.",
+			"overwritten. Owners' keys are needed only to change the network: keep them elsewhere. Sequencer i listens at base port + 10·i + 1 for clients, 2 for peers, 3 for health and metrics, 4 for profiles, 5 for operators.",
 		Example: "  synod network init --sequencers 4 --dir ./net",
 		Args:    noArgs,
 	}

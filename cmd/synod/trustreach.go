@@ -20,17 +20,28 @@ import (
 // adminReach is where a sequencer's admin service is, and how to show who asks.
 type adminReach struct {
 	address, authorities, certificate, key string
+	dir, readyFile, node                   string
 }
 
 func (r *adminReach) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&r.address, "admin", "", "`host:port` of the sequencer's admin gRPC listener")
+	f.StringVar(&r.dir, "net", "", "`directory` as synod network init writes it, from which --node is reached with its operator's certificate (default none)")
+	f.StringVar(&r.readyFile, "ready-file", "", "`file` that a sandbox wrote, from which --node is reached (default none)")
+	f.StringVar(&r.node, "node", "", "`name` of the sequencer in --net or --ready-file; the first if it is left out")
 	f.StringVar(&r.authorities, "tls-ca", "", "`file` of certificates (PEM) that the sequencer's must be from; without it the connection is plain")
 	f.StringVar(&r.certificate, "tls-cert", "", "`file` with the certificate to show (default none)")
 	f.StringVar(&r.key, "tls-key", "", "`file` with the key of --tls-cert (default none)")
 }
 
 func (r *adminReach) connect() (*grpc.ClientConn, error) {
+	if r.address == "" && (r.dir != "" || r.readyFile != "") {
+		all, err := r.all()
+		if err != nil {
+			return nil, err
+		}
+		*r = all[0]
+	}
 	if r.address == "" {
 		return nil, exit.Errorf(exit.Usage, "no sequencer is named; write --admin host:port")
 	}

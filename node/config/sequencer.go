@@ -54,6 +54,10 @@ type Peer struct {
 // Admin is the listeners for operators.
 type Admin struct {
 	Listen string `toml:"listen" doc:"host:port of HTTP/1 for /health, /health/live, /health/ready and /metrics."`
+	GRPC   string `toml:"grpc_listen" doc:"host:port of the operators' service (gRPC, TLS), which the commands synod status, bft, members and others call; empty for none."`
+	Cert   string `toml:"tls_cert_file" doc:"Certificate (PEM) that grpc_listen shows, as synod cert server makes it. Reloaded on HUP."`
+	Key    string `toml:"tls_key_file" doc:"Private key of the certificate in PEM."`
+	CA     string `toml:"client_ca_file" doc:"Authority (PEM) of this sequencer's operators: grpc_listen serves nobody without a certificate from it. Reloaded on HUP."`
 	Pprof  string `toml:"pprof_listen" doc:"host:port of HTTP/1 for Go's profiles under /debug/pprof/. They reveal memory contents: loopback only. Empty for none."`
 }
 
@@ -138,7 +142,7 @@ func LoadSequencer(sources Sources) (*Sequencer, *Loaded, error) {
 		return nil, nil, err
 	}
 	base := filepath.Dir(sources.File)
-	for _, path := range []*string{&c.DataDir, &c.KeyFile, &c.KeysDir, &c.GenesisFile, &c.Public.TLSCert, &c.Public.TLSKey, &c.Public.TokenFile, &c.Join.TLSCA} {
+	for _, path := range []*string{&c.DataDir, &c.KeyFile, &c.KeysDir, &c.GenesisFile, &c.Public.TLSCert, &c.Public.TLSKey, &c.Public.TokenFile, &c.Join.TLSCA, &c.Admin.Cert, &c.Admin.Key, &c.Admin.CA} {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(base, *path)
 		}
@@ -194,6 +198,14 @@ func (c *Sequencer) validateOperators() error {
 	if err := checkAddress("admin.listen", c.Admin.Listen); err != nil {
 		return err
 	}
+	if c.Admin.GRPC != "" {
+		if err := checkAddress("admin.grpc_listen", c.Admin.GRPC); err != nil {
+			return err
+		}
+		if c.Admin.Cert == "" || c.Admin.Key == "" || c.Admin.CA == "" {
+			return Keyf("admin.grpc_listen", "needs admin.tls_cert_file, admin.tls_key_file and admin.client_ca_file; make them with synod cert, or leave it empty")
+		}
+	}
 	if c.Admin.Pprof == "" {
 		return nil
 	}
@@ -219,7 +231,7 @@ func (c *Sequencer) validateListeners() error {
 	taken := map[string]string{}
 	for _, l := range []struct{ key, address string }{
 		{"public.listen", c.Public.Listen}, {"peer.listen", c.Peer.Listen},
-		{"admin.listen", c.Admin.Listen}, {"admin.pprof_listen", c.Admin.Pprof},
+		{"admin.listen", c.Admin.Listen}, {"admin.grpc_listen", c.Admin.GRPC}, {"admin.pprof_listen", c.Admin.Pprof},
 	} {
 		if l.address == "" || hasPort(l.address, 0) {
 			continue

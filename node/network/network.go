@@ -170,7 +170,7 @@ func (p Plan) validate() error {
 		return fmt.Errorf("network name %q must begin with a lower-case letter and hold at most 63 lower-case letters, digits and dashes", p.Name)
 	case p.Owners < 1 || p.Owners > topology.MaxOwners || p.OwnerThreshold < 1 || p.OwnerThreshold > p.Owners:
 		return fmt.Errorf("%d of %d owners: a network has 1 to %d owners, of whom 1 to all must agree", p.OwnerThreshold, p.Owners, topology.MaxOwners)
-	case p.BasePort != 0 && (p.BasePort < 1 || p.port(p.Sequencers-1, profiles) > 65535):
+	case p.BasePort != 0 && (p.BasePort < 1 || p.port(p.Sequencers-1, adminGRPC) > 65535):
 		return fmt.Errorf("base port %d leaves no room for %d sequencers below port 65536", p.BasePort, p.Sequencers)
 	case p.Host == "":
 		return errors.New("the host is empty; name the address at which the sequencers reach each other")
@@ -179,7 +179,7 @@ func (p Plan) validate() error {
 }
 
 func (p Plan) refuseOccupied() error {
-	occupied := []string{filepath.Join(p.Dir, genesisFile), filepath.Join(p.Dir, ownersDir)}
+	occupied := []string{filepath.Join(p.Dir, genesisFile), filepath.Join(p.Dir, ownersDir), filepath.Join(p.Dir, operatorsDir)}
 	for i := range p.Sequencers {
 		occupied = append(occupied, NodeAt(p.Dir, i).Dir)
 	}
@@ -209,6 +209,9 @@ func (p Plan) write(draft string) error {
 	if err != nil {
 		return err
 	}
+	if err := p.writeCertificates(draft); err != nil {
+		return err
+	}
 	for i := range g.Members {
 		if err := p.writeConfig(NodeAt(draft, i), i, g.Members); err != nil {
 			return err
@@ -230,6 +233,8 @@ func (p Plan) writeConfig(node Node, i int, members []genesis.Member) error {
 	c.Peer.Listen = p.address(p.Host, i, peers)
 	c.Admin.Listen = p.address(loopback, i, operators)
 	c.Admin.Pprof = p.address(loopback, i, profiles)
+	c.Admin.GRPC = p.address(loopback, i, adminGRPC)
+	c.Admin.Cert, c.Admin.Key, c.Admin.CA = "admin-cert.pem", "admin-key.pem", "../"+operatorsDir+"/ca-cert.pem"
 	for j, member := range members {
 		if j == i {
 			continue
@@ -256,6 +261,7 @@ const (
 	peers     = 2
 	operators = 3
 	profiles  = 4
+	adminGRPC = 5
 )
 
 func (p Plan) port(i, listener int) int { return p.BasePort + 10*(i+1) + listener }
@@ -269,7 +275,7 @@ func (p Plan) address(host string, i, listener int) string {
 
 // publish moves the draft into place, the genesis last: where it is, the network is whole.
 func (p Plan) publish(draft string) error {
-	moves := []string{ownersDir}
+	moves := []string{ownersDir, operatorsDir}
 	for i := range p.Sequencers {
 		moves = append(moves, NodeAt("", i).Dir)
 	}

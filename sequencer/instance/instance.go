@@ -29,6 +29,7 @@ import (
 	"github.com/synod-network/synod/replica/store"
 	"github.com/synod-network/synod/replica/warden"
 	"github.com/synod-network/synod/sequencer"
+	"github.com/synod-network/synod/sequencer/admin"
 	"github.com/synod-network/synod/sequencer/members"
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/sequencer/synchronizer"
@@ -53,9 +54,12 @@ type Instance struct {
 	orderer *bftorder.Orderer
 	members *members.Service
 	// verifier checks the signatures of requests, before they are ordered and after.
-	verifier *keys.BatchVerifier
-	service  *sequencer.Server
-	metrics  *prometheus.Registry
+	verifier  *keys.BatchVerifier
+	service   *sequencer.Server
+	warden    *warden.Warden
+	pruner    *admin.Pruner // nil without a listener for operators, as is operators
+	operators *admin.Server
+	metrics   *prometheus.Registry
 
 	listeners map[string]net.Listener
 
@@ -70,6 +74,8 @@ type Options struct {
 	// Rejoin says that the store is an old copy: the sequencer proposes again
 	// only when no epoch can be running in which it may have signed.
 	Rejoin bool
+	// PlainAdmin serves operators without TLS, on loopback only: for a sandbox.
+	PlainAdmin bool
 	// Now is the clock that stamps blocks; nil means the system's.
 	Now func() time.Time
 }
@@ -105,7 +111,11 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	if err := i.listen(ctx); err != nil {
 		return nil, err
 	}
-	i.peers = newPeers(i.Genesis, c.Peers)
+	said, err := admin.OpenEndpoints(i.operatorsFile("peers.json"))
+	if err != nil {
+		return nil, exit.With(exit.BadConfig, err)
+	}
+	i.peers = newPeers(i.Genesis, c.Peers, said)
 	settings := i.replicaConfig(m, o)
 	if settings.Warden, err = warden.Open(warden.Config{
 		Key: i.identity.node, Network: [32]byte(settings.Genesis.Network), Path: filepath.Join(c.DataDir, "peertrust"), Names: i.peers.called, Log: i.Log,
@@ -121,6 +131,10 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	i.orderer = bftorder.New(i.replica)
 	if err := i.serve(m); err != nil {
 		return nil, err
+	}
+	i.warden = settings.Warden
+	if err := i.serveOperators(o.PlainAdmin); err != nil {
+		return nil, exit.With(exit.BadConfig, err)
 	}
 	i.Health.Live("store", i.store.Err)
 	i.Health.Ready("ordering", i.orderer.Ready)
@@ -173,6 +187,7 @@ func (i *Instance) listen(ctx context.Context) error {
 	for _, l := range []struct{ use, key, address string }{
 		{"public", "public.listen", c.Public.Listen}, {"peer", "peer.listen", c.Peer.Listen},
 		{"admin", "admin.listen", c.Admin.Listen}, {"pprof", "admin.pprof_listen", c.Admin.Pprof},
+		{"admin-grpc", "admin.grpc_listen", c.Admin.GRPC},
 	} {
 		if l.address == "" {
 			continue
@@ -263,6 +278,17 @@ func (i *Instance) Stages() []node.Stage {
 		}},
 		node.ServeHTTP(name("admin"), i.listeners["admin"], node.OperatorHandler(i.Health, i.metrics)),
 	}
+	if i.operators != nil {
+		stages = append(stages,
+			node.Stage{Name: name("operators"), Run: func(ctx context.Context, ready func()) error {
+				ready()
+				return i.operators.Run(ctx)
+			}},
+			node.Stage{Name: name("pruning"), Run: func(ctx context.Context, ready func()) error {
+				ready()
+				return i.pruner.Run(ctx)
+			}})
+	}
 	if l, ok := i.listeners["pprof"]; ok {
 		stages = append(stages, node.ServeHTTP(name("pprof"), l, node.ProfileHandler()))
 	}
@@ -297,6 +323,11 @@ func (i *Instance) SetPeers(peers map[keys.PublicKey]string) { i.peers.setAddres
 // level.
 func (i *Instance) Reload(level slog.Level) error {
 	i.level.Set(level)
+	if i.operators != nil {
+		if err := i.operators.Reload(); err != nil {
+			return err
+		}
+	}
 	return i.service.Reload()
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/synod-network/synod/node/config"
 	"github.com/synod-network/synod/node/genesis"
 	"github.com/synod-network/synod/replica"
+	"github.com/synod-network/synod/sequencer/admin"
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/sequencer/synchronizer"
 	"github.com/synod-network/synod/topology"
@@ -20,6 +21,8 @@ import (
 // listed sequencer without one is waited for.
 type peers struct {
 	replica *replica.Replica
+	// said is what operators said of peers while this sequencer ran; it goes before addresses.
+	said *admin.Endpoints
 
 	mu        sync.Mutex
 	addresses map[keys.PublicKey]string
@@ -27,8 +30,8 @@ type peers struct {
 	names     map[keys.PublicKey]string // by genesis and configuration
 }
 
-func newPeers(g *genesis.Genesis, configured []config.PeerAddress) *peers {
-	p := &peers{addresses: map[keys.PublicKey]string{}, listed: map[keys.PublicKey]string{}, names: map[keys.PublicKey]string{}}
+func newPeers(g *genesis.Genesis, configured []config.PeerAddress, said *admin.Endpoints) *peers {
+	p := &peers{said: said, addresses: map[keys.PublicKey]string{}, listed: map[keys.PublicKey]string{}, names: map[keys.PublicKey]string{}}
 	for _, m := range g.Members {
 		p.names[m.Key] = m.Name
 	}
@@ -45,7 +48,10 @@ func (p *peers) name(key keys.PublicKey) string {
 	if name, ok := p.listed[key]; ok {
 		return name
 	}
-	return p.names[key]
+	if name, ok := p.names[key]; ok {
+		return name
+	}
+	return p.said.All()[key].Name
 }
 
 // called returns the names of all peers.
@@ -63,6 +69,13 @@ func (p *peers) all() map[keys.PublicKey]string {
 	for key := range p.listed {
 		if _, known := all[key]; !known {
 			all[key] = ""
+		}
+	}
+	for key, word := range p.said.All() {
+		if word.Removed {
+			delete(all, key)
+		} else {
+			all[key] = word.Address
 		}
 	}
 	return all

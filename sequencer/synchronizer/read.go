@@ -1,6 +1,8 @@
 package synchronizer
 
 import (
+	"slices"
+
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/topology"
 )
@@ -48,6 +50,22 @@ func (s *State) Traffic(id sequencing.MemberID) (traffic sequencing.Traffic, now
 	defer s.mu.RUnlock()
 	traffic, ok = s.machine.TrafficAt(id, s.now())
 	return traffic, s.now(), ok
+}
+
+// Deciders returns how many of those who decide on members' affairs now hold one of the keys, and how
+// many must.
+func (s *State) Deciders(by []sequencing.Key) (have, needed int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	at := s.now()
+	authority := s.members.Authority(at)
+	for _, id := range authority.Members {
+		standing, active := s.members.Member(id, at)
+		if active && slices.ContainsFunc(standing.Keys, func(k sequencing.Key) bool { return slices.Contains(by, k) }) {
+			have++
+		}
+	}
+	return have, max(1, authority.Threshold)
 }
 
 // Topology lets view read who is who now. It holds the state meanwhile: view must be quick, and keep

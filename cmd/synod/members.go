@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	adminv1 "github.com/synod-network/synod/api/synod/admin/v1"
+	"github.com/synod-network/synod/node/exit"
+)
+
+func newMembers() *cobra.Command {
+	cmd := group("members", "See members and their traffic, and decide about them", membersList(), membersBuy(), membersDisable(), membersSign())
+	cmd.Long = "What is decided about a member needs the signatures of a quorum of sequencers. The first operator proposes and writes a\n" +
+		"file with --out; the others sign it, one after the other, each at a sequencer of their own; the last signature has it ordered."
+	return cmd
+}
+
+func membersList() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List members with what they may send", Args: noArgs}
+	prefix := cmd.Flags().String("prefix", "", "`text` with which names begin (default all)")
+	call := adminCall(cmd, func(ctx context.Context, conn *grpc.ClientConn, _ []string) (*adminv1.ListMembersResponse, error) {
+		return adminv1.NewMemberServiceClient(conn).ListMembers(ctx, &adminv1.ListMembersRequest{Prefix: *prefix}, grpc.MaxCallRecvMsgSize(16<<20))
+	}, showMembers)
+	call.Aliases = []string{"traffic"}
+	return call
+}
+
+func showMembers(out io.Writer, r *adminv1.ListMembersResponse) error {
+	err := table(out, "MEMBER\tDISABLED\tACKNOWLEDGED\tLEFT\tBASE\tBOUGHT\tSPENT OF IT\tSERIAL", func(row func(string, ...any)) {
+		for _, m := range r.GetMembers() {
+			row("%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d", m.GetMember(), yesNo(m.GetDisabled()), clock(m.GetAcknowledged()), m.GetLeft(), m.GetBase(),
+				m.GetPurchased(), m.GetConsumed(), m.GetSerial())
+		}
+	})
+	if err == nil && r.GetMore() {
+		_, err = fmt.Fprintln(out, "there are more; name a --prefix")
+	}
+	return err
+}
+
+func membersBuy() *cobra.Command {
+	cmd := &cobra.Command{Use: "buy MEMBER TOTAL", Short: "Set how much traffic a member has bought in all, in bytes", Args: exactArgs("MEMBER", "TOTAL")}
+	return decide(cmd, func(ctx context.Context, service adminv1.MemberServiceClient, args []string) (*adminv1.Decision, error) {
+		total, err := strconv.ParseUint(args[1], 10, 64)
+		if err != nil {
+			return nil, exit.Errorf(exit.Usage, "%q is no number of bytes", args[1])
+		}
+		return service.ProposeTraffic(ctx, &adminv1.ProposeTrafficRequest{Member: args[0], Total: total})
+	})
+}
+
+func membersDisable() *cobra.Command {
+	cmd := &cobra.Command{Use: "disable MEMBER", Short: "Shut a member out for good", Args: exactArgs("MEMBER")}
+	return decide(cmd, func(ctx context.Context, service adminv1.MemberServiceClient, args []string) (*adminv1.Decision, error) {
+		return service.ProposeDisable(ctx, &adminv1.ProposeDisableRequest{Member: args[0]})
+	})
+}
+
+func membersSign() *cobra.Command {
+	cmd := &cobra.Command{Use: "sign FILE", Short: "Add this sequencer's signature to a decision", Args: exactArgs("FILE")}
+	return decide(cmd, func(ctx context.Context, service adminv1.MemberServiceClient, args []string) (*adminv1.Decision, error) {
+		request, err := os.ReadFile(args[0])
+		if err != nil {
+			return nil, fmt.Errorf("read the decision: %w", err)
+		}
+		return service.Sign(ctx, &adminv1.SignRequest{Request: request})
+	})
+}
+
+// decide is a command that yields a decision, complete or to be handed on.
+func decide(cmd *cobra.Command, ask func(context.Context, adminv1.MemberServiceClient, []string) (*adminv1.Decision, error)) *cobra.Command {
+	out := cmd.Flags().String("out", "", "`file` for the decision, for the next operator to sign (default none)")
+	return adminCall(cmd, func(ctx context.Context, conn *grpc.ClientConn, args []string) (*adminv1.Decision, error) {
+		d, err := ask(ctx, adminv1.NewMemberServiceClient(conn), args)
+		if err == nil && *out != "" {
+			err = os.WriteFile(*out, d.GetRequest(), 0o644)
+		}
+		return d, err
+	}, func(to io.Writer, d *adminv1.Decision) error {
+		next := "hand it to the operator of another sequencer"
+		if d.GetSubmitted() {
+			next = "complete, and handed to ordering"
+		}
+		_, err := fmt.Fprintf(to, "%s\ndigest %s\n%d of %d signatures: %s\n", d.GetDescription(), d.GetDigest(), d.GetSignatures(), d.GetNeeded(), next)
+		return err
+	})
+}
