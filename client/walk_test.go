@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -245,10 +247,14 @@ func (w *walk) finish() error {
 	return nil
 }
 
+// TestRandomFaults takes the first walks; SYNOD_WALKS says how many.
 func TestRandomFaults(t *testing.T) {
 	seeds := uint64(60)
 	if testing.Short() {
 		seeds = 15
+	}
+	if n, err := strconv.ParseUint(os.Getenv("SYNOD_WALKS"), 10, 32); err == nil {
+		seeds = n
 	}
 	for seed := range seeds {
 		if err := walkOnce(t, seed, faultNone); err != nil {
