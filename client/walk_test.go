@@ -150,7 +150,9 @@ func (w *walk) step() {
 			return
 		}
 		w.lied = true
+		w.mu.Lock()
 		at := max(0, len(w.seen)-2+w.rng.IntN(5))
+		w.mu.Unlock()
 		b := []clienttest.Behaviour{
 			{Distort: clienttest.Drop(at)}, {Distort: clienttest.Gap(at)}, {Distort: clienttest.Alter(at)}, {Distort: clienttest.Forge(at)},
 			{Distort: clienttest.Swap(at)}, {Distort: clienttest.Ahead(sequencing.Time(w.rng.IntN(int(5 * sequencing.Second))))}, {Forger: true},
