@@ -397,18 +397,27 @@ func (a *agreement) disputed(speakers []sequencing.MemberID) (disputed, hopeless
 	if first == 0 {
 		return false, false
 	}
-	stands, undecided, most := map[string]int{}, 0, 0
+	type stand struct {
+		event []byte // none: that there is nothing
+		by    int
+	}
+	var stands []stand
+	undecided, most := 0, 0
 	for _, id := range speakers {
-		stand := "nothing"
+		var event []byte
 		switch v := a.voices[id]; {
 		case v == nil, v.clear() < first && len(v.pending) == 0:
 			undecided++
 			continue
 		case len(v.pending) > 0 && v.pending[0].time == first:
-			stand = "event " + string(v.pending[0].encoded)
+			event = v.pending[0].encoded
 		}
-		stands[stand]++
-		most = max(most, stands[stand])
+		i := slices.IndexFunc(stands, func(s stand) bool { return bytes.Equal(s.event, event) })
+		if i < 0 {
+			i, stands = len(stands), append(stands, stand{event: event})
+		}
+		stands[i].by++
+		most = max(most, stands[i].by)
 	}
 	return len(stands) > 1, most+undecided < a.threshold
 }

@@ -16,8 +16,8 @@ import (
 )
 
 // live runs a client of alice's whose events somebody reads, in a network that orders every 100 ms.
-func (w *world) live(config Config) (events *[]Event) {
-	events = new([]Event)
+func (w *world) live(config Config) (events chan Event) {
+	events = make(chan Event, 1000)
 	client := w.run(config)
 	go w.net.OrderEvery(w.ctx, 100*time.Millisecond)
 	go func() {
@@ -26,7 +26,7 @@ func (w *world) live(config Config) (events *[]Event) {
 			if err != nil {
 				return
 			}
-			*events = append(*events, e)
+			events <- e
 		}
 	}()
 	return events
@@ -58,9 +58,8 @@ func TestSendEndsWithItsReceipt(t *testing.T) {
 		if w.received() != "hello" {
 			t.Errorf("bob got %q", w.received())
 		}
-		time.Sleep(time.Second)
-		if len(*events) != 1 || !(*events)[0].Delivery.Receipt || (*events)[0].Delivery.Time != outcome.Time {
-			t.Errorf("alice's events: %+v", *events)
+		if e := <-events; !e.Delivery.Receipt || e.Delivery.Time != outcome.Time || len(events) > 0 {
+			t.Errorf("alice's events: %+v and %d more", e, len(events))
 		}
 		// The same again is another submission; under the same message id it is refused.
 		if _, err := w.client.Send(w.ctx, toBob("other")); err != nil {

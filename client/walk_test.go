@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -148,7 +150,9 @@ func (w *walk) step() {
 			return
 		}
 		w.lied = true
+		w.mu.Lock()
 		at := max(0, len(w.seen)-2+w.rng.IntN(5))
+		w.mu.Unlock()
 		b := []clienttest.Behaviour{
 			{Distort: clienttest.Drop(at)}, {Distort: clienttest.Gap(at)}, {Distort: clienttest.Alter(at)}, {Distort: clienttest.Forge(at)},
 			{Distort: clienttest.Swap(at)}, {Distort: clienttest.Ahead(sequencing.Time(w.rng.IntN(int(5 * sequencing.Second))))}, {Forger: true},
@@ -245,10 +249,14 @@ func (w *walk) finish() error {
 	return nil
 }
 
+// TestRandomFaults takes the first walks; SYNOD_WALKS says how many.
 func TestRandomFaults(t *testing.T) {
 	seeds := uint64(60)
 	if testing.Short() {
 		seeds = 15
+	}
+	if n, err := strconv.ParseUint(os.Getenv("SYNOD_WALKS"), 10, 32); err == nil {
+		seeds = n
 	}
 	for seed := range seeds {
 		if err := walkOnce(t, seed, faultNone); err != nil {

@@ -227,6 +227,9 @@ func FuzzDecodeDelivery(f *testing.F) {
 		var d *Delivery
 		var err error
 		bounded(t, input, func() { d, err = DecodeDelivery(input) })
+		if at, previous, short := DeliveryTimes(input); err == nil && (short != nil || at != d.Time || previous != d.Previous) {
+			t.Errorf("times %d and %d, %v, of an event at %d after %d", at, previous, short, d.Time, d.Previous)
+		}
 		if err == nil && !bytes.Equal(d.Encode(), input) {
 			t.Errorf("accepted %x, which encodes to %x", input, d.Encode())
 		}
