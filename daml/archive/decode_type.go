@@ -64,7 +64,7 @@ func (d *decoder) kindArrow(b []byte) lf.Kind {
 	}
 	d.needCount(&c, len(params), "parameter")
 	for i := len(params) - 1; i >= 0; i-- {
-		result = &lf.KindArrow{Param: params[i], Result: result}
+		result = &lf.KindArrow{Param: params[i], Result: result, Joined: i < len(params)-1}
 	}
 	return result
 }
