@@ -14,16 +14,19 @@ func Parse(src string) (pkg *lf.Package, err error) {
 		return nil, err
 	}
 	p := &parser{src: src, tokens: tokens}
-	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case *Error:
-			pkg, err = nil, r
-		default:
-			panic(r)
-		}
-	}()
+	defer recoverError(&err)
 	return p.pkg(), nil
+}
+
+// recoverError gives the error by which a parser left.
+func recoverError(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case *Error:
+		*err = r
+	default:
+		panic(r)
+	}
 }
 
 // parser reads tokens by recursive descent. It leaves by a panic with an *Error.
