@@ -5,7 +5,8 @@ import (
 )
 
 // Assemble makes a DAR of a package in the textual form and of the packages of
-// other DARs, given by path.
+// other DARs, given by path. Packages of [StablePackages] that are referred to are
+// added.
 func Assemble(src string, deps []string) (*archive.DAR, error) {
 	pkg, err := Parse(src)
 	if err != nil {
@@ -23,6 +24,10 @@ func Assemble(src string, deps []string) (*archive.DAR, error) {
 		}
 		dar.Packages = append(dar.Packages, dep.Packages...)
 	}
-	dar.Packages = archive.Unique(dar.Packages)
+	stable, err := stableUsed(dar.Packages)
+	if err != nil {
+		return nil, err
+	}
+	dar.Packages = archive.Unique(append(dar.Packages, stable...))
 	return dar, nil
 }
