@@ -47,13 +47,11 @@ func (d *decoder) failf(format string, args ...any) {
 	panic(failure{err})
 }
 
-// enter counts a node and goes one level down; leave goes back up.
+// enter counts a node and goes one level down; whoever called it sets the level back.
 func (d *decoder) enter() {
 	d.deep++
 	d.count(extent{nodes: 1})
 }
-
-func (d *decoder) leave() { d.deep-- }
 
 // count adds something below the present level.
 func (d *decoder) count(e extent) {

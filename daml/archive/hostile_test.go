@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,15 +51,30 @@ var flags = msg(1, 1, 2, 1, 3, 1)
 // module gives module M with further fields.
 func module(fields ...any) []byte { return append(msg(2, flags), msg(fields...)...) }
 
+// deepSome writes Some @t (Some @t (…)), beginning with the innermost.
+func deepSome(levels int) []byte {
+	inner := 0
+	var backward [][]byte
+	for range levels {
+		some := msg(1, msg(8, 0))
+		some = protowire.AppendTag(some, 2, protowire.BytesType)
+		some = protowire.AppendVarint(some, uint64(inner))
+		head := protowire.AppendTag(nil, 26, protowire.BytesType)
+		head = protowire.AppendVarint(head, uint64(len(some)+inner))
+		head = append(head, some...)
+		backward = append(backward, head)
+		inner += len(head)
+	}
+	slices.Reverse(backward)
+	return slices.Concat(backward...)
+}
+
 func TestBadPackagesAreRefused(t *testing.T) {
 	unit := msg(3, msg())            // Type: Unit
 	value := func(e []byte) []byte { // a value x: type 0
 		return module(5, msg(2, msg(2, msg(8, 0)), 3, e))
 	}
-	nested := []byte(nil)
-	for range 11_000 {
-		nested = msg(26, msg(1, msg(8, 0), 2, nested)) // Some @t (…)
-	}
+	nested := deepSome(11_000)
 	doubling := []any{5, unit}
 	for i := range 40 { // each type holds the one before twice: 2^40 nodes
 		doubling = append(doubling, 5, msg(9, msg(1, msg(8, i), 2, msg(8, i))))

@@ -33,7 +33,12 @@ func con(r lf.Ref) lf.Type { return &lf.TypeCon{Ref: r} }
 // typeOf computes the resolved type of an expression.
 func (c *checker) typeOf(e lf.Expr) lf.Type {
 	c.enter()
-	defer c.leave()
+	r := c.typeOfForm(e)
+	c.leave()
+	return r
+}
+
+func (c *checker) typeOfForm(e lf.Expr) lf.Type {
 	switch e := e.(type) {
 	case *lf.Located:
 		c.path = append(c.path, step{loc: &e.Location})
