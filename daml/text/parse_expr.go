@@ -293,8 +293,11 @@ func (p *parser) word(t token) lf.Expr {
 	case "case":
 		return p.caseOf()
 	case "loc":
-		loc := p.location()
-		return &lf.Located{Location: *loc, Body: p.atom()}
+		e := &lf.Located{Location: *p.location(), Body: p.atom()}
+		if _, twice := e.Body.(*lf.Located); twice {
+			p.failf("this expression has two locations")
+		}
+		return e
 	case "to_any":
 		return &lf.ToAny{Type: p.typeArg(), Value: p.atom()}
 	case "from_any":
