@@ -40,6 +40,7 @@ func newRoot() *cobra.Command {
 		newCert(),
 		newConfig(),
 		newCompletion(),
+		newDaml(),
 		newBench(),
 		newVersion(),
 	)

@@ -46,6 +46,28 @@ var mayImport = map[string][]string{
 	"telemetry":             {}, // components depend on it, never the reverse
 	"test":                  {"*"},
 	"topology":              {"bft", "keys"}, // pure too: parameters of ordering, and signatures
+	"api":                   {},
+	"bench":                 {"*"},
+	"bft":                   {}, // the pure core knows only itself
+	"client":                {"api", "keys", "ordering"},
+	"cmd":                   {"*"},
+	"daml":                  {}, // pure: the language and its programs know no network
+	"internal":              {}, // leaf tools without domain meaning
+	"keys":                  {},
+	"load":                  {"api", "client", "node", "ordering", "telemetry"},
+	"load/bench":            {"bft", "keys", "node", "ordering", "replica", "sandbox", "sequencer", "telemetry"}, // drives a sandbox
+	"node":                  {"bft", "keys", "telemetry"},
+	"node/network":          {"bft", "keys", "replica/store"}, // founding makes the stores
+	"ordering":              {"api"},                          // the promise knows no backend
+	"ordering/bftorder":     {"bft", "keys", "node", "replica", "telemetry"},
+	"replica":               {"bft", "keys", "node", "ordering", "telemetry"}, // speaks the words of the promise that it helps to keep
+	"sandbox":               {"bft", "keys", "node", "ordering", "replica", "sequencer", "telemetry"},
+	"sequencer/sequencing":  {"ordering"}, // the pure state machine over the order
+	"sequencer":             {"api", "bft", "keys", "node", "ordering", "replica", "telemetry"},
+	"sim":                   {"bft", "keys"},
+	"telemetry":             {}, // components depend on it, never the reverse
+	"test":                  {"*"},
+	"topology":              {"bft", "keys"}, // pure too: parameters of ordering, and signatures
 }
 
 // TestArchitectureHasALineForEachFolder keeps the map for newcomers complete, and free of folders that are gone.
