@@ -16,6 +16,7 @@ package telemetry
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -33,6 +34,7 @@ type Metrics struct {
 	Store    *Store
 	Catchup  *Catchup
 	Delivery *Delivery
+	Members  *Members
 
 	catalogue []Description
 }
@@ -49,7 +51,9 @@ func New(registry prometheus.Registerer) *Metrics {
 	m.Store = newStore(d)
 	m.Catchup = newCatchup(d)
 	m.Delivery = newDelivery(d)
+	m.Members = newMembers(d)
 	declareBuild(d)
+	declareUptime(d)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -75,4 +79,12 @@ func declareBuild(d *declarer) {
 	build := version.Read()
 	d.gaugeVec("build_info", "1, with the running build in the labels.", "version", "revision", "modified", "go_version").
 		WithLabelValues(build.Version, build.Revision, strconv.FormatBool(build.Modified), build.Go).Set(1)
+}
+
+// declareUptime declares how long the node has run, which its start time and a scrape's time also say.
+func declareUptime(d *declarer) {
+	start := time.Now()
+	const name, help = "uptime_seconds", "Time since this node started."
+	d.describe(name, "gauge", help, nil)
+	d.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help}, func() float64 { return time.Since(start).Seconds() }))
 }

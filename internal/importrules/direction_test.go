@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"bft":                   {}, // the pure core knows only itself
 	"client":                {"api", "keys", "ordering", "sequencer/sequencing", "sequencer/session"},
 	"cmd":                   {"*"},
+	"daml":                  {}, // pure: the language and its programs know no network
 	"internal":              {}, // leaf tools without domain meaning
 	"keys":                  {},
 	"load":                  {"api", "client", "node", "ordering", "telemetry"},
@@ -42,28 +43,6 @@ var mayImport = map[string][]string{
 	"sequencer/membertest":  {"keys", "topology"},
 	"sequencer/membership":  {"bft/quorum", "keys", "topology"}, // who is who, for the state machine
 	"sequencer":             {"api", "bft", "keys", "node", "ordering", "replica", "telemetry", "topology"},
-	"sim":                   {"bft", "keys"},
-	"telemetry":             {}, // components depend on it, never the reverse
-	"test":                  {"*"},
-	"topology":              {"bft", "keys"}, // pure too: parameters of ordering, and signatures
-	"api":                   {},
-	"bench":                 {"*"},
-	"bft":                   {}, // the pure core knows only itself
-	"client":                {"api", "keys", "ordering"},
-	"cmd":                   {"*"},
-	"daml":                  {}, // pure: the language and its programs know no network
-	"internal":              {}, // leaf tools without domain meaning
-	"keys":                  {},
-	"load":                  {"api", "client", "node", "ordering", "telemetry"},
-	"load/bench":            {"bft", "keys", "node", "ordering", "replica", "sandbox", "sequencer", "telemetry"}, // drives a sandbox
-	"node":                  {"bft", "keys", "telemetry"},
-	"node/network":          {"bft", "keys", "replica/store"}, // founding makes the stores
-	"ordering":              {"api"},                          // the promise knows no backend
-	"ordering/bftorder":     {"bft", "keys", "node", "replica", "telemetry"},
-	"replica":               {"bft", "keys", "node", "ordering", "telemetry"}, // speaks the words of the promise that it helps to keep
-	"sandbox":               {"bft", "keys", "node", "ordering", "replica", "sequencer", "telemetry"},
-	"sequencer/sequencing":  {"ordering"}, // the pure state machine over the order
-	"sequencer":             {"api", "bft", "keys", "node", "ordering", "replica", "telemetry"},
 	"sim":                   {"bft", "keys"},
 	"telemetry":             {}, // components depend on it, never the reverse
 	"test":                  {"*"},

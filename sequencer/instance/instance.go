@@ -102,7 +102,7 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	if err := i.openStore(m); err != nil {
 		return nil, err
 	}
-	if err := i.openState(); err != nil {
+	if err := i.openState(m); err != nil {
 		return nil, err
 	}
 	if err := i.place(i.state); err != nil {
@@ -167,14 +167,14 @@ func (i *Instance) openStore(m *telemetry.Metrics) error {
 }
 
 // openState opens what the sequencer knows of the network, beside the order that it follows from.
-func (i *Instance) openState() (err error) {
+func (i *Instance) openState(m *telemetry.Metrics) (err error) {
 	founding, err := i.Genesis.Founding()
 	if err != nil {
 		return exit.With(exit.BadConfig, err)
 	}
 	i.state, err = synchronizer.Open(synchronizer.Config{
 		Dir: filepath.Join(i.Config.DataDir, "history"), Founding: founding, Network: sequencing.NetworkID(i.Genesis.ID),
-		Verify: members.Verifier(i.verifier), SegmentSize: int64(i.Config.Storage.SegmentSize), Log: i.Log, Observer: i.changed,
+		Verify: members.Verifier(i.verifier), SegmentSize: int64(i.Config.Storage.SegmentSize), Log: i.Log, Observer: applied{m.Members, i.changed},
 	})
 	return err
 }
@@ -219,7 +219,7 @@ func (i *Instance) serve(m *telemetry.Metrics) (err error) {
 	i.members, err = members.New(members.Config{
 		State: i.state, Orderer: i.orderer, Self: i.identity.member, Key: func() keys.PrivateKey { return i.identity.protocol },
 		Verifier: i.verifier, Registrations: float64(c.Public.RegistrationsPerSecond), HostRegistrations: float64(c.Public.HostRegistrationsPerSecond),
-		Software: version.Read().String(), Revoke: i.tellRevocation, Log: i.Log,
+		Software: version.Read().String(), Revoke: i.tellRevocation, Log: i.Log, Observer: toldToMembers{m.Members},
 	})
 	if err != nil {
 		return err
@@ -231,6 +231,7 @@ func (i *Instance) serve(m *telemetry.Metrics) (err error) {
 	if err != nil {
 		return exit.With(exit.BadConfig, err)
 	}
+	m.Members.Observe(i.membersNow)
 	m.Delivery.Observe(func() telemetry.DeliveryState {
 		open, lag := i.service.Subscribers()
 		return telemetry.DeliveryState{Subscribers: open, MaxLag: lag}

@@ -11,7 +11,6 @@ import (
 	"github.com/synod-network/synod/node/genesis"
 	"github.com/synod-network/synod/replica"
 	"github.com/synod-network/synod/sequencer/admin"
-	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/sequencer/synchronizer"
 	"github.com/synod-network/synod/topology"
 )
@@ -136,16 +135,6 @@ func listed(s *synchronizer.State) map[keys.PublicKey]string {
 
 // changes tells, without ever blocking, that the topology may have changed.
 type changes chan struct{}
-
-// Sequenced implements [synchronizer.Observer].
-func (c changes) Sequenced(out *sequencing.Output) {
-	for i := range out.Records {
-		if out.Records[i].Kind == sequencing.TopologyChanged {
-			c.tell()
-			return
-		}
-	}
-}
 
 func (c changes) tell() {
 	select {

@@ -1,0 +1,76 @@
+package instance
+
+import (
+	"time"
+
+	"github.com/synod-network/synod/sequencer/members"
+	"github.com/synod-network/synod/sequencer/sequencing"
+	"github.com/synod-network/synod/telemetry"
+)
+
+// toldToMembers turns what the members' service does into metrics.
+type toldToMembers struct{ m *telemetry.Members }
+
+var _ members.Observer = toldToMembers{}
+
+func (o toldToMembers) Authenticated(reason members.Reason) { o.m.Authenticated(string(reason)) }
+func (o toldToMembers) TokenRefused()                       { o.m.TokensRefused.Inc() }
+func (o toldToMembers) Cost(traffic uint64)                 { o.m.Cost(traffic) }
+func (o toldToMembers) Registered(reason members.Reason)    { o.m.Registered(string(reason)) }
+
+func (o toldToMembers) Submitted(reason members.Reason, bytes int) {
+	o.m.Submitted(string(reason), bytes)
+	if reason == members.TrafficExhausted {
+		o.m.TrafficRefused.Inc()
+	}
+}
+
+func (o toldToMembers) Delivered(events, bytes int) {
+	o.m.Events.Add(float64(events))
+	o.m.Bytes.Add(float64(bytes))
+}
+
+func (o toldToMembers) SubscriptionEnded(reason members.Reason) {
+	o.m.SubscriptionEnded(string(reason))
+}
+
+// applied is told of each applied block: it counts, and tells of changes of the topology.
+type applied struct {
+	m       *telemetry.Members
+	changed changes
+}
+
+// Sequenced implements [synchronizer.Observer].
+func (a applied) Sequenced(out *sequencing.Output) {
+	var counts [sequencing.TopologyChanged + 1]int
+	for i := range out.Records {
+		counts[out.Records[i].Kind]++
+	}
+	for kind, what := range map[sequencing.RecordKind]telemetry.Sequenced{
+		sequencing.Delivered: telemetry.Delivered, sequencing.Contributed: telemetry.Contributed,
+		sequencing.Refused: telemetry.RefusedBySender, sequencing.TopologyChanged: telemetry.TopologyChanged,
+	} {
+		a.m.Sequenced(what, counts[kind])
+	}
+	a.m.Sequenced(telemetry.Dropped, len(out.Dropped))
+	if counts[sequencing.TopologyChanged] > 0 {
+		a.changed.tell()
+	}
+}
+
+// membersNow is what a scrape tells of members.
+func (i *Instance) membersNow() (s telemetry.MembersState) {
+	i.state.Members(func(m sequencing.Member) bool {
+		s.Members++
+		if m.Disabled {
+			s.Disabled++
+		}
+		return true
+	})
+	open, lag := i.members.Subscribers()
+	s.Subscribers, s.LagSeconds = open, time.Duration(lag*sequencing.Time(time.Microsecond)).Seconds()
+	if point, now := i.state.PruningPoint(), i.state.Time(); point > 0 && now > point {
+		s.PruningAgeSeconds = time.Duration((now - point) * sequencing.Time(time.Microsecond)).Seconds()
+	}
+	return s
+}
