@@ -9,7 +9,12 @@ type (
 	// KindNat is the kind of the natural numbers that give numerics their scale.
 	KindNat struct{}
 	// KindArrow is the kind of functions from types to types.
-	KindArrow struct{ Param, Result Kind }
+	KindArrow struct {
+		Param, Result Kind
+		// Joined says that an archive of 2.1 writes this arrow and the one that is
+		// its result as one arrow with several parameters. It means nothing else.
+		Joined bool
+	}
 )
 
 func (KindStar) kind()   {}
