@@ -168,6 +168,8 @@ type template struct {
 	rep         *value.TypeRep
 	shape       *shape.Shape
 	info        *global // record → contract info
+	signatories *global // record → signatories
+	observers   *global // record → observers
 	maintainers *global // key → maintainers
 	keyShape    *shape.Shape
 	choices     map[string]*choice

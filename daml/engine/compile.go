@@ -243,7 +243,7 @@ func (u *unit) application(x *lf.App, extra value.Value, tail bool) error {
 		return err
 	}
 	if f, ok := fun.(*lf.BuiltinFun); ok {
-		b, err := lookupBuiltin(f.Fun)
+		b, err := u.e.builtin(f.Fun)
 		if err != nil {
 			return err
 		}
@@ -534,7 +534,7 @@ func (u *unit) global(ref lf.Ref) error {
 
 // builtinFunction pushes a builtin as a value.
 func (u *unit) builtinFunction(f lf.Function) error {
-	b, err := lookupBuiltin(f)
+	b, err := u.e.builtin(f)
 	if err != nil {
 		return err
 	}

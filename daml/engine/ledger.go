@@ -93,7 +93,6 @@ func (m *machine) pop() value.Value {
 	return m.stack[m.sp]
 }
 
-// done is what instructions return that push nothing on the stack: the loop goes on after pushing it, so it must be popped.
 func (m *machine) try() error {
 	body := m.pop().(*function)
 	handler := m.pop().(*function)
@@ -134,7 +133,7 @@ func (createKont) resume(m *machine, v value.Value) (value.Value, error) {
 
 func (m *machine) checkNodes() error {
 	if m.builder.Actions() > m.limits.Nodes {
-		return &Failure{ID: "INTERPRETATION_BUDGET_EXCEEDED", Category: stateOther, Cause: ErrNodes, Message: ErrNodes.Error()}
+		return &Failure{Code: "INTERPRETATION_BUDGET_EXCEEDED", Message: ErrNodes.Error(), Cause: ErrNodes}
 	}
 	return nil
 }
@@ -143,10 +142,9 @@ func (m *machine) checkNodes() error {
 func (m *machine) precondition(t *template) error {
 	arg := m.pop()
 	if m.pop().(value.Bool) {
-		m.returning = nil
 		return errContinue
 	}
-	return &Failure{ID: "TEMPLATE_PRECONDITION_VIOLATED", Category: stateOther, Message: fmt.Sprintf(
+	return &Failure{Code: "TEMPLATE_PRECONDITION_VIOLATED", Message: fmt.Sprintf(
 		"Template precondition violated: %s with %s", t.id, Show(arg))}
 }
 
@@ -177,7 +175,7 @@ func (m *machine) info(t *template) (value.Value, error) {
 func (m *machine) key(t *template, v, maintainers value.Value) (*tx.Key, error) {
 	h, err := tx.HashKey(t.packageName, t.id, v)
 	if errors.Is(err, tx.ErrIDInKey) {
-		return nil, &Failure{ID: "CONTRACT_ID_IN_CONTRACT_KEY", Category: invalidAlways, Message: "Contract IDs are not supported in contract keys: " + Show(v)}
+		return nil, &Failure{Code: "CONTRACT_ID_IN_CONTRACT_KEY", Message: "Contract IDs are not supported in contract keys: " + Show(v)}
 	}
 	if err != nil {
 		return nil, failure(err)
@@ -270,7 +268,7 @@ func (m *machine) fetch(id value.ContractID, t *template, by *lf.Ref, next taker
 		return next.take(m, id, s.local)
 	}
 	if by == nil && s.template.Qualified() != t.id.Qualified() {
-		return nil, &Failure{ID: "WRONGLY_TYPED_CONTRACT", Category: stateOther, Message: fmt.Sprintf(
+		return nil, &Failure{Code: "WRONGLY_TYPED_CONTRACT", Message: fmt.Sprintf(
 			"Expected contract of type %s but got %s: contract %s", t.id, s.template, id)}
 	}
 	if i := m.infos[infoKey{id, t.id.Package}]; i != nil {
@@ -297,7 +295,7 @@ func (m *machine) importArg(s *source, t *template) (value.Value, error) {
 		return nil, asNeed(err)
 	}
 	if err != nil {
-		return nil, &Failure{ID: "INTERPRETATION_UPGRADE_ERROR_TRANSLATION_FAILED", Category: stateOther, Message: fmt.Sprintf(
+		return nil, &Failure{Code: "INTERPRETATION_UPGRADE_ERROR_TRANSLATION_FAILED", Message: fmt.Sprintf(
 			"Failed to translate create argument of contract %s from %s to %s: %v", s.id, s.template, t.id, err)}
 	}
 	return arg, nil
@@ -348,12 +346,12 @@ func (s *source) check(i *info) error {
 	}
 	differ("package name", before.PackageName == after.PackageName)
 	if differences != nil {
-		return &Failure{ID: "INTERPRETATION_UPGRADE_ERROR_VALIDATION_FAILED", Category: stateOther, Message: fmt.Sprintf(
+		return &Failure{Code: "INTERPRETATION_UPGRADE_ERROR_VALIDATION_FAILED", Message: fmt.Sprintf(
 			"Validation fails when trying to upgrade the contract %s from %s to %s: %v", s.id, before.Template, after.Template, differences)}
 	}
 	hash := i.hash
 	if s.stored == nil && hash != s.local.hash || s.stored != nil && !s.stored.Authenticate(hash) {
-		return &Failure{ID: "INTERPRETATION_UPGRADE_ERROR_AUTHENTICATION_FAILED", Category: stateOther, Message: fmt.Sprintf(
+		return &Failure{Code: "INTERPRETATION_UPGRADE_ERROR_AUTHENTICATION_FAILED", Message: fmt.Sprintf(
 			"failed to authenticate contract %s of %s as %s", s.id, before.Template, after.Template)}
 	}
 	return nil
@@ -367,14 +365,14 @@ func (m *machine) fetchAny(id value.ContractID, ref *lf.Ref, insert bool) (value
 	}
 	pkg, ok := m.resolution[s.pkgName]
 	if !ok {
-		return nil, &Failure{ID: "UNRESOLVED_PACKAGE_NAME", Category: stateOther, Message: fmt.Sprintf("no version of package %s is preferred", s.pkgName)}
+		return nil, &Failure{Code: "UNRESOLVED_PACKAGE_NAME", Message: fmt.Sprintf("no version of package %s is preferred", s.pkgName)}
 	}
 	t, err := m.e.template(lf.Ref{Package: lf.PackageID(pkg), Module: lf.DottedName(s.template.Module), Name: lf.DottedName(s.template.Entity)})
 	if err != nil {
 		return nil, asNeed(err)
 	}
 	if t.instances[*ref] == nil {
-		return nil, &Failure{ID: "CONTRACT_DOES_NOT_IMPLEMENT_INTERFACE", Category: stateOther, Message: fmt.Sprintf(
+		return nil, &Failure{Code: "CONTRACT_DOES_NOT_IMPLEMENT_INTERFACE", Message: fmt.Sprintf(
 			"Contract %s of template %s does not implement interface %s", id, t.id, ref)}
 	}
 	var next taker = takeAny{}
@@ -438,7 +436,7 @@ func (m *machine) interfaceOp(code *proto, in instr) (value.Value, error) {
 	case opUnsafeFromInterface:
 		id, a := m.pop().(value.ContractID), m.pop().(*value.Any)
 		if t := code.templates[in.a]; *a.Type.Con != t.id {
-			return nil, &Failure{ID: "WRONGLY_TYPED_CONTRACT", Category: stateOther, Message: fmt.Sprintf(
+			return nil, &Failure{Code: "WRONGLY_TYPED_CONTRACT", Message: fmt.Sprintf(
 				"Expected contract of type %s but got %s: contract %s", t.id, a.Type.Con, id)}
 		}
 		return a.V, nil
@@ -459,7 +457,7 @@ func (m *machine) interfaceOp(code *proto, in instr) (value.Value, error) {
 			return nil, err
 		}
 		if t.instances[code.refs[in.a]] == nil {
-			return nil, &Failure{ID: "CONTRACT_DOES_NOT_IMPLEMENT_REQUIRING_INTERFACE", Category: stateOther, Message: fmt.Sprintf(
+			return nil, &Failure{Code: "CONTRACT_DOES_NOT_IMPLEMENT_REQUIRING_INTERFACE", Message: fmt.Sprintf(
 				"Contract %s of template %s does not implement interface %s, which requires %s", id, t.id, code.refs[in.a], code.refs[in.b])}
 		}
 		return a, nil
@@ -473,9 +471,9 @@ func (m *machine) interfaceOp(code *proto, in instr) (value.Value, error) {
 	}
 	switch in.op {
 	case opInterfaceSignatories:
-		return nil, m.callPart(t.info, a.V, partsKont(0))
+		return nil, m.callPart(t.signatories, a.V, same{})
 	case opInterfaceObservers:
-		return nil, m.callPart(t.info, a.V, partsKont(1))
+		return nil, m.callPart(t.observers, a.V, same{})
 	}
 	instance := t.instances[code.refs[in.a]]
 	if instance == nil {
@@ -533,7 +531,7 @@ func (m *machine) fromInterface(t *template, a *value.Any) (value.Value, error) 
 		return nil, asNeed(err)
 	}
 	if err != nil {
-		return nil, &Failure{ID: "INTERPRETATION_UPGRADE_ERROR_TRANSLATION_FAILED", Category: stateOther, Message: fmt.Sprintf(
+		return nil, &Failure{Code: "INTERPRETATION_UPGRADE_ERROR_TRANSLATION_FAILED", Message: fmt.Sprintf(
 			"Failed to translate a contract from %s to %s: %v", id, t.id, err)}
 	}
 	return value.Some(arg), nil

@@ -405,6 +405,10 @@ reload:
 			m.sp = sp
 			m.frames[at].pc = int32(pc)
 			v, err := m.perform(code, in)
+			if err == errContinue {
+				sp = m.sp
+				continue
+			}
 			if err != nil {
 				var n *need
 				if errors.As(err, &n) {
@@ -528,7 +532,7 @@ func (s *store) failed(m *machine) { m.steps, m.tick = s.steps-(m.limits.Steps-m
 // poll is called from time to time, to end programs that take too much.
 func (m *machine) poll(ctx context.Context) error {
 	if m.steps <= 0 {
-		return &Failure{ID: "INTERPRETATION_BUDGET_EXCEEDED", Category: stateOther, Cause: ErrSteps, Message: ErrSteps.Error()}
+		return &Failure{Code: "INTERPRETATION_BUDGET_EXCEEDED", Message: ErrSteps.Error(), Cause: ErrSteps}
 	}
 	next := min(m.steps, pollSteps)
 	m.steps -= next
@@ -579,7 +583,7 @@ func (m *machine) unwind(exception *value.Any) error {
 		case *store:
 			k.failed(m)
 		case *converting:
-			return &Failure{ID: unhandled(k.exception), Category: stateOther, Status: true,
+			return &Failure{Code: damlFailure, Category: stateOther, StatusID: unhandled(k.exception),
 				Message: fmt.Sprintf("<Failed to calculate message as %s was thrown during conversion>", exception.Type.Con.Qualified())}
 		}
 	}
@@ -616,7 +620,7 @@ func (m *machine) unhandled(exception *value.Any) error {
 	id := *exception.Type.Con
 	if id == arithmeticError {
 		text := exception.V.(*value.Record).Fields[0].(value.Text)
-		return &Failure{ID: unhandled(id), Category: stateOther, Message: string(text), Status: true}
+		return &Failure{Code: damlFailure, Category: stateOther, StatusID: unhandled(id), Message: string(text)}
 	}
 	message, err := m.e.exceptionMessage(id)
 	if err != nil {
@@ -633,7 +637,7 @@ func (m *machine) unhandled(exception *value.Any) error {
 type converting struct{ exception value.Identifier }
 
 func (c *converting) resume(_ *machine, v value.Value) (value.Value, error) {
-	return nil, &Failure{ID: unhandled(c.exception), Category: stateOther, Message: string(v.(value.Text)), Status: true}
+	return nil, &Failure{Code: damlFailure, Category: stateOther, StatusID: unhandled(c.exception), Message: string(v.(value.Text))}
 }
 
 // missing turns the lack of a package into a question.
@@ -658,21 +662,21 @@ var arithmeticError = value.Identifier{
 
 // ledger is what a run knows of the ledger.
 type ledger struct {
-	builder     *tx.Builder
-	bounds      tx.TimeBounds
-	usedTime    bool
-	ledgerTime  value.Timestamp
-	resolution  map[string]string
-	contracts   map[value.ContractID]*Contract // that the host or the submission gave
-	local       map[value.ContractID]*info     // that were created
-	infos       map[infoKey]*info
-	inputs      []value.ContractID
-	notFound    map[value.ContractID]bool
-	keyPage     *KeyPage // the answer to the last question for keys
-	query       *keySearch
-	disclosed   []*Contract
-	traces      []string
-	usedPackage map[string]bool
+	builder    *tx.Builder
+	bounds     tx.TimeBounds
+	usedTime   bool
+	ledgerTime value.Timestamp
+	resolution map[string]string
+	contracts  map[value.ContractID]*Contract // that the host or the submission gave
+	local      map[value.ContractID]*info     // that were created
+	infos      map[infoKey]*info
+	inputs     []value.ContractID
+	notFound   map[value.ContractID]bool
+	keyPage    *KeyPage // the answer to the last question for keys
+	query      *keySearch
+	disclosed  []*Contract
+	traces     []string
+	last       value.Value // what the last command returned
 }
 
 type infoKey struct {
