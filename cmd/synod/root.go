@@ -32,6 +32,7 @@ func newRoot() *cobra.Command {
 		newNetwork(),
 		newConfig(),
 		newCompletion(),
+		newDaml(),
 		newBench(),
 		newVersion(),
 	)

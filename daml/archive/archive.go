@@ -122,3 +122,16 @@ func (a Archive) Decode(limits Limits) (pkg *lf.Package, err error) {
 	d.version = version
 	return d.pkg(b), nil
 }
+
+// Unique leaves out packages that came before.
+func Unique(list []Archive) []Archive {
+	seen := map[lf.PackageID]bool{}
+	var unique []Archive
+	for _, a := range list {
+		if !seen[a.ID] {
+			seen[a.ID] = true
+			unique = append(unique, a)
+		}
+	}
+	return unique
+}

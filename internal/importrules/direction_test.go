@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"bft":                  {}, // the pure core knows only itself
 	"client":               {"api", "keys", "ordering"},
 	"cmd":                  {"*"},
-	"daml":                 {}, // a pure library
+	"daml":                 {}, // pure: the language and its programs know no network
 	"internal":             {}, // leaf tools without domain meaning
 	"keys":                 {},
 	"load":                 {"api", "client", "node", "ordering", "telemetry"},

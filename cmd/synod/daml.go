@@ -1,0 +1,106 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/synod-network/synod/daml/archive"
+	"github.com/synod-network/synod/daml/inspect"
+	"github.com/synod-network/synod/daml/text"
+)
+
+func newDaml() *cobra.Command {
+	return group("daml", "Look into, check and make Daml packages",
+		newDamlInspect(),
+		newDamlAssemble(),
+		newDamlRun(),
+	)
+}
+
+func newDamlInspect() *cobra.Command {
+	var asJSON, all, asText bool
+	cmd := &cobra.Command{
+		Use:   "inspect F.dar",
+		Short: "Show the packages of a DAR, their templates, choices and interfaces",
+		Long: "Lists the packages of a DAR and what its main package holds. With --text it writes the main package in the textual form of\n" +
+			"Daml-LF, which synod daml assemble turns back into the same package.",
+		Args: exactArgs("F.dar"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dar, err := archive.OpenDAR(args[0], archive.Limits{})
+			if err != nil {
+				return err
+			}
+			if asText {
+				pkg, err := dar.Main().Decode(archive.Limits{})
+				if err != nil {
+					return err
+				}
+				_, err = io.WriteString(cmd.OutOrStdout(), text.Print(pkg))
+				return err
+			}
+			d := inspect.Archives(dar, archive.Limits{})
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), d)
+			}
+			return d.Print(cmd.OutOrStdout(), all)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&asJSON, "json", false, "print JSON, with everything about every package")
+	f.BoolVar(&all, "all", false, "show what every package holds, not only the main one")
+	f.BoolVar(&asText, "text", false, "write the main package in the textual form of Daml-LF")
+	return cmd
+}
+
+func newDamlAssemble() *cobra.Command {
+	var out string
+	var deps []string
+	cmd := &cobra.Command{
+		Use:   "assemble F.lf",
+		Short: "Make a DAR from a package in the textual form of Daml-LF",
+		Args:  exactArgs("F.lf"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			source, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			dar, err := text.Assemble(string(source), deps)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			if err := writeDAR(out, dar); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), dar.Main().ID)
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&out, "output", "o", "", "file to write the DAR to")
+	f.StringSliceVar(&deps, "dep", nil, "DAR whose packages the DAR will hold too, since the text refers to them; may be repeated")
+	_ = cmd.MarkFlagRequired("output")
+	return cmd
+}
+
+func writeDAR(path string, dar *archive.DAR) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	err = dar.Write(f)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
