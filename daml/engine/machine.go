@@ -132,7 +132,9 @@ func (m *machine) enter(f *function, n int) error {
 	}
 	if f.code.builtin != nil {
 		v, err := m.callBuiltin(f.code.builtin)
-		m.returning = v
+		if v != nil { // else it calls a function, which may have returned already
+			m.returning = v
+		}
 		return err
 	}
 	m.sp = base + f.code.slots
