@@ -145,7 +145,7 @@ const (
 // alloc counts memory that an operation takes.
 func (m *machine) alloc(bytes int64) { m.allocated += bytes }
 
-func text(m *machine, s string) value.Value {
+func newText(m *machine, s string) value.Value {
 	m.alloc(int64(len(s)) + 16)
 	return value.Text(s)
 }
@@ -348,7 +348,7 @@ func literalText(v value.Value) string {
 	return "<unit>"
 }
 
-func toText(m *machine, a value.Value) (value.Value, error) { return text(m, literalText(a)), nil }
+func toText(m *machine, a value.Value) (value.Value, error) { return newText(m, literalText(a)), nil }
 
 func textToParty(m *machine, a value.Value) (value.Value, error) {
 	p, err := value.ParseParty(string(a.(value.Text)))
@@ -397,7 +397,7 @@ func explodeText(m *machine, a value.Value) (value.Value, error) {
 
 func appendText(m *machine, a, b value.Value) (value.Value, error) {
 	m.work64(weight(a) + weight(b))
-	return text(m, string(a.(value.Text))+string(b.(value.Text))), nil
+	return newText(m, string(a.(value.Text))+string(b.(value.Text))), nil
 }
 
 func implodeText(m *machine, a value.Value) (value.Value, error) {
@@ -407,7 +407,7 @@ func implodeText(m *machine, a value.Value) (value.Value, error) {
 		m.tick--
 	}
 	m.work64(b.Len())
-	return text(m, b.String()), nil
+	return newText(m, b.String()), nil
 }
 
 func codePointsToText(m *machine, a value.Value) (value.Value, error) {
@@ -428,7 +428,7 @@ func checkedText(m *machine, s string) (value.Value, error) {
 	if strings.IndexByte(s, 0) >= 0 {
 		return nil, &Failure{Code: "MALFORMED_TEXT", Message: "Text must not contain the null character"}
 	}
-	return text(m, s), nil
+	return newText(m, s), nil
 }
 
 func textToCodePoints(m *machine, a value.Value) (value.Value, error) {

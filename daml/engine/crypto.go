@@ -36,7 +36,7 @@ func shorten(s string) string {
 func sha256Text(m *machine, a value.Value) (value.Value, error) {
 	m.work64(weight(a))
 	digest := sha256.Sum256([]byte(a.(value.Text)))
-	return text(m, hex.EncodeToString(digest[:])), nil
+	return newText(m, hex.EncodeToString(digest[:])), nil
 }
 
 func sha256Hex(m *machine, a value.Value) (value.Value, error) {
@@ -46,7 +46,7 @@ func sha256Hex(m *machine, a value.Value) (value.Value, error) {
 	}
 	m.work64(len(raw))
 	digest := sha256.Sum256(raw)
-	return text(m, hex.EncodeToString(digest[:])), nil
+	return newText(m, hex.EncodeToString(digest[:])), nil
 }
 
 func keccak256Text(m *machine, a value.Value) (value.Value, error) {
@@ -57,7 +57,7 @@ func keccak256Text(m *machine, a value.Value) (value.Value, error) {
 	m.work64(4 * len(raw))
 	h := sha3.NewLegacyKeccak256()
 	h.Write(raw)
-	return text(m, hex.EncodeToString(h.Sum(nil))), nil
+	return newText(m, hex.EncodeToString(h.Sum(nil))), nil
 }
 
 func hexToText(m *machine, a value.Value) (value.Value, error) {
@@ -69,7 +69,7 @@ func hexToText(m *machine, a value.Value) (value.Value, error) {
 }
 
 func textToHex(m *machine, a value.Value) (value.Value, error) {
-	return text(m, hex.EncodeToString([]byte(a.(value.Text)))), nil
+	return newText(m, hex.EncodeToString([]byte(a.(value.Text)))), nil
 }
 
 // secp256k1Bool checks a signature of the SHA-256 of a message.

@@ -40,6 +40,8 @@ type Engine struct {
 	ifaces    map[lf.Ref]*iface
 	messages  map[value.Identifier]*global
 	compile   sync.Mutex // one compilation at a time
+
+	stacks sync.Pool // of *stacks, cleared
 }
 
 // New returns an engine without packages.
@@ -332,7 +334,8 @@ func (e *Engine) newRun(in Input, b *tx.Builder) *Run {
 	if in.Limits != nil {
 		limits = *in.Limits
 	}
-	m := &machine{e: e, limits: limits, steps: limits.Steps, stack: make([]value.Value, 256), frames: make([]frame, 0, 64)}
+	m := &machine{e: e, limits: limits, steps: limits.Steps}
+	m.takeStacks()
 	m.ledger = ledger{
 		builder: b, bounds: tx.Unbounded(), ledgerTime: in.LedgerTime, resolution: in.PackageResolution, disclosed: in.Disclosed,
 		contracts: map[value.ContractID]*Contract{}, local: map[value.ContractID]*info{}, infos: map[infoKey]*info{},
@@ -349,6 +352,11 @@ func (r *Run) Next(ctx context.Context) (Question, error) {
 		return nil, r.err
 	}
 	v, err := r.advance(ctx)
+	defer func() {
+		if r.err != nil || r.result != nil {
+			r.m.giveStacks()
+		}
+	}()
 	var n *need
 	switch {
 	case errors.As(err, &n):

@@ -26,7 +26,6 @@ type machine struct {
 	allocated int64 // since the last measurement
 	total     int64 // ever
 	measured  int64 // what was alive then
-	peak      int   // stack length
 
 	ledger
 }
@@ -62,6 +61,35 @@ const (
 	slotSize  = 16 // bytes of a slot
 	pollSteps = 4096
 )
+
+// stacks are what most runs need, kept between runs.
+type stacks struct {
+	values []value.Value
+	frames []frame
+}
+
+const (
+	firstSlots  = 512
+	firstFrames = 64
+	keepSlots   = 8192 // larger stacks are given back to the system
+)
+
+func (m *machine) takeStacks() {
+	kept, ok := m.e.stacks.Get().(*stacks)
+	if !ok {
+		kept = &stacks{make([]value.Value, firstSlots), make([]frame, 0, firstFrames)}
+	}
+	m.stack, m.frames = kept.values, kept.frames
+}
+
+func (m *machine) giveStacks() {
+	if len(m.stack) <= keepSlots && cap(m.frames) <= keepSlots {
+		clear(m.stack)
+		clear(m.frames[:cap(m.frames)])
+		m.e.stacks.Put(&stacks{m.stack, m.frames[:0]})
+	}
+	m.stack, m.frames = nil, nil
+}
 
 // push puts an operand on the stack, which has room for it.
 func (m *machine) push(v value.Value) {
