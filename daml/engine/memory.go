@@ -94,11 +94,35 @@ func (w *walk) run() {
 	for len(w.todo) > 0 && w.size <= w.limit {
 		v := w.todo[len(w.todo)-1]
 		w.todo = w.todo[:len(w.todo)-1]
+		if l, ok := v.(*value.List); ok {
+			w.list(l)
+			continue
+		}
 		if _, again := w.seen[v]; again {
 			continue
 		}
 		w.seen[v] = struct{}{}
 		w.parts(v)
+	}
+}
+
+// listStride is how many cells of a list are walked without being remembered: so the walk itself needs little memory, and lists that
+// share their ends are counted too high by less than a stride.
+const listStride = 16
+
+func (w *walk) list(l *value.List) {
+	for ; l.Length > 0; l = l.Tail {
+		if l.Length%listStride == 0 {
+			if _, again := w.seen[l]; again {
+				return
+			}
+			w.seen[l] = struct{}{}
+		}
+		w.size += listSize
+		w.add(l.Head)
+		if w.size > w.limit {
+			return
+		}
 	}
 }
 
@@ -113,12 +137,6 @@ func (w *walk) parts(v value.Value) {
 	case *value.Optional:
 		w.size += optionalSize
 		w.add(v.V)
-	case *value.List:
-		if v.Length > 0 {
-			w.size += listSize
-			w.add(v.Head)
-			w.add(v.Tail)
-		}
 	case *value.Record:
 		all(v.Fields)
 	case *value.Struct:
