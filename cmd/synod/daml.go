@@ -11,11 +11,13 @@ import (
 	"github.com/synod-network/synod/daml/archive"
 	"github.com/synod-network/synod/daml/inspect"
 	"github.com/synod-network/synod/daml/text"
+	"github.com/synod-network/synod/node/exit"
 )
 
 func newDaml() *cobra.Command {
 	return group("daml", "Look into, check and make Daml packages",
 		newDamlInspect(),
+		newDamlCheck(),
 		newDamlAssemble(),
 		newDamlRun(),
 	)
@@ -53,6 +55,47 @@ func newDamlInspect() *cobra.Command {
 	f.BoolVar(&asJSON, "json", false, "print JSON, with everything about every package")
 	f.BoolVar(&all, "all", false, "show what every package holds, not only the main one")
 	f.BoolVar(&asText, "text", false, "write the main package in the textual form of Daml-LF")
+	return cmd
+}
+
+func newDamlCheck() *cobra.Command {
+	var asJSON bool
+	var upgrades string
+	cmd := &cobra.Command{
+		Use:   "check F.dar",
+		Short: "Check that the packages of a DAR are valid, or that one may replace an older version",
+		Long: "Validates every package of a DAR: types, patterns, what can be stored, templates, interfaces, names. With --upgrades OLD.dar\n" +
+			"it checks also that the main package may replace that of the older DAR. Exits with 4 if something is wrong.",
+		Args: exactArgs("F.dar"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dar, err := archive.OpenDAR(args[0], archive.Limits{})
+			if err != nil {
+				return err
+			}
+			report := inspect.Check(dar, archive.Limits{})
+			if upgrades != "" && report.OK {
+				old, err := archive.OpenDAR(upgrades, archive.Limits{})
+				if err != nil {
+					return err
+				}
+				if report, err = inspect.CheckUpgrade(old, dar, archive.Limits{}); err != nil {
+					return err
+				}
+			}
+			if asJSON {
+				err = writeJSON(cmd.OutOrStdout(), report)
+			} else {
+				err = report.Print(cmd.OutOrStdout())
+			}
+			if err == nil && !report.OK {
+				err = exit.Errorf(exit.Unhealthy, "%s: %d faults", args[0], report.FaultCount())
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	f.StringVar(&upgrades, "upgrades", "", "DAR with the version of the main package that this one is to replace")
 	return cmd
 }
 

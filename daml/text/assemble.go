@@ -1,13 +1,31 @@
 package text
 
 import (
+	"fmt"
+
 	"github.com/synod-network/synod/daml/archive"
+	"github.com/synod-network/synod/daml/lf"
 )
 
 // Assemble makes a DAR of a package in the textual form and of the packages of
-// other DARs, given by path.
+// other DARs, given by path. The text may name the main packages of those by their
+// names instead of ids. Packages of [StablePackages] that are referred to are added.
 func Assemble(src string, deps []string) (*archive.DAR, error) {
-	pkg, err := Parse(src)
+	names := map[string]lf.PackageID{}
+	var others []archive.Archive
+	for _, path := range deps {
+		dep, err := archive.OpenDAR(path, archive.Limits{})
+		if err != nil {
+			return nil, err
+		}
+		main, err := dep.Main().Decode(archive.Limits{})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		names[main.Metadata.Name] = main.ID
+		others = append(others, dep.Packages...)
+	}
+	pkg, err := ParseWith(src, names)
 	if err != nil {
 		return nil, err
 	}
@@ -15,14 +33,10 @@ func Assemble(src string, deps []string) (*archive.DAR, error) {
 	if err != nil {
 		return nil, err
 	}
-	dar := &archive.DAR{SDKVersion: "0.0.0", Packages: []archive.Archive{main}}
-	for _, path := range deps {
-		dep, err := archive.OpenDAR(path, archive.Limits{})
-		if err != nil {
-			return nil, err
-		}
-		dar.Packages = append(dar.Packages, dep.Packages...)
+	packages := append([]archive.Archive{main}, others...)
+	stable, err := stableUsed(packages)
+	if err != nil {
+		return nil, err
 	}
-	dar.Packages = archive.Unique(dar.Packages)
-	return dar, nil
+	return &archive.DAR{SDKVersion: "0.0.0", Packages: archive.Unique(append(packages, stable...))}, nil
 }

@@ -8,22 +8,29 @@ import (
 
 // Parse reads a package. Its id, and the package of its references to itself, is
 // "". The text may leave out the language version, which then is 2.1.
-func Parse(src string) (pkg *lf.Package, err error) {
+func Parse(src string) (pkg *lf.Package, err error) { return ParseWith(src, nil) }
+
+// ParseWith is Parse where the text may name other packages by the names that are
+// given with their ids: 'iou':Iou:Transfer.
+func ParseWith(src string, names map[string]lf.PackageID) (pkg *lf.Package, err error) {
 	tokens, err := lex(src)
 	if err != nil {
 		return nil, err
 	}
-	p := &parser{src: src, tokens: tokens}
-	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case *Error:
-			pkg, err = nil, r
-		default:
-			panic(r)
-		}
-	}()
+	p := &parser{src: src, tokens: tokens, names: names}
+	defer recoverError(&err)
 	return p.pkg(), nil
+}
+
+// recoverError gives the error by which a parser left.
+func recoverError(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case *Error:
+		*err = r
+	default:
+		panic(r)
+	}
 }
 
 // parser reads tokens by recursive descent. It leaves by a panic with an *Error.
@@ -33,6 +40,7 @@ type parser struct {
 	at      int
 	deep    int
 	version lf.Version
+	names   map[string]lf.PackageID // of other packages
 }
 
 func (p *parser) failf(format string, args ...any) {
@@ -124,6 +132,9 @@ func (p *parser) packageID() lf.PackageID {
 		p.failf("there should be a package id in single quotes here, not %v", t)
 	}
 	p.at++
+	if id, ok := p.names[t.text]; ok {
+		return id
+	}
 	return lf.PackageID(t.text)
 }
 

@@ -136,6 +136,9 @@ func (p *printer) dataType(d *lf.DataType) {
 	case *lf.Record:
 		head("record", " = {")
 		p.fieldTypes(c.Fields, ",")
+		if len(c.Fields) > 0 {
+			p.brk()
+		}
 		p.write("}")
 	case *lf.Variant:
 		head("variant", " =")

@@ -334,6 +334,8 @@ func (p *printer) fields(open string, fields []lf.FieldExpr, close string) {
 			if i > 0 {
 				p.write(",")
 				p.brk()
+			} else {
+				p.soft()
 			}
 			p.write(quoteName(f.Name), " = ")
 			p.nest(func() { p.body(f.Value, false) })
@@ -360,6 +362,8 @@ func (p *printer) cons(e *lf.Cons) {
 			if i > 0 {
 				p.write(",")
 				p.brk()
+			} else {
+				p.soft()
 			}
 			p.body(x, false)
 		}

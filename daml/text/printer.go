@@ -48,6 +48,13 @@ func (p *printer) brk() {
 	}
 }
 
+// soft is nothing, or a line end in a group that does not fit on a line.
+func (p *printer) soft() {
+	if !p.flat {
+		p.newline()
+	}
+}
+
 func (p *printer) newline() {
 	if p.flat {
 		p.over = true

@@ -1,0 +1,177 @@
+package inspect
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/synod-network/synod/daml/archive"
+	"github.com/synod-network/synod/daml/lf"
+	"github.com/synod-network/synod/daml/validate"
+)
+
+// Report says whether the packages of a DAR, or a new version of a package, are in
+// order.
+type Report struct {
+	OK       bool            `json:"ok"`
+	Packages []CheckedReport `json:"packages,omitempty"`
+	Upgrade  *UpgradeReport  `json:"upgrade,omitempty"`
+}
+
+// CheckedReport says what is wrong with one package.
+type CheckedReport struct {
+	ID      lf.PackageID `json:"package_id"`
+	Name    string       `json:"name,omitempty"`
+	Version string       `json:"version,omitempty"`
+	LF      string       `json:"lf_version,omitempty"`
+	OK      bool         `json:"ok"`
+	Faults  []Fault      `json:"faults,omitempty"`
+}
+
+// UpgradeReport says what speaks against replacing one version by another.
+type UpgradeReport struct {
+	Name    string       `json:"name"`
+	Past    lf.PackageID `json:"past_package_id"`
+	From    string       `json:"past_version"`
+	Present lf.PackageID `json:"package_id"`
+	To      string       `json:"version"`
+	OK      bool         `json:"ok"`
+	Faults  []Fault      `json:"faults,omitempty"`
+}
+
+// Fault is one broken rule.
+type Fault struct {
+	Rule    string `json:"rule"`
+	Path    string `json:"path,omitempty"`
+	Message string `json:"message"`
+}
+
+// Check decodes and validates every package of a DAR. What it refers to must be in
+// the DAR too.
+func Check(dar *archive.DAR, limits archive.Limits) Report {
+	r := Report{OK: true}
+	world, packages, errs := decode(limits, dar)
+	for i, a := range dar.Packages {
+		c := CheckedReport{ID: a.ID}
+		if v, err := a.Version(); err == nil {
+			c.LF = v.String()
+		}
+		if pkg := packages[i]; pkg == nil {
+			c.Faults = []Fault{{Rule: "encoding", Message: errs[i].Error()}}
+		} else {
+			c.Name, c.Version = pkg.Metadata.Name, pkg.Metadata.Version
+			c.Faults = faults(validate.Check(pkg, world))
+		}
+		c.OK = len(c.Faults) == 0
+		r.OK = r.OK && c.OK
+		r.Packages = append(r.Packages, c)
+	}
+	return r
+}
+
+// CheckUpgrade checks the main package of a DAR as the new version of that of
+// another. Both DARs should be valid.
+func CheckUpgrade(past, present *archive.DAR, limits archive.Limits) (Report, error) {
+	world, packages, errs := decode(limits, past, present)
+	old, new := packages[0], packages[len(past.Packages)]
+	if old == nil {
+		return Report{}, errs[0]
+	}
+	if new == nil {
+		return Report{}, errs[len(past.Packages)]
+	}
+	u := &UpgradeReport{
+		Name: new.Metadata.Name,
+		Past: old.ID, From: old.Metadata.Version,
+		Present: new.ID, To: new.Metadata.Version,
+		Faults: faults(validate.Upgrade(old, new, world)),
+	}
+	u.OK = len(u.Faults) == 0
+	return Report{OK: u.OK, Upgrade: u}, nil
+}
+
+// decode decodes the packages of DARs, one after the other; nil and an error stand
+// for what cannot be decoded.
+func decode(limits archive.Limits, dars ...*archive.DAR) (*lf.Packages, []*lf.Package, []error) {
+	world := lf.NewPackages()
+	var packages []*lf.Package
+	var errs []error
+	for _, dar := range dars {
+		for _, a := range dar.Packages {
+			pkg := world.Package(a.ID)
+			var err error
+			if pkg == nil {
+				if pkg, err = a.Decode(limits); err == nil {
+					world.Add(pkg)
+				}
+			}
+			packages, errs = append(packages, pkg), append(errs, err)
+		}
+	}
+	return world, packages, errs
+}
+
+func faults(err error) (list []Fault) {
+	switch err := err.(type) {
+	case validate.Faults:
+		for _, f := range err {
+			list = append(list, Fault{string(f.Rule), f.Path, f.Message})
+		}
+	case validate.UpgradeFaults:
+		for _, f := range err {
+			list = append(list, Fault{string(f.Rule), f.Path, f.Message})
+		}
+	}
+	return list
+}
+
+// Print writes a line for each package and each fault.
+func (r Report) Print(w io.Writer) error {
+	for _, p := range r.Packages {
+		name := p.Name + " " + p.Version
+		if p.Name == "" {
+			name = string(p.ID)
+		}
+		if err := printVerdict(w, name, p.OK, p.Faults); err != nil {
+			return err
+		}
+	}
+	if u := r.Upgrade; u != nil {
+		return printVerdict(w, fmt.Sprintf("%s %s → %s", u.Name, u.From, u.To), u.OK, u.Faults)
+	}
+	return nil
+}
+
+func printVerdict(w io.Writer, name string, ok bool, faults []Fault) error {
+	verdict := "ok"
+	if !ok {
+		verdict = fmt.Sprintf("%d faults", len(faults))
+		if len(faults) == 1 {
+			verdict = "1 fault"
+		}
+	}
+	if _, err := fmt.Fprintf(w, "%s: %s\n", name, verdict); err != nil {
+		return err
+	}
+	for _, f := range faults {
+		path := f.Path
+		if path != "" {
+			path += ": "
+		}
+		if _, err := fmt.Fprintf(w, "  [%s] %s%s\n", f.Rule, path, f.Message); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FaultCount counts the faults of all packages.
+func (r Report) FaultCount() int {
+	n := 0
+	for _, p := range r.Packages {
+		n += len(p.Faults)
+	}
+	if r.Upgrade != nil {
+		n += len(r.Upgrade.Faults)
+	}
+	return n
+}
