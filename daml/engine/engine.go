@@ -12,6 +12,7 @@ import (
 	"github.com/synod-network/synod/daml/lf"
 	"github.com/synod-network/synod/daml/shape"
 	"github.com/synod-network/synod/daml/tx"
+	"github.com/synod-network/synod/daml/validate"
 	"github.com/synod-network/synod/daml/value"
 )
 
@@ -68,6 +69,23 @@ func (e *Engine) AddPackage(pkg *lf.Package) error {
 	}
 	e.types.Add(pkg)
 	return nil
+}
+
+// Validate checks packages that are not known yet, given those that are. The error is that of package validate: all faults of the
+// first package that has some.
+func (e *Engine) Validate(packages ...*lf.Package) error {
+	together := e.types.Together(packages...)
+	for _, pkg := range packages {
+		if err := validate.Check(pkg, together); err != nil {
+			return fmt.Errorf("package %s %s is not valid: %w", pkg.Metadata.Name, pkg.ID, err)
+		}
+	}
+	return nil
+}
+
+// CheckUpgrade checks whether a package may replace an older version of it. Both are valid.
+func (e *Engine) CheckUpgrade(past, present *lf.Package) error {
+	return validate.Upgrade(past, present, e.types.Together(past, present))
 }
 
 // builtin finds a stable builtin.

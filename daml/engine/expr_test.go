@@ -148,8 +148,8 @@ LESS @Text "￿" "𐀀" | Bool | true
 LESS_EQ @Int64 2 2 | Bool | true
 GREATER @(Optional Int64) (Some @Int64 1) (None @Int64) | Bool | true
 GREATER_EQ @Bool False True | Bool | false
-EQUAL @TypeRep (type_rep @Int64) (type_rep @Text) | Bool | false
-LESS @TypeRep (type_rep @Int64) (type_rep @(List Int64)) | Bool | true
+EQUAL @TypeRep (type_rep @M:R) (type_rep @M:Color) | Bool | false
+LESS @TypeRep (type_rep @M:Color) (type_rep @M:R) | Bool | true
 LESS @M:Color (M:Color:Red) (M:Color:Green) | Bool | true
 LESS @M:Shape (M:Shape:Square 9) (M:Shape:Circle 1) | Bool | false
 LESS @(List Int64) (Cons @Int64 [1] (Nil @Int64)) (Cons @Int64 [1, 0] (Nil @Int64)) | Bool | true
@@ -238,7 +238,7 @@ func TestExpressions(t *testing.T) {
 		{"Int64", `(\(x: Int64) (y: Int64) -> SUB_INT64 x y) 5 3`, "2"},
 		{"Int64", `(\(f: Int64 -> Int64) -> f 5) (SUB_INT64 7)`, "2"},
 		{"Int64", `(\(x: Int64) -> \(y: Int64) -> SUB_INT64 x y) 5 3`, "2"},
-		{"Int64", `M:id @(Int64 -> Int64) (M:id @(Int64 -> Int64)) 4`, "4"},
+		{"Int64", `M:id @(Int64 -> Int64) (M:id @Int64) 4`, "4"},
 		{"Int64", "M:fact 20", "2432902008176640000"},
 		{"Int64", "M:len (Cons @Int64 [1, 2, 3] (Nil @Int64))", "3"},
 		{"M:R", `M:R {a = 1, b = "x"}`, `R{a: 1, b: "x"}`},
@@ -257,10 +257,10 @@ func TestExpressions(t *testing.T) {
 		{"Int64", "(<a = 1, b = 2>).b", "2"},
 		{"Int64", "(<<b = 2, a = 1> with a = 5>).a", "5"},
 		{"List Int64", "Cons @Int64 [1, 2] (Cons @Int64 [3] (Nil @Int64))", "[1, 2, 3]"},
-		{"Optional Int64", "from_any @Int64 (to_any @Int64 5)", "Some(5)"},
-		{"Optional Text", "from_any @Text (to_any @Int64 5)", "None"},
+		{"Optional M:Color", "from_any @M:Color (to_any @M:Color (M:Color:Red))", "Some(Red)"},
+		{"Optional M:R", "from_any @M:R (to_any @M:Color (M:Color:Red))", "None"},
 		{"Optional M:Oops", `from_any_exception @M:Oops (to_any_exception @M:Oops (M:Oops {what = "q"}))`, `Some(Oops{what: "q"})`},
-		{"TypeRep", "type_rep @(M:P Int64)", "M:P Int64"},
+		{"TypeRep", "type_rep @M:Color", "M:Color"},
 		{"Int64", "loc(1, 2, 3, 4) 5", "5"},
 		{"Int64", "(/\\(a: *). \\(x: a) -> x) @Int64 6", "6"},
 		{"Numeric 2", "-12.50", "-12.50"},

@@ -282,7 +282,7 @@ func (m *machine) fetch(id value.ContractID, t *template, by *lf.Ref, next taker
 	if err != nil {
 		return nil, err
 	}
-	return nil, m.call(&validate{s, next}, true, f, arg)
+	return nil, m.call(&validation{s, next}, true, f, arg)
 }
 
 // importArg gives the argument of a contract the type of a template.
@@ -301,13 +301,13 @@ func (m *machine) importArg(s *source, t *template) (value.Value, error) {
 	return arg, nil
 }
 
-// validate waits for what a template says about a contract, and compares it with what the contract was created with.
-type validate struct {
+// validation waits for what a template says about a contract, and compares it with what the contract was created with.
+type validation struct {
 	source *source
 	next   taker
 }
 
-func (v *validate) resume(m *machine, result value.Value) (value.Value, error) {
+func (v *validation) resume(m *machine, result value.Value) (value.Value, error) {
 	i, s := result.(*info), v.source
 	if err := m.builder.CheckActive(s.id, i.template.id); err != nil {
 		return nil, failure(err)

@@ -34,6 +34,9 @@ func newEngine(t testing.TB, sources ...string) (*Engine, []*lf.Package) {
 	var all []*lf.Package
 	for _, source := range sources {
 		pkg := assemble(t, source)
+		if err := e.Validate(pkg); err != nil {
+			t.Fatal(err)
+		}
 		if err := e.AddPackage(pkg); err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/synod-network/synod/daml/engine"
 	"github.com/synod-network/synod/daml/lf"
 	"github.com/synod-network/synod/daml/tx"
+	"github.com/synod-network/synod/daml/validate"
 	"github.com/synod-network/synod/daml/value"
 )
 
@@ -61,31 +62,56 @@ func New(e *engine.Engine) *Ledger {
 	}
 }
 
-// Upload adds the packages of a DAR, and returns the main one.
+// Upload validates and adds the packages of a DAR, and returns the main one. If one is not valid, or no upgrade of the version that
+// the ledger has, none is added.
 func (l *Ledger) Upload(dar *archive.DAR) (*lf.Package, error) {
-	var main *lf.Package
+	var fresh []*lf.Package
 	for _, a := range dar.Packages {
 		if l.packages[string(a.ID)] != nil {
-			if main == nil {
-				main = l.packages[string(a.ID)]
-			}
 			continue
 		}
 		pkg, err := a.Decode(archive.Limits{})
 		if err != nil {
 			return nil, err
 		}
+		fresh = append(fresh, pkg)
+	}
+	if err := l.Engine.Validate(fresh...); err != nil {
+		return nil, err
+	}
+	for _, pkg := range fresh {
+		if err := l.checkUpgrade(pkg); err != nil {
+			return nil, err
+		}
+	}
+	for _, pkg := range fresh {
 		if err := l.AddPackage(pkg); err != nil {
 			return nil, err
 		}
-		if main == nil {
-			main = pkg
-		}
 	}
-	return main, nil
+	return l.packages[string(dar.Main().ID)], nil
 }
 
-// AddPackage adds one package.
+// checkUpgrade compares a package with the preferred version of it.
+func (l *Ledger) checkUpgrade(pkg *lf.Package) error {
+	now := l.packages[l.preferred[pkg.Metadata.Name]]
+	if now == nil || validate.StoresNothing(pkg) || validate.StoresNothing(now) {
+		return nil
+	}
+	past, present := now, pkg
+	switch c := compareVersions(now.Metadata.Version, pkg.Metadata.Version); {
+	case c == 0:
+		return fmt.Errorf("there is another package %s %s already, %s", pkg.Metadata.Name, pkg.Metadata.Version, now.ID)
+	case c > 0:
+		past, present = pkg, now
+	}
+	if err := l.Engine.CheckUpgrade(past, present); err != nil {
+		return fmt.Errorf("package %s %s cannot replace version %s: %w", pkg.Metadata.Name, present.Metadata.Version, past.Metadata.Version, err)
+	}
+	return nil
+}
+
+// AddPackage adds one package, which is valid.
 func (l *Ledger) AddPackage(pkg *lf.Package) error {
 	if err := l.Engine.AddPackage(pkg); err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/tools/txtar"
 
-	"github.com/synod-network/synod/daml/archive"
 	"github.com/synod-network/synod/daml/engine"
 	"github.com/synod-network/synod/daml/ledger"
 	"github.com/synod-network/synod/daml/lf"
@@ -77,12 +76,9 @@ func tell(t *testing.T, story *txtar.Archive) []byte {
 			if err != nil {
 				t.Fatalf("%s: %v", f.Name, err)
 			}
-			pkg, err := dar.Main().Decode(archive.Limits{})
+			pkg, err := l.Upload(dar)
 			if err != nil {
 				t.Fatalf("%s: %v", f.Name, err)
-			}
-			if err := l.AddPackage(pkg); err != nil {
-				t.Fatal(err)
 			}
 			ids = append(ids, string(pkg.ID))
 			if main == nil {

@@ -53,6 +53,19 @@ func (t *Types) Package(id lf.PackageID) (*lf.Packages, error) {
 	return nil, &MissingPackageError{id}
 }
 
+// Together returns all packages in one set, and more with them, for those who look at many at once.
+func (t *Types) Together(more ...*lf.Package) *lf.Packages {
+	all := lf.NewPackages(more...)
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for id, set := range t.packages {
+		if all.Package(id) == nil {
+			all.Add(set.Package(id))
+		}
+	}
+	return all
+}
+
 // PackageName returns the name that all versions of a package share.
 func (t *Types) PackageName(id lf.PackageID) (string, error) {
 	set, err := t.Package(id)
