@@ -41,7 +41,7 @@ func isAtom(e lf.Expr) bool {
 	case *lf.Var, *lf.Val, *lf.BuiltinFun, *lf.BuiltinCon,
 		*lf.LitInt64, *lf.LitNumeric, *lf.LitText, *lf.LitTimestamp, *lf.LitDate,
 		*lf.LitFailureCategory, *lf.LitRoundingMode,
-		*lf.StructCon, *lf.StructProj, *lf.StructUpd, *lf.GetTime:
+		*lf.StructCon, *lf.StructProj, *lf.StructUpd, *lf.GetTime, *lf.FetchByKey, *lf.QueryNByKey:
 		return true
 	case *lf.RecordCon:
 		return len(e.Type.Args) == 0
