@@ -178,12 +178,11 @@ type template struct {
 
 // choice is a choice of a template or of an interface.
 type choice struct {
-	def       *lf.Choice
-	template  *template // nil for a choice of an interface
-	iface     *lf.Ref
-	code      *global // contract id → argument → token → result
-	byKey     *global // key → argument → token → result
-	consuming bool
+	def      *lf.Choice
+	template *template // nil for a choice of an interface
+	iface    *lf.Ref
+	code     *global // contract id → argument → token → result
+	byKey    *global // key → argument → token → result
 }
 
 // instance is an implementation of an interface by a template.

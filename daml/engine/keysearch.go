@@ -12,11 +12,10 @@ const maxKeyFetches = 1_000_000
 
 // keySearch is a query by key that waits for pages of the ledger's answer.
 type keySearch struct {
-	key    *tx.Key
-	query  *tx.KeyQuery
-	asked  bool // a question is open
-	paged  bool // a first page came
-	repeat int  // how often the instruction ran
+	key   *tx.Key
+	query *tx.KeyQuery
+	asked bool // a question is open
+	paged bool // a first page came
 }
 
 // fetchKey finds the newest contract with a key. Operands: key, maintainers.

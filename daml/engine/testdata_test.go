@@ -64,24 +64,14 @@ func (e *Engine) evaluate(ref lf.Ref, limits *Limits) (value.Value, *Result, err
 		}
 		return r.m.enter(&function{code: p}, 0) // not through the global, whose cost nobody is charged
 	}
-	for {
-		q, err := r.Next(context.Background())
-		if err != nil {
-			return nil, nil, err
-		}
-		if q != nil {
-			return nil, nil, errors.New("a question came up")
-		}
-		return r.result.Value, r.result, nil
+	q, err := r.Next(context.Background())
+	if err == nil && q != nil {
+		err = errors.New("a question came up")
 	}
-}
-
-// expression evaluates an LF expression of a type in a package with some definitions.
-func expression(t testing.TB, definitions, ty, expr string) (value.Value, error) {
-	t.Helper()
-	e, packages := newEngine(t, "language 2.1\nmetadata ('test' : '1.0.0')\nmodule M {\n"+definitions+"\nval it: "+ty+" = "+expr+";\n}")
-	v, _, err := e.evaluate(lf.Ref{Package: packages[0].ID, Module: "M", Name: "it"}, nil)
-	return v, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return r.result.Value, r.result, nil
 }
 
 // answerWith answers questions for contracts from a map.
