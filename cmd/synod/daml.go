@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -88,7 +89,7 @@ func newDamlCheck() *cobra.Command {
 				err = report.Print(cmd.OutOrStdout())
 			}
 			if err == nil && !report.OK {
-				err = exit.Errorf(exit.Unhealthy, "%s: %d faults", args[0], report.FaultCount())
+				err = exit.Errorf(exit.Unhealthy, "%s: %s", args[0], report.Verdict())
 			}
 			return err
 		},
@@ -107,6 +108,9 @@ func newDamlAssemble() *cobra.Command {
 		Short: "Make a DAR from a package in the textual form of Daml-LF",
 		Args:  exactArgs("F.lf"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if out == "" {
+				return exit.Errorf(exit.Usage, "say with -o where to write the DAR, such as -o %s.dar", strings.TrimSuffix(args[0], ".lf"))
+			}
 			source, err := os.ReadFile(args[0])
 			if err != nil {
 				return err
@@ -125,7 +129,6 @@ func newDamlAssemble() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVarP(&out, "output", "o", "", "file to write the DAR to")
 	f.StringSliceVar(&deps, "dep", nil, "DAR whose packages the DAR will hold too, since the text refers to them; may be repeated")
-	_ = cmd.MarkFlagRequired("output")
 	return cmd
 }
 

@@ -158,15 +158,15 @@ func parseManifest(text []byte) (manifest, error) {
 		entries[key] = strings.TrimSpace(value)
 	}
 	if f, ok := entries["Format"]; ok && f != "daml-lf" {
-		return m, fmt.Errorf("Format is %q, not daml-lf", f)
+		return m, fmt.Errorf("entry Format is %q, not daml-lf", f)
 	}
 	if e, ok := entries["Encryption"]; ok && e != "non-encrypted" {
-		return m, fmt.Errorf("Encryption is %q; encrypted DARs cannot be read", e)
+		return m, fmt.Errorf("entry Encryption is %q; encrypted DARs cannot be read", e)
 	}
 	m.sdkVersion = entries["Sdk-Version"]
 	main := entries["Main-Dalf"]
 	if main == "" {
-		return m, errors.New("Main-Dalf is missing: it does not say which package is the main one")
+		return m, errors.New("entry Main-Dalf is missing, which says which package is the main one")
 	}
 	m.dalfs = []string{main}
 	listed := false
@@ -180,7 +180,7 @@ func parseManifest(text []byte) (manifest, error) {
 		}
 	}
 	if !listed {
-		return m, fmt.Errorf("Dalfs does not list the main package %s", main)
+		return m, fmt.Errorf("entry Dalfs does not list the main package %s", main)
 	}
 	return m, nil
 }

@@ -47,13 +47,11 @@ func (d *decoder) failf(format string, args ...any) {
 	panic(failure{err})
 }
 
-// enter counts a node and goes one level down; leave goes back up.
+// enter counts a node and goes one level down; whoever called it sets the level back.
 func (d *decoder) enter() {
 	d.deep++
 	d.count(extent{nodes: 1})
 }
-
-func (d *decoder) leave() { d.deep-- }
 
 // count adds something below the present level.
 func (d *decoder) count(e extent) {
@@ -99,16 +97,16 @@ func (d *decoder) pkg(b []byte) *lf.Package {
 		case 5:
 			types = append(types, c.item())
 		case 6:
-			d.needFlat(&c, "a table of kinds")
+			d.needFlat(&c, "table of kinds")
 			kinds = append(kinds, c.item())
 		case 7:
-			d.needFlat(&c, "a table of expressions")
+			d.needFlat(&c, "table of expressions")
 			exprs = append(exprs, c.item())
 		case 8:
-			d.needFlat(&c, "a reason for no imports")
+			d.needFlat(&c, "place for a reason why nothing is imported")
 			p.NoImportsReason = c.text(c.bytes())
 		case 9:
-			d.needFlat(&c, "a list of imports")
+			d.needFlat(&c, "list of imports")
 			hasImports = true
 			d.packageImports(c.bytes())
 		default:
@@ -318,7 +316,7 @@ func (d *decoder) packageRef(b []byte) lf.PackageID {
 				c.failf("package %s is named outside of the list of imports", id)
 			}
 		case 4:
-			d.needFlat(&c, "a list of imports")
+			d.needFlat(&c, "list of imports")
 			i := c.index()
 			if i >= len(d.imports) {
 				c.failf("there is no import %d; the list has %d", i, len(d.imports))

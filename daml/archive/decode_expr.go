@@ -17,8 +17,14 @@ func (d *decoder) concreteExpr(b []byte) lf.Expr {
 }
 
 func (d *decoder) expr(b []byte) lf.Expr {
+	depth := d.deep
 	d.enter()
-	defer d.leave()
+	r := d.exprBody(b)
+	d.deep = depth // no defer: a fault far down would run thousands of them
+	return r
+}
+
+func (d *decoder) exprBody(b []byte) lf.Expr {
 	c := d.open("Expr", b)
 	var e lf.Expr
 	var loc *lf.Location

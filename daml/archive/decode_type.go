@@ -3,8 +3,14 @@ package archive
 import "github.com/synod-network/synod/daml/lf"
 
 func (d *decoder) kind(b []byte) lf.Kind {
+	depth := d.deep
 	d.enter()
-	defer d.leave()
+	r := d.kindForm(b)
+	d.deep = depth // no defer: a fault far down would run thousands of them
+	return r
+}
+
+func (d *decoder) kindForm(b []byte) lf.Kind {
 	c := d.open("Kind", b)
 	var k lf.Kind
 	for c.next() {
@@ -111,8 +117,14 @@ func (d *decoder) concreteType(b []byte) lf.Type {
 
 // nestedType decodes a type within the table.
 func (d *decoder) nestedType(b []byte) lf.Type {
+	depth := d.deep
 	d.enter()
-	defer d.leave()
+	r := d.nestedTypeForm(b)
+	d.deep = depth // no defer: a fault far down would run thousands of them
+	return r
+}
+
+func (d *decoder) nestedTypeForm(b []byte) lf.Type {
 	c := d.open("Type", b)
 	var t lf.Type
 	for c.next() {

@@ -18,8 +18,9 @@ func (e *encoder) expr(x lf.Expr) []byte {
 	}
 	if !e.version.Flat() {
 		e.enter()
-		defer e.leave()
-		return e.exprForm(x)
+		b := e.exprForm(x)
+		e.leave()
+		return b
 	}
 	i, ok := e.exprAt[x]
 	if !ok {

@@ -8,7 +8,6 @@ import (
 
 func (e *encoder) kind(k lf.Kind) []byte {
 	e.enter()
-	defer e.leave()
 	var b []byte
 	switch k := k.(type) {
 	case lf.KindStar:
@@ -26,6 +25,7 @@ func (e *encoder) kind(k lf.Kind) []byte {
 	default:
 		e.failf("%T is no kind", k)
 	}
+	e.leave()
 	if e.version.Flat() {
 		b = appendChoice(nil, 4, uint64(e.kinds.intern(b)))
 	}

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,15 +51,30 @@ var flags = msg(1, 1, 2, 1, 3, 1)
 // module gives module M with further fields.
 func module(fields ...any) []byte { return append(msg(2, flags), msg(fields...)...) }
 
+// deepSome writes Some @t (Some @t (…)), beginning with the innermost.
+func deepSome(levels int) []byte {
+	inner := 0
+	var backward [][]byte
+	for range levels {
+		some := msg(1, msg(8, 0))
+		some = protowire.AppendTag(some, 2, protowire.BytesType)
+		some = protowire.AppendVarint(some, uint64(inner))
+		head := protowire.AppendTag(nil, 26, protowire.BytesType)
+		head = protowire.AppendVarint(head, uint64(len(some)+inner))
+		head = append(head, some...)
+		backward = append(backward, head)
+		inner += len(head)
+	}
+	slices.Reverse(backward)
+	return slices.Concat(backward...)
+}
+
 func TestBadPackagesAreRefused(t *testing.T) {
 	unit := msg(3, msg())            // Type: Unit
 	value := func(e []byte) []byte { // a value x: type 0
 		return module(5, msg(2, msg(2, msg(8, 0)), 3, e))
 	}
-	nested := []byte(nil)
-	for range 11_000 {
-		nested = msg(26, msg(1, msg(8, 0), 2, nested)) // Some @t (…)
-	}
+	nested := deepSome(11_000)
 	doubling := []any{5, unit}
 	for i := range 40 { // each type holds the one before twice: 2^40 nodes
 		doubling = append(doubling, 5, msg(9, msg(1, msg(8, i), 2, msg(8, i))))
@@ -83,8 +99,8 @@ func TestBadPackagesAreRefused(t *testing.T) {
 		{"unknown field", payload("1", pkg(99, 1)), "Package: field 99 is unknown"},
 		{"field twice", payload("1", pkg(4, msg(2, 1))), "field 4 comes twice"},
 		{"wire type", payload("1", pkg(1, 7)), "field 1 has wire type 0 instead of 2"},
-		{"kinds in 2.1", payload("1", pkg(6, msg(1, msg()))), "Daml-LF 2.1 has no a table of kinds"},
-		{"expressions in 2.1", payload("1", pkg(7, msg(5, 0))), "Daml-LF 2.1 has no a table of expressions"},
+		{"kinds in 2.1", payload("1", pkg(6, msg(1, msg()))), "Daml-LF 2.1 has no table of kinds"},
+		{"expressions in 2.1", payload("1", pkg(7, msg(5, 0))), "Daml-LF 2.1 has no table of expressions"},
 		{"string", payload("1", pkg(3, msg(1, []byte{9}))), "there is no interned string 9; the table has 3"},
 		{"not UTF-8", payload("1", pkg(2, "\xff")), "not UTF-8"},
 		{"identifier", payload("1", pkg(2, "a-b", 3, msg(1, []byte{3}))), `"a-b" is no identifier`},

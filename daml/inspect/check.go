@@ -131,25 +131,18 @@ func (r Report) Print(w io.Writer) error {
 		if p.Name == "" {
 			name = string(p.ID)
 		}
-		if err := printVerdict(w, name, p.OK, p.Faults); err != nil {
+		if err := printVerdict(w, name, p.Faults); err != nil {
 			return err
 		}
 	}
 	if u := r.Upgrade; u != nil {
-		return printVerdict(w, fmt.Sprintf("%s %s → %s", u.Name, u.From, u.To), u.OK, u.Faults)
+		return printVerdict(w, fmt.Sprintf("%s %s → %s", u.Name, u.From, u.To), u.Faults)
 	}
 	return nil
 }
 
-func printVerdict(w io.Writer, name string, ok bool, faults []Fault) error {
-	verdict := "ok"
-	if !ok {
-		verdict = fmt.Sprintf("%d faults", len(faults))
-		if len(faults) == 1 {
-			verdict = "1 fault"
-		}
-	}
-	if _, err := fmt.Fprintf(w, "%s: %s\n", name, verdict); err != nil {
+func printVerdict(w io.Writer, name string, faults []Fault) error {
+	if _, err := fmt.Fprintf(w, "%s: %s\n", name, verdict(len(faults))); err != nil {
 		return err
 	}
 	for _, f := range faults {
@@ -164,8 +157,8 @@ func printVerdict(w io.Writer, name string, ok bool, faults []Fault) error {
 	return nil
 }
 
-// FaultCount counts the faults of all packages.
-func (r Report) FaultCount() int {
+// Verdict counts the faults of all packages in words.
+func (r Report) Verdict() string {
 	n := 0
 	for _, p := range r.Packages {
 		n += len(p.Faults)
@@ -173,5 +166,15 @@ func (r Report) FaultCount() int {
 	if r.Upgrade != nil {
 		n += len(r.Upgrade.Faults)
 	}
-	return n
+	return verdict(n)
+}
+
+func verdict(faults int) string {
+	switch faults {
+	case 0:
+		return "ok"
+	case 1:
+		return "1 fault"
+	}
+	return fmt.Sprintf("%d faults", faults)
 }

@@ -2,6 +2,8 @@ package text
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/synod-network/synod/daml/lf"
 )
@@ -41,19 +43,19 @@ type parser struct {
 	deep    int
 	version lf.Version
 	names   map[string]lf.PackageID // of other packages
+	foreign map[lf.PackageID]bool   // packages referred to
 }
 
 func (p *parser) failf(format string, args ...any) {
 	panic(newError(p.src, p.tokens[p.at].offset, fmt.Sprintf(format, args...)))
 }
 
+// enter goes one level down; whoever called it or is above sets the level back.
 func (p *parser) enter() {
 	if p.deep++; p.deep > lf.MaxDepth {
 		p.failf("this is nested deeper than %d", lf.MaxDepth)
 	}
 }
-
-func (p *parser) leave() { p.deep-- }
 
 func (p *parser) peek() token { return p.tokens[p.at] }
 
@@ -117,13 +119,23 @@ func (p *parser) dottedName() lf.DottedName {
 func (p *parser) ref() lf.Ref {
 	var r lf.Ref
 	if p.peek().sort == tokQuoted {
-		r.Package = p.packageID()
+		r.Package = p.foreignPackage()
 		p.expect(":")
 	}
 	r.Module = p.dottedName()
 	p.expect(":")
 	r.Name = p.dottedName()
 	return r
+}
+
+// foreignPackage reads the package of a reference.
+func (p *parser) foreignPackage() lf.PackageID {
+	id := p.packageID()
+	if p.foreign == nil {
+		p.foreign = map[lf.PackageID]bool{}
+	}
+	p.foreign[id] = true
+	return id
 }
 
 func (p *parser) packageID() lf.PackageID {
@@ -196,7 +208,25 @@ func (p *parser) pkg() *lf.Package {
 	if p.peek().sort != tokEnd {
 		p.failf("there should be a module here, not %v", p.peek())
 	}
+	p.addImports(pkg)
 	return pkg
+}
+
+// addImports adds the packages that the text refers to, to those that it lists.
+func (p *parser) addImports(pkg *lf.Package) {
+	if !p.version.Flat() {
+		return
+	}
+	listed := slices.Clone(pkg.Imports)
+	for _, id := range slices.Sorted(maps.Keys(p.foreign)) {
+		if lf.IsStablePackage(id) || slices.Contains(listed, id) {
+			continue
+		}
+		if pkg.NoImportsReason != "" {
+			p.failf("the package says that it imports nothing, but refers to package %s", id)
+		}
+		pkg.Imports = append(pkg.Imports, id)
+	}
 }
 
 func (p *parser) languageVersion() lf.Version {

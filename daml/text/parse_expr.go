@@ -4,8 +4,14 @@ import "github.com/synod-network/synod/daml/lf"
 
 // expr reads an expression with all its arguments.
 func (p *parser) expr() lf.Expr {
+	depth := p.deep
 	p.enter()
-	defer p.leave()
+	r := p.exprBody()
+	p.deep = depth // no defer: a fault far down would run thousands of them
+	return r
+}
+
+func (p *parser) exprBody() lf.Expr {
 	e := p.atom()
 	for {
 		switch {
@@ -25,7 +31,6 @@ func (p *parser) expr() lf.Expr {
 			return e
 		}
 		p.enter() // one node deeper each time
-		defer p.leave()
 	}
 }
 
@@ -38,7 +43,6 @@ func (p *parser) app(fun lf.Expr, args []lf.Expr) lf.Expr {
 	for _, a := range args {
 		fun = &lf.App{Fun: fun, Args: []lf.Expr{a}}
 		p.enter()
-		defer p.leave()
 	}
 	return fun
 }
@@ -92,8 +96,14 @@ func (p *parser) startsExpr() bool {
 
 // atom reads an expression that can stand as an argument.
 func (p *parser) atom() lf.Expr {
+	depth := p.deep
 	p.enter()
-	defer p.leave()
+	r := p.atomForm()
+	p.deep = depth // no defer: a fault far down would run thousands of them
+	return r
+}
+
+func (p *parser) atomForm() lf.Expr {
 	t := p.peek()
 	switch t.sort {
 	case tokInt:
@@ -137,7 +147,6 @@ func (p *parser) symbol(t token) lf.Expr {
 		for p.accept(".") {
 			e = &lf.StructProj{Field: p.name(), Struct: e}
 			p.enter()
-			defer p.leave()
 		}
 		return e
 	case p.accept("<"):
@@ -150,7 +159,6 @@ func (p *parser) symbol(t token) lf.Expr {
 		p.expect("->")
 		for range params {
 			p.enter()
-			defer p.leave()
 		}
 		return p.abs(params, p.expr())
 	case p.accept(`/\`):
@@ -490,7 +498,7 @@ func (p *parser) location() *lf.Location {
 	if s := p.peek().sort; s == tokName || s == tokQuoted {
 		loc.Module = &lf.Ref{}
 		if s == tokQuoted {
-			loc.Module.Package = p.packageID()
+			loc.Module.Package = p.foreignPackage()
 			p.expect(":")
 		}
 		loc.Module.Module = p.dottedName()

@@ -3,8 +3,14 @@ package text
 import "github.com/synod-network/synod/daml/lf"
 
 func (p *parser) kind() lf.Kind {
+	depth := p.deep
 	p.enter()
-	defer p.leave()
+	r := p.kindForm()
+	p.deep = depth // no defer: a fault far down would run thousands of them
+	return r
+}
+
+func (p *parser) kindForm() lf.Kind {
 	k := p.atomicKind()
 	if p.accept("->") {
 		return &lf.KindArrow{Param: k, Result: p.kind(), Joined: !p.version.Flat()}
@@ -49,8 +55,14 @@ func (p *parser) typeBinders() []lf.TypeVarBinder {
 }
 
 func (p *parser) typ() lf.Type {
+	depth := p.deep
 	p.enter()
-	defer p.leave()
+	r := p.typForm()
+	p.deep = depth // no defer: a fault far down would run thousands of them
+	return r
+}
+
+func (p *parser) typForm() lf.Type {
 	t := p.typeApp()
 	if p.accept("->") {
 		return lf.Arrow(t, p.typ())
@@ -63,7 +75,6 @@ func (p *parser) typeApp() lf.Type {
 	for p.startsType() {
 		t = &lf.TypeApp{Fun: t, Arg: p.atomicType()}
 		p.enter() // one node deeper each time
-		defer p.leave()
 	}
 	return t
 }
@@ -81,8 +92,14 @@ func (p *parser) startsType() bool {
 }
 
 func (p *parser) atomicType() lf.Type {
+	depth := p.deep
 	p.enter()
-	defer p.leave()
+	r := p.atomicTypeForm()
+	p.deep = depth // no defer: a fault far down would run thousands of them
+	return r
+}
+
+func (p *parser) atomicTypeForm() lf.Type {
 	t := p.peek()
 	if b := words[t.text].builtinType; b != nil && t.sort == tokWord {
 		if b.Builtin.Since() > p.version {

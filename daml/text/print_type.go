@@ -88,7 +88,8 @@ func (p *printer) typePrec(t lf.Type, prec int) {
 		p.write("||", p.refText(t.Ref))
 		for _, a := range t.Args {
 			p.write(" ")
-			p.typePrec(a, precAtomic)
+			_, nested := a.(*lf.TypeSyn) // whose beginning looks like the end of this one
+			p.parens(nested, func() { p.typePrec(a, precAtomic) })
 		}
 		p.write("||")
 	case *lf.TypeStruct:

@@ -200,6 +200,8 @@ func FuzzParse(f *testing.F) {
 		f.Add(src)
 	}
 	f.Add("metadata ('x' : '1') module M { val x: Int64 = case case a of _ -> b of _ -> (case c of); }")
+	f.Add("metadata('0':'0')module A{synonym S a = ||A:S (||A:S a||) Int64||;}") // one in another
+	f.Add("language 2.2 metadata('0':'0')module A{val A:'0':A:A=0;}")            // imports were not listed
 	f.Fuzz(func(t *testing.T, src string) {
 		pkg, err := text.Parse(src)
 		if err != nil {

@@ -17,6 +17,7 @@ type checker struct {
 	typeVars map[lf.Name][]typeVar // innermost last
 	fresh    int                   // names made up so far
 	steps    int64
+	budget   int64 // of steps
 	deep     int
 
 	resolved   map[lf.Type]resolvedType // types without free variables, by node
@@ -49,8 +50,8 @@ type dataType struct {
 }
 
 // maxSteps bounds the work on one package: nodes of types visited. The largest
-// packages known need less than a hundredth of it.
-const maxSteps = 200_000_000
+// packages known need 600 000.
+const maxSteps = 20_000_000
 
 // maxDepth bounds how deep resolved types nest.
 const maxDepth = 4 * lf.MaxDepth
@@ -59,6 +60,7 @@ func newChecker(pkg *lf.Package, world *lf.Packages) *checker {
 	c := &checker{
 		pkg:        pkg,
 		world:      world,
+		budget:     maxSteps,
 		resolved:   map[lf.Type]resolvedType{},
 		ground:     map[lf.Type]bool{},
 		synonyms:   map[lf.Ref]lf.Type{},
@@ -89,8 +91,8 @@ func (c *checker) isolated(run func()) {
 // enter counts one step of work, one level deeper.
 func (c *checker) enter() {
 	c.steps++
-	if c.steps > maxSteps {
-		c.failf(RuleComplexity, "the package's types are too large to check: more than %d steps", maxSteps)
+	if c.steps > c.budget {
+		c.failf(RuleComplexity, "the package's types are too large to check: more than %d steps", c.budget)
 	}
 	if c.deep++; c.deep > maxDepth {
 		c.failf(RuleComplexity, "types nest deeper than %d once their synonyms are expanded", maxDepth)

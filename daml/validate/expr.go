@@ -33,7 +33,12 @@ func con(r lf.Ref) lf.Type { return &lf.TypeCon{Ref: r} }
 // typeOf computes the resolved type of an expression.
 func (c *checker) typeOf(e lf.Expr) lf.Type {
 	c.enter()
-	defer c.leave()
+	r := c.typeOfForm(e)
+	c.leave()
+	return r
+}
+
+func (c *checker) typeOfForm(e lf.Expr) lf.Type {
 	switch e := e.(type) {
 	case *lf.Located:
 		c.path = append(c.path, step{loc: &e.Location})
@@ -135,8 +140,13 @@ func (c *checker) typeOfLiteral(e lf.Expr) lf.Type {
 }
 
 func (c *checker) typeOfApp(e *lf.App) lf.Type {
-	t := c.sub("function", -1, e.Fun)
-	for i, a := range e.Args {
+	fun, args := e.Fun, e.Args
+	for inner, ok := fun.(*lf.App); ok; inner, ok = fun.(*lf.App) {
+		args = append(inner.Args[:len(inner.Args):len(inner.Args)], args...)
+		fun = inner.Fun
+	}
+	t := c.sub("function", -1, fun)
+	for i, a := range args {
 		arrow, ok := builtinApp(t, lf.TypeArrow, 2)
 		if !ok {
 			c.failf(RuleType, "something of type %s is applied to an argument as if it were a function", lf.TypeString(t))

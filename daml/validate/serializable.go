@@ -85,7 +85,12 @@ func (c *checker) serializable(what string, t lf.Type) {
 // Values of the variables can be.
 func (c *checker) unserializable(t lf.Type, vars map[lf.Name]bool) lf.Type {
 	c.enter()
-	defer c.leave()
+	r := c.unserializableForm(t, vars)
+	c.leave()
+	return r
+}
+
+func (c *checker) unserializableForm(t lf.Type, vars map[lf.Name]bool) lf.Type {
 	head, args := lf.SplitApp(t)
 	switch h := head.(type) {
 	case *lf.TypeVar:

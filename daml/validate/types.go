@@ -218,7 +218,12 @@ func (c *checker) substitute(with map[lf.Name]lf.Type, t lf.Type) lf.Type {
 		return t
 	}
 	c.enter()
-	defer c.leave()
+	r := c.substituteForm(with, t)
+	c.leave()
+	return r
+}
+
+func (c *checker) substituteForm(with map[lf.Name]lf.Type, t lf.Type) lf.Type {
 	switch t := t.(type) {
 	case *lf.TypeVar:
 		if u, ok := with[t.Name]; ok {
@@ -264,7 +269,12 @@ func (c *checker) same(a, b lf.Type, bound []pair) bool {
 		return true
 	}
 	c.enter()
-	defer c.leave()
+	r := c.sameForm(a, b, bound)
+	c.leave()
+	return r
+}
+
+func (c *checker) sameForm(a, b lf.Type, bound []pair) bool {
 	switch a := a.(type) {
 	case *lf.TypeVar:
 		b, ok := b.(*lf.TypeVar)
