@@ -351,3 +351,23 @@ func FuzzDecodeTransaction(f *testing.F) {
 		Blind(read)
 	})
 }
+
+// TestKeyQueriesContradictWhatWasRead asks for a key after a contract with it was read by its id, and the ledger leaves it out.
+func TestKeyQueriesContradictWhatWasRead(t *testing.T) {
+	key := &Key{Hash: Hash{9}, Maintainers: parties("A")}
+	b := NewBuilder(parties("A"), Hash{1}, 0, EffectsStay)
+	read := newCreate("A", "")
+	read.ID, read.Key = value.ContractID(append([]byte{0, 5}, make([]byte, 40)...)), key
+	if err := b.Fetch(&Fetch{Contract: read.Contract}); err != nil {
+		t.Fatal(err)
+	}
+	q := b.QueryKey(key, 2)
+	if n, _, err := q.Missing(); n != 2 || err != nil {
+		t.Fatalf("missing %d, %v", n, err)
+	}
+	q.Answer(nil, nil)
+	var inconsistent *InconsistentKeyError
+	if _, _, err := q.Missing(); !errors.As(err, &inconsistent) {
+		t.Errorf("got %v", err)
+	}
+}

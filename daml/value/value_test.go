@@ -319,3 +319,52 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestTiesGoToTheEvenDigit has what random numbers seldom are: exactly between two results.
+func TestTiesGoToTheEvenDigit(t *testing.T) {
+	for _, tc := range []struct{ a, b, product, quotient string }{ // at scale 1
+		{"0.5", "0.5", "0.2", "1.0"},
+		{"1.5", "0.5", "0.8", "3.0"},
+		{"-0.5", "0.5", "-0.2", "-1.0"},
+		{"0.1", "8.0", "0.8", "0.0"},
+		{"2.1", "4.0", "8.4", "0.5"},
+		{"0.1", "0.8", "0.1", "0.1"},
+		{"0.3", "2.0", "0.6", "0.2"},
+		{"0.5", "2.0", "1.0", "0.2"},
+		{"1000000000000000000000000000000000000.5", "2.0", "2000000000000000000000000000000000001.0", "500000000000000000000000000000000000.2"},
+	} {
+		a, err1 := ParseNumericAt(tc.a, 1)
+		b, err2 := ParseNumericAt(tc.b, 1)
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := a.Mul(b, 1); err != nil || got.String() != tc.product {
+			t.Errorf("%s × %s = %v, %v; want %s", tc.a, tc.b, got, err, tc.product)
+		}
+		if got, err := a.Div(b, 1); err != nil || got.String() != tc.quotient {
+			t.Errorf("%s ÷ %s = %v, %v; want %s", tc.a, tc.b, got, err, tc.quotient)
+		}
+	}
+}
+
+// TestOrderHasItsDirection pins which of two values is less.
+func TestOrderHasItsDirection(t *testing.T) {
+	one := func(key, v Value) Value { m, _ := EmptyGenMap().Insert(key, v); return m }
+	for _, tc := range []struct{ less, more Value }{
+		{Bool(false), Bool(true)},
+		{Text("￿"), Text("𐀀")},
+		{None(), Some(Int64(-1))},
+		{ListOf(Int64(1)), ListOf(Int64(1), Int64(0))},
+		{ListOf(Int64(1), Int64(9)), ListOf(Int64(2))},
+		{&Enum{Rank: 0}, &Enum{Rank: 1}},
+		{&Variant{Rank: 0, Arg: Int64(9)}, &Variant{Rank: 1, Arg: Int64(0)}},
+		{&Record{Fields: []Value{Int64(0), Int64(9)}}, &Record{Fields: []Value{Int64(1), Int64(0)}}},
+		{EmptyGenMap(), one(Int64(0), Int64(0))},
+		{one(Int64(0), Int64(9)), one(Int64(1), Int64(0))},
+		{Timestamp(-1), Timestamp(0)},
+	} {
+		if c, err := Compare(tc.less, tc.more); c != -1 || err != nil {
+			t.Errorf("%v against %v: %d, %v", tc.less, tc.more, c, err)
+		}
+	}
+}
