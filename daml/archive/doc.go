@@ -7,11 +7,11 @@
 // encoder orders everything as the Daml compiler does: what the compiler wrote,
 // decoded and encoded again, has the same bytes and so the same id.
 //
-// The encoding is protobuf; schema.go lists messages and field numbers. It is read
-// and written here directly, without generated code: one pass from bytes to package
-// lf's types takes a quarter of the time and memory that a tree of messages in
-// between takes, and every message with an unknown field, a field twice or a
-// missing field is refused instead of half understood.
+// The encoding is protobuf. It is read and written here directly, without generated
+// code: one pass leads from bytes to package lf's types, with no tree of messages in
+// between, nesting is bounded on the way, and a message with an unknown field, a
+// field twice or a missing field is refused instead of half understood. schema.go
+// lists the regular messages; the others are functions named after them.
 //
 // # Hostile input
 //

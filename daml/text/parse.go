@@ -102,6 +102,9 @@ func (p *parser) name() lf.Name {
 	if t.sort != tokName {
 		p.failf("there should be a name here, not %v", t)
 	}
+	if !lf.IsName(t.text) {
+		p.failf("the name is longer than 1000 characters")
+	}
 	p.at++
 	return t.text
 }

@@ -158,6 +158,8 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		{"twice", head + "template (this: T) = { signatories 1; signatories 1; };", "this comes twice"},
 		{"enum parameters", head + "enum E a = A;", "enum E cannot have type parameters"},
 		{"package id", head + "val x: '?':M:T = 1;", "package id in single quotes"},
+		{"two locations", head + "val x: Int64 = loc(1, 2, 3, 4) (loc(1, 2, 3, 4) 1);", "two locations"},
+		{"long name", head + "val " + strings.Repeat("x", 1001) + ": Int64 = 1;", "longer than 1000 characters"},
 		{"nesting", head + "val x: Int64 = " + strings.Repeat("(", 20_000), "nested deeper than 10000"},
 		{"type nesting", head + "val x: " + strings.Repeat("(", 20_000), "nested deeper than 10000"},
 		{"kind nesting", head + "val x: forall (a: " + strings.Repeat("(", 20_000), "nested deeper than 10000"},
