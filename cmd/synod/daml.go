@@ -20,6 +20,7 @@ func newDaml() *cobra.Command {
 		newDamlInspect(),
 		newDamlCheck(),
 		newDamlAssemble(),
+		newDamlRun(),
 	)
 }
 

@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/synod-network/synod/daml/archive"
+	"github.com/synod-network/synod/daml/lf"
+)
+
+// realDARs opens the DARs in the folder that SYNOD_DAR_DIR names; they are not part of this repository.
+func realDARs(t testing.TB, pattern string) []*archive.DAR {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(os.Getenv("SYNOD_DAR_DIR"), pattern))
+	if err != nil || os.Getenv("SYNOD_DAR_DIR") == "" || len(paths) == 0 {
+		t.Skip("SYNOD_DAR_DIR does not say where real DARs are")
+	}
+	var all []*archive.DAR
+	for _, path := range paths {
+		dar, err := archive.OpenDAR(path, archive.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, dar)
+	}
+	return all
+}
+
+func decodeAll(t testing.TB, dar *archive.DAR) []*lf.Package {
+	t.Helper()
+	var all []*lf.Package
+	for _, a := range dar.Packages {
+		pkg, err := a.Decode(archive.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, pkg)
+	}
+	return all
+}
+
+func compileAll(t testing.TB, packages []*lf.Package) {
+	t.Helper()
+	e := New(DefaultLimits())
+	for _, pkg := range packages {
+		if err := e.AddPackage(pkg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, pkg := range packages {
+		if err := e.Compile(pkg); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestRealPackagesCompile compiles every definition of every stable package at hand.
+func TestRealPackagesCompile(t *testing.T) {
+	for _, dar := range realDARs(t, "*.dar") {
+		if v, err := dar.Main().Version(); err != nil || !v.Stable() {
+			continue
+		}
+		compileAll(t, decodeAll(t, dar))
+	}
+}
+
+// BenchmarkDecodeAndCompile reads the 37 packages of a real DAR of 1.2 MB and compiles all of them.
+func BenchmarkDecodeAndCompile(b *testing.B) {
+	dar := realDARs(b, "splice-amulet-0.1.14.dar")[0]
+	b.ReportAllocs()
+	for b.Loop() {
+		compileAll(b, decodeAll(b, dar))
+	}
+}
+
+// BenchmarkCompile compiles the same packages once they are decoded.
+func BenchmarkCompile(b *testing.B) {
+	packages := decodeAll(b, realDARs(b, "splice-amulet-0.1.14.dar")[0])
+	b.ReportAllocs()
+	for b.Loop() {
+		compileAll(b, packages)
+	}
+}
