@@ -10,7 +10,7 @@ GO ?= go
 STATICCHECK = $(GO) tool -modfile=tools/staticcheck.mod staticcheck
 
 # Code without goroutines gains nothing from the race detector and would pay for it tenfold.
-SEQUENTIAL = 'synod/(api|bft|cmd|internal|sequencer/historytest|sim|test|topology)(/|$$)'
+SEQUENTIAL = 'synod/(api|bft|cmd|daml|internal|sequencer/historytest|sim|test|topology)(/|$$)'
 
 check: lint
 	$(GO) test ./...

@@ -61,6 +61,7 @@ func newMembers(d *declarer) *Members {
 	for _, vec := range []*prometheus.CounterVec{m.authentications, m.submissions, m.registrations} {
 		vec.WithLabelValues(accepted)
 	}
+	m.endings.WithLabelValues(string(EndedByClient))
 	m.gauge(d, "members_registered", "Members that have taken part.", func(s MembersState) float64 { return float64(s.Members) })
 	m.gauge(d, "members_disabled", "Members that were shut out.", func(s MembersState) float64 { return float64(s.Disabled) })
 	m.gauge(d, "members_subscribers", "Subscriptions of members open now.", func(s MembersState) float64 { return float64(s.Subscribers) })
