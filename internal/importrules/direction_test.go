@@ -36,6 +36,8 @@ var mayImport = map[string][]string{
 	"sandbox":              {"bft", "keys", "node", "ordering", "replica", "sequencer", "telemetry"},
 	"sequencer/sequencing": {"ordering"}, // the pure state machine over the order
 	"sequencer":            {"api", "bft", "keys", "node", "ordering", "replica", "telemetry"},
+	"sidecar":              {"node", "telemetry"},
+	"sidecar/event":        {}, // the word between source, log and stream knows none of them
 	"sim":                  {"bft", "keys"},
 	"telemetry":            {}, // components depend on it, never the reverse
 	"test":                 {"*"},
