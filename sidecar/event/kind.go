@@ -1,6 +1,6 @@
 package event
 
-// Kind is what an event tells.
+// Kind is what an event tells. The numbers are stored in databases: none is ever given another meaning.
 type Kind uint8
 
 // The kinds of events of Casper nodes: Deploy* from nodes 1.x, Transaction* from 2.x, the rest from both.
