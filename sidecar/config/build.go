@@ -12,16 +12,20 @@ import (
 // defaultStorage is where a 1.x sidecar keeps things if the file has no [storage].
 const defaultStorage = "/casper/sidecar-storage/casper-event-sidecar"
 
-// What a sidecar says about configurations that cannot work, in the words of Casper's.
+// refusal is why a configuration cannot work, in the words of Casper's sidecar, capital letters and all.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
 const (
-	errAttempts     = "Unable to run: max_attempts setting must be above 0 for the sidecar to attempt connection"
-	errNothing      = "At least one of RPC server or SSE server must be configured"
-	errNoFolder     = "Can't run SSE if no `[storage.storage_folder]` is defined"
-	errNoStorage    = "Can't run SSE with events persistence enabled without storage defined"
-	errRESTStorage  = "Can't run Rest api server without storage defined"
-	errRESTNoEvents = "Can't run Rest api server with SSE events persistence disabled"
-	errTwoDatabases = "Can't run with both postgres and sqlite enabled"
-	errRPC          = "asks for JSON-RPC ([rpc_server.main_server]), which needs a node's binary port and is not part of synod's sidecar: set rpc_server.main_server.enable_server = false or remove [rpc_server], and let casper-sidecar serve it beside this one"
+	errAttempts     = refusal("Unable to run: max_attempts setting must be above 0 for the sidecar to attempt connection")
+	errNothing      = refusal("At least one of RPC server or SSE server must be configured")
+	errNoFolder     = refusal("Can't run SSE if no `[storage.storage_folder]` is defined")
+	errNoStorage    = refusal("Can't run SSE with events persistence enabled without storage defined")
+	errRESTStorage  = refusal("Can't run Rest api server without storage defined")
+	errRESTNoEvents = refusal("Can't run Rest api server with SSE events persistence disabled")
+	errTwoDatabases = refusal("Can't run with both postgres and sqlite enabled")
+	errRPC          = refusal("asks for JSON-RPC ([rpc_server.main_server]), which needs a node's binary port and is not part of synod's sidecar: set rpc_server.main_server.enable_server = false or remove [rpc_server], and let casper-sidecar serve it beside this one")
 )
 
 func (r *reader) readV1() (Config, error) {
@@ -116,19 +120,19 @@ func (f *file2) validate() error {
 	storing := sse && !*f.SSE.NoPersistence
 	switch {
 	case !rpc && !sse:
-		return errors.New(errNothing)
+		return errNothing
 	case sse && f.Storage == nil:
-		return errors.New(errNoFolder)
+		return errNoFolder
 	case storing && !sqlite && !postgresql:
-		return errors.New(errNoStorage)
+		return errNoStorage
 	case f.REST.enabled() && !sqlite && !postgresql:
-		return errors.New(errRESTStorage)
+		return errRESTStorage
 	case f.REST.enabled() && !storing:
-		return errors.New(errRESTNoEvents)
+		return errRESTNoEvents
 	case sqlite && postgresql:
-		return errors.New(errTwoDatabases)
+		return errTwoDatabases
 	case rpc:
-		return errors.New(errRPC)
+		return errRPC
 	}
 	return nil
 }
@@ -219,7 +223,7 @@ func (r *reader) connections(key string, all []connection) ([]Connection, error)
 
 func node(key string, c *connection) (Connection, error) {
 	if *c.MaxAttempts < 1 {
-		return Connection{}, errors.New(errAttempts)
+		return Connection{}, errAttempts
 	}
 	address, err := netip.ParseAddr(*c.IPAddress)
 	if err != nil || strings.Contains(*c.IPAddress, "%") {
