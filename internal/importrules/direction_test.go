@@ -37,7 +37,9 @@ var mayImport = map[string][]string{
 	"sequencer/sequencing": {"ordering"}, // the pure state machine over the order
 	"sequencer":            {"api", "bft", "keys", "node", "ordering", "replica", "telemetry"},
 	"sidecar":              {"node", "telemetry"},
-	"sidecar/event":        {}, // the word between source, log and stream knows none of them
+	"sidecar/event":        {},                               // the word between source, log and stream knows none of them
+	"sidecar/log":          {"sidecar/event", "sidecar/log"}, // no server
+	"sidecar/stream":       {"sidecar/event", "sidecar/log", "sidecar/stream"},
 	"sim":                  {"bft", "keys"},
 	"telemetry":            {}, // components depend on it, never the reverse
 	"test":                 {"*"},

@@ -92,24 +92,26 @@ func Opaque(data []byte) Event {
 
 // AppendJSON appends the event as nodes send it, {"tag":body} or "tag" (opaque data as it is), without a line break.
 func (e *Event) AppendJSON(to []byte) []byte {
-	if e.Tag == "" {
-		return append(to, e.Body...)
-	}
-	if e.Body == nil {
-		return appendTag(to, e.Tag)
-	}
-	to = appendTag(append(to, '{'), e.Tag)
-	to = append(to, ':')
-	to = append(to, e.Body...)
-	return append(to, '}')
+	before, body, after := e.Parts()
+	return append(append(append(to, before...), body...), after...)
 }
 
-func appendTag(to []byte, tag string) []byte {
+// Parts returns what AppendJSON appends in three pieces, of which the middle one is the body, not copied.
+func (e *Event) Parts() (before string, body []byte, after string) {
+	switch {
+	case e.Tag == "":
+		return "", e.Body, ""
+	case e.Body == nil:
+		return quote(e.Tag), nil, ""
+	default:
+		return "{" + quote(e.Tag) + ":", e.Body, "}"
+	}
+}
+
+func quote(tag string) string {
 	if KindOf(tag) != Unknown { // a plain name
-		to = append(to, '"')
-		to = append(to, tag...)
-		return append(to, '"')
+		return `"` + tag + `"`
 	}
 	quoted, _ := json.Marshal(tag) // a string always marshals
-	return append(to, quoted...)
+	return string(quoted)
 }

@@ -92,7 +92,7 @@ func (l Layout) Row(e *Entry) (Row, bool) {
 	}
 	if e.Kind == event.Shutdown {
 		row.EventKey = e.Origin.Node + "-" + strconv.FormatInt(e.Received.Unix(), 10)
-		return row, e.Body == nil
+		return row, e.Body == nil && e.Origin.Node != "" // the sidecar's own is not a node's
 	}
 	if !e.Keyed || !utf8.Valid(e.Body) || bytes.IndexByte(e.Body, 0) >= 0 {
 		return Row{}, false

@@ -105,15 +105,15 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	if o.Index != nil {
 		l.next = o.Index.Merge(l.next)
 	}
-	if err := l.recoverSpool(state.Next); err != nil {
+	if err := l.recoverSpool(ctx, state.Next); err != nil {
 		return nil, err
 	}
 	l.status.Next = l.next
 	return l, nil
 }
 
-// recoverSpool takes up what an earlier run left in the spool.
-func (l *Log) recoverSpool(stored event.Seq) error {
+// recoverSpool takes up what an earlier run left in the spool, and stores it, so that the log is whole from the start.
+func (l *Log) recoverSpool(ctx context.Context, stored event.Seq) error {
 	err := l.o.Spool.Recover(func(e *Entry) bool {
 		if e.IsNumbered() && e.Seq < stored {
 			return false // drained before the end came
@@ -127,9 +127,16 @@ func (l *Log) recoverSpool(stored event.Seq) error {
 	if err != nil {
 		return fmt.Errorf("read the spool: %w", err)
 	}
-	if events, _ := l.o.Spool.Size(); events > 0 {
-		l.away = errors.New("an earlier run left events in the spool")
-		l.o.Log.Warn("found events in the spool that the database lacks; storing them now", "events", events)
+	events, _ := l.o.Spool.Size()
+	if events == 0 {
+		return nil
+	}
+	l.o.Log.Warn("storing events that an earlier run left in the spool", "events", events)
+	for events > 0 {
+		if !l.drain(ctx) {
+			return fmt.Errorf("store what an earlier run left in the spool: %w", l.away)
+		}
+		events, _ = l.o.Spool.Size()
 	}
 	return nil
 }
@@ -188,7 +195,7 @@ func (l *Log) Append(ctx context.Context, batch []event.Event) error {
 // [Log.Append] can return.
 func (l *Log) Run(ctx context.Context) error {
 	defer close(l.closed)
-	l.retry = time.NewTimer(0) // at once, for what an earlier run left in the spool
+	l.retry = time.NewTimer(0)
 	defer l.retry.Stop()
 	prune := time.NewTicker(l.o.PruneEvery)
 	defer prune.Stop()
@@ -537,4 +544,15 @@ func (l *Log) prune(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// ErrAway is returned by [Log.After] while the database is not in use: what the spool holds is not there yet.
+var ErrAway = errors.New("the event database is away")
+
+// After implements [History] over the store.
+func (l *Log) After(ctx context.Context, from event.Seq, limit, maxBytes int) ([]event.Numbered, error) {
+	if away := l.Status().Away; away != "" {
+		return nil, fmt.Errorf("%w: %s", ErrAway, away)
+	}
+	return l.o.Store.After(ctx, from, limit, maxBytes)
 }

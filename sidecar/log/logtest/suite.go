@@ -120,7 +120,7 @@ func testNumbersInOrder(t *testing.T, newDatabase func(t *testing.T, layout log.
 		t.Errorf("recent: %v", state.Recent)
 	}
 	if got := all(t, s, 1<<32-1); len(got) != 2 || got[0].Seq != 1<<32-1 || got[1].Seq.ID() != 0 {
-		t.Errorf("from the last number of 32 bits: %v", got)
+		t.Errorf("from the last number of 32 bits: %d", len(got))
 	}
 }
 
@@ -187,7 +187,7 @@ func testTakesNumbersOfTheSpool(t *testing.T, newDatabase func(t *testing.T, lay
 	}
 	got := all(t, s, 0)
 	if len(got) != 4 || got[1].Seq != 10 || got[2].Seq != 11 || got[3].Seq != 12 {
-		t.Errorf("stored: %v", got)
+		t.Errorf("%d stored", len(got))
 	}
 	if state, err := s.State(t.Context(), 0); err != nil || state.Next != 13 {
 		t.Errorf("next %d, %v", state.Next, err)
@@ -328,8 +328,8 @@ func testPrunes(t *testing.T, newDatabase func(t *testing.T, layout log.Layout) 
 	if n, err := s.Prune(ctx, log.Retention{Events: stored - 5}, 100); err != nil || n != 2 {
 		t.Errorf("the rest: %d, %v", n, err)
 	}
-	if got := all(t, s, 0); len(got) == 0 || got[0].Seq != 5 {
-		t.Errorf("first is %v", got)
+	if got := all(t, s, 0); len(got) != int(stored)-5 || got[0].Seq != 5 {
+		t.Errorf("%d events, first is %d", len(got), got[0].Seq)
 	}
 	if _, err := s.Deploy(ctx, event.DeployAccepted, "", Hash(1)); !errors.Is(err, log.ErrNotFound) {
 		t.Errorf("a removed deploy is found: %v", err)

@@ -10,13 +10,12 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
-	"os"
 	"strconv"
 
 	"github.com/pressly/goose/v3"
-	"golang.org/x/sys/unix"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/synod-network/synod/sidecar/log"
@@ -37,7 +36,7 @@ type Config struct {
 type Store struct {
 	path   string
 	layout log.Layout
-	lock   *os.File
+	lock   io.Closer
 
 	readers *sql.DB
 	writers *sql.DB
@@ -57,7 +56,7 @@ func Open(ctx context.Context, c Config) (_ *Store, failed error) {
 		}
 	}()
 	var err error
-	if s.lock, err = lock(c.Path + ".lock"); err != nil {
+	if s.lock, err = log.Lock(c.Path + ".lock"); err != nil {
 		return nil, err
 	}
 	if s.writers, err = sql.Open("sqlite", dsn(c, "immediate")); err != nil {
@@ -88,22 +87,6 @@ func dsn(c Config, txlock string) string {
 		"wal_autocheckpoint(" + strconv.Itoa(c.AutoCheckpoint) + ")",
 	}}
 	return "file:" + (&url.URL{Path: c.Path}).EscapedPath() + "?" + query.Encode()
-}
-
-// lock takes the file that keeps a second process out for as long as this one lives.
-func lock(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = file.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("another process uses it (it holds %s): stop that one, or give each its own storage", path)
-		}
-		return nil, err
-	}
-	return file, nil
 }
 
 // prepare makes the tables that are missing.
