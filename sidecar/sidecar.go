@@ -42,7 +42,7 @@ type Server struct {
 
 // Options is everything that a sidecar is told.
 type Options struct {
-	Version string // of this program, on /events/sidecar, /status and the page
+	Version string // of this program, on the page and the admin port
 	Layout  log.Layout
 	Source  Source
 
@@ -68,6 +68,9 @@ type Options struct {
 
 // DefaultSpoolBytes bounds the spool unless the configuration says otherwise.
 const DefaultSpoolBytes = 4 << 30
+
+// Speaks is the version of Casper's sidecar whose interfaces these are: what clients see on /events/sidecar and /status.
+const Speaks = "1.0.0"
 
 // farewell is how long subscribers of /events/sidecar have to see that the sidecar ends.
 const farewell = 200 * time.Millisecond
@@ -133,7 +136,7 @@ func (p *parts) open(ctx context.Context) error {
 
 func (p *parts) openStream(ctx context.Context) error {
 	so := stream.Defaults(p.o.Ring)
-	so.Layout, so.Legacy, so.Log, so.Version = p.o.Layout, p.o.Legacy, p.o.Log, p.o.Version
+	so.Layout, so.Legacy, so.Log, so.Version = p.o.Layout, p.o.Legacy, p.o.Log, Speaks
 	so.MaxSubscribers, so.SpillDir, so.Workers = p.o.MaxSubscribers, p.o.Directory, max(1, runtime.GOMAXPROCS(0))
 	if p.o.RingBytes > 0 {
 		so.RingBytes = p.o.RingBytes
@@ -208,7 +211,7 @@ func (p *parts) serve(ctx context.Context) error {
 
 func (p *parts) serveREST(ctx context.Context) error {
 	overview := page.New(func(ctx context.Context) any { return p.board.Overview(ctx, p.sources) }, time.Second)
-	handler, err := rest.New(rest.Options{Reader: p.store, Limit: p.o.REST.Limit, Version: p.o.Version, Page: overview})
+	handler, err := rest.New(rest.Options{Reader: p.store, Limit: p.o.REST.Limit, Version: Speaks, Page: overview})
 	if err != nil {
 		return fmt.Errorf("REST server: %w", err)
 	}

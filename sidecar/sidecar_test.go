@@ -199,7 +199,7 @@ func TestEndOfAllNodesIsTold(t *testing.T) {
 	f := newFeed()
 	r := start(t, t.TempDir(), f.read, nil)
 	next := subscribe(t, r.urls["events"]+"/events/sidecar")
-	if got := next(); got != `data:{"SidecarVersion":"test"}` {
+	if got := next(); got != `data:{"SidecarVersion":"1.0.0"}` {
 		t.Error(got)
 	}
 	f.batches <- nil

@@ -325,10 +325,10 @@ func (l *Log) keep(ctx context.Context, entries []*Entry) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		l.goAway(err, entries)
 		for i, e := range entries { // Commit may have scribbled on them
 			e.Duplicate = marked[i]
 		}
+		l.goAway(err, entries)
 	}
 	return l.spool(ctx, entries)
 }
@@ -364,7 +364,7 @@ func storable(entries []*Entry) []*Entry {
 
 // goAway turns to the spool.
 func (l *Log) goAway(err error, entries []*Entry) {
-	l.away = err
+	l.setAway(err)
 	l.retry.Reset(l.o.Retry)
 	for _, e := range entries {
 		if !e.Duplicate && e.IsNumbered() {
@@ -373,7 +373,6 @@ func (l *Log) goAway(err error, entries []*Entry) {
 	}
 	l.o.Log.Error("cannot store events in the database; keeping them in the spool until it is back", "err", err)
 	l.mu.Lock()
-	l.status.Away = err.Error()
 	l.status.Failures++
 	l.mu.Unlock()
 }
@@ -392,6 +391,10 @@ func (l *Log) spool(ctx context.Context, entries []*Entry) error {
 		if err == nil {
 			l.next = next
 			l.setBlocked(nil)
+			if l.away == nil { // it came back while we waited: these are drained next
+				l.setAway(errDraining)
+				l.retry.Reset(0)
+			}
 			return nil
 		}
 		l.setBlocked(err)
@@ -404,6 +407,20 @@ func (l *Log) spool(ctx context.Context, entries []*Entry) error {
 		case <-time.After(l.o.Retry):
 		}
 	}
+}
+
+var errDraining = errors.New("the spool is being drained")
+
+// setAway notes why the database is not in use, or that it is.
+func (l *Log) setAway(err error) {
+	l.away = err
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		l.status.Away = ""
+		return
+	}
+	l.status.Away = err.Error()
 }
 
 // setBlocked notes that nothing can be made durable, loudly, or that it can.
@@ -438,9 +455,8 @@ func (l *Log) drain(ctx context.Context) bool {
 		err = l.o.Store.Ping(ctx)
 	}
 	if err != nil {
-		l.away = err
+		l.setAway(err)
 		l.mu.Lock()
-		l.status.Away = err.Error()
 		l.status.Failures++
 		l.mu.Unlock()
 		return false
@@ -452,10 +468,7 @@ func (l *Log) drain(ctx context.Context) bool {
 		return true
 	}
 	l.o.Log.Info("the database is back and holds everything that was in the spool")
-	l.away = nil
-	l.mu.Lock()
-	l.status.Away = ""
-	l.mu.Unlock()
+	l.setAway(nil)
 	return true
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/synod-network/synod/sidecar/event"
+	"github.com/synod-network/synod/sidecar/log"
 	"github.com/synod-network/synod/sidecar/log/logtest"
 	"github.com/synod-network/synod/sidecar/stream"
 )
@@ -341,4 +342,43 @@ func TestNothingIsLostBetweenSnapshotAndLive(t *testing.T) {
 		c.cancel()
 	}
 	<-done
+}
+
+func TestStreamsOfA2xSidecar(t *testing.T) {
+	events := logtest.OfNodes2()
+	for _, legacy := range []bool{false, true} {
+		b := newBench(t, 0, func(o *stream.Options) { o.Layout, o.Legacy = log.V2, legacy })
+		all := b.subscribe("/events")
+		older := make(map[string]*client)
+		for _, path := range []string{"/events/main", "/events/deploys", "/events/sigs"} {
+			if !legacy {
+				if resp := b.get(path); resp.StatusCode != http.StatusNotFound {
+					t.Errorf("%s: %s", path, resp.Status)
+				}
+				continue
+			}
+			older[path] = b.subscribe(path)
+			if line, err := older[path].frame(); err != nil || !strings.HasPrefix(line, ":This endpoint is NOT a 1 to 1 representation") {
+				t.Errorf("%s begins with %q, %v", path, line, err)
+			}
+		}
+		own := b.subscribe("/events/sidecar")
+		b.publish(logtest.APIVersion("2.0.0"))
+		b.publish(events...)
+		b.stop()
+		got, _ := all.rest()
+		want(t, got, "ApiVersion 2.0.0", "BlockAdded 0", "TransactionAccepted 1..2", "TransactionProcessed 3", "TransactionExpired 4", "FinalitySignature 5", "Step 6", "Fault 7", "Shutdown 8")
+		got, _ = own.rest()
+		want(t, got, "SidecarVersion 1.0.0", "Shutdown 8")
+		for path, expected := range map[string][]string{
+			"/events/main":    {"ApiVersion 2.0.0", "BlockAdded 0", "DeployExpired 4", "Fault 7", "Shutdown 8"},
+			"/events/deploys": {"ApiVersion 2.0.0", "DeployAccepted 2", "Shutdown 8"},
+			"/events/sigs":    {"ApiVersion 2.0.0", "FinalitySignature 5", "Shutdown 8"},
+		} {
+			if legacy {
+				got, _ := older[path].rest()
+				want(t, got, expected...)
+			}
+		}
+	}
 }

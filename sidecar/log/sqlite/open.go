@@ -30,6 +30,7 @@ type Config struct {
 	Layout         log.Layout // of the file if it has to be made; an existing file must have it
 	Readers        int        // connections that read, 1 to 64
 	AutoCheckpoint int        // pages in the write-ahead log before it is folded into the file; 0 never does
+	MaxPages       int        // of 4 KiB that the file may grow to; 0 for as many as the disk holds
 }
 
 // Store is an open file. It implements [log.Store].
@@ -86,6 +87,9 @@ func dsn(c Config, txlock string) string {
 		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-16000)",
 		"wal_autocheckpoint(" + strconv.Itoa(c.AutoCheckpoint) + ")",
 	}}
+	if c.MaxPages > 0 {
+		query.Add("_pragma", "max_page_count("+strconv.Itoa(c.MaxPages)+")")
+	}
 	return "file:" + (&url.URL{Path: c.Path}).EscapedPath() + "?" + query.Encode()
 }
 
