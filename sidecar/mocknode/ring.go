@@ -1,6 +1,8 @@
 package mocknode
 
 import (
+	"math"
+
 	"github.com/synod-network/synod/sidecar/event"
 )
 
@@ -43,10 +45,17 @@ func (r *ring) clear() {
 	r.frames, r.bytes = nil, 0
 }
 
-// from returns the position of the first event with this number or a later one.
+// from returns the position of the first event with this number or a later one. Numbers start again at 0 after 4294967295; while the
+// ring is near that, those before it count as lower than those after it.
 func (r *ring) from(id uint32) uint64 {
+	shift := uint32(0)
+	if capacity := uint32(min(r.maxCount, math.MaxUint32/2)); len(r.frames) > 0 {
+		if oldest := r.frames[0].id; oldest < capacity || oldest > math.MaxUint32-capacity {
+			shift = capacity
+		}
+	}
 	for i, f := range r.frames {
-		if f.hasID && f.id >= id {
+		if f.hasID && f.id+shift >= id+shift {
 			return r.first + uint64(i)
 		}
 	}

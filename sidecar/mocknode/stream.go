@@ -138,6 +138,7 @@ func (s *stream) run(ctx context.Context, w http.ResponseWriter) bool {
 		}
 		switch {
 		case end != goOn:
+			_ = out.Flush() // it ends anyway
 			return end == inOrder
 		case len(text) > 0:
 			continue
