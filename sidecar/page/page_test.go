@@ -106,16 +106,15 @@ func TestPageInABrowser(t *testing.T) {
 		t.Helper()
 		deadline := time.Now().Add(20 * time.Second)
 		for {
-			var ok bool
-			if err := chromedp.Do(ctx, chromedp.Evaluate(script, &ok)); err != nil {
+			ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script))
+			if err != nil {
 				t.Fatalf("%s: %v", what, err)
 			}
 			if ok {
 				return
 			}
 			if time.Now().After(deadline) {
-				var text string
-				_ = chromedp.Do(ctx, chromedp.Evaluate(`document.body.innerText`, &text))
+				text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body.innerText`))
 				t.Fatalf("the page does not show %s:\n%s", what, text)
 			}
 			time.Sleep(20 * time.Millisecond) // a condition, polled
@@ -137,12 +136,12 @@ func TestPageInABrowser(t *testing.T) {
 	w.status.Blocked = "no space left on device"
 	w.mu.Unlock()
 	shows("the alarm", has("alarm", "No event can be made durable: no space left on device"))
-	var title string
-	var foreign int
-	if err := chromedp.Do(ctx, chromedp.Title(&title)); err != nil {
+	title, err := chromedp.Run(ctx, chromedp.Title())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := chromedp.Do(ctx, chromedp.Evaluate(`performance.getEntriesByType('resource').filter(r => !r.name.startsWith(location.origin) && !r.name.startsWith('data:')).length`, &foreign)); err != nil {
+	foreign, err := chromedp.Run(ctx, chromedp.Evaluate[int](`performance.getEntriesByType('resource').filter(r => !r.name.startsWith(location.origin) && !r.name.startsWith('data:')).length`))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if title != "Event sidecar" || foreign != 0 {
