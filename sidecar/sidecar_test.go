@@ -65,7 +65,7 @@ type running struct {
 	stop func()
 }
 
-func start(t *testing.T, dir string, source sidecar.Source, change func(*sidecar.Options)) *running {
+func start(t testing.TB, dir string, source sidecar.Source, change func(*sidecar.Options)) *running {
 	t.Helper()
 	ready := filepath.Join(t.TempDir(), "ready.json")
 	bounds := limit.Config{MaxConcurrent: 50, MaxPerSecond: 1000, MaxWaiting: 50}
@@ -118,7 +118,7 @@ func get(t *testing.T, url string) (int, string) {
 }
 
 // subscribe returns a function that reads the next line of data or id.
-func subscribe(t *testing.T, url string) (next func() string) {
+func subscribe(t testing.TB, url string) (next func() string) {
 	t.Helper()
 	resp, err := http.Get(url)
 	if err != nil {

@@ -3,6 +3,7 @@ package logtest
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/synod-network/synod/sidecar/event"
@@ -61,7 +62,7 @@ func filler(n int) string {
 	if n <= 0 {
 		return ""
 	}
-	return fmt.Sprintf("%0*x", n, 7)
+	return strings.Repeat("7", n)
 }
 
 // Processed and Expired are the later events of the n-th deploy.

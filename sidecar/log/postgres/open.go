@@ -55,6 +55,7 @@ type Store struct {
 	instance int32
 	adopted  int64   // rows of event_log up to here were there before this sidecar
 	logIDs   []int64 // taken from the sequence, not yet used; owned by Commit
+	indexed  bool    // Prune has what it needs; owned by it
 }
 
 // The spans after which a silent database counts as away, and within which PostgreSQL ends what a dead sidecar left open.

@@ -22,6 +22,9 @@ type old struct {
 
 // Prune implements [log.Store]. What it removes is gone for all sidecars on the database.
 func (s *Store) Prune(ctx context.Context, keep log.Retention, limit int) (removed int, err error) {
+	if err := s.index(ctx); err != nil {
+		return 0, err
+	}
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var events, bytes int64
 		if err := tx.QueryRow(ctx, `SELECT events, bytes FROM synod_instance WHERE instance = $1`, s.instance).Scan(&events, &bytes); err != nil {
@@ -49,6 +52,37 @@ func (s *Store) Prune(ctx context.Context, keep log.Retention, limit int) (remov
 		return s.remove(ctx, tx, gone)
 	})
 	return removed, err
+}
+
+// index makes the indexes by which PostgreSQL finds, for each row of event_log that goes, that nothing refers to it any more. Casper's
+// tables have none, and only who removes events needs them. The first time it may take minutes, during which nothing is stored.
+func (s *Store) index(ctx context.Context) error {
+	if s.indexed {
+		return nil
+	}
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
+			return err
+		}
+		link := "deploy_event"
+		if s.layout == log.V2 {
+			link = "transaction_event"
+		}
+		tables := []string{link}
+		for _, kind := range event.Kinds() {
+			if s.layout.Type(kind) != 0 {
+				tables = append(tables, kind.String())
+			}
+		}
+		for _, table := range tables {
+			if _, err := tx.Exec(ctx, `CREATE INDEX IF NOT EXISTS "synod_log_of_`+table+`" ON "`+table+`" (event_log_id)`); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s.indexed = err == nil
+	return err
 }
 
 func beyond(bound, value int64) bool { return bound > 0 && value > bound }
