@@ -103,6 +103,7 @@ type process struct {
 	events  string // host:port
 	rest    string
 	command *exec.Cmd
+	ended   chan error
 }
 
 // configure writes a configuration of the 1.x layout that reads nodes. Ports are taken anew at each start.
@@ -134,12 +135,22 @@ func (p *process) start() {
 	if err := p.command.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	for begun := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+	p.ended = make(chan error, 1)
+	go func(command *exec.Cmd, ended chan error) { ended <- command.Wait() }(p.command, p.ended)
+	limit := time.After(patience)
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for {
 		if what, err := node.ReadReady(p.ready); err == nil && what.PID == p.command.Process.Pid {
 			p.events, p.rest = what.Nodes[0].Listeners["events"], what.Nodes[0].Listeners["rest"]
 			return
 		}
-		if time.Since(begun) > patience {
+		select {
+		case <-again.C:
+		case err := <-p.ended:
+			p.command = nil
+			p.t.Fatalf("the sidecar ended with %v", err)
+		case <-limit:
 			p.t.Fatal("the sidecar is not ready")
 		}
 	}
@@ -151,7 +162,7 @@ func (p *process) kill() {
 		return
 	}
 	_ = p.command.Process.Kill()
-	_ = p.command.Wait()
+	<-p.ended
 	p.command = nil
 }
 
