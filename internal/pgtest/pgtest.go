@@ -98,7 +98,7 @@ func unprivileged() (*syscall.Credential, error) {
 func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.bin, name), args...)
 	cmd.Dir = s.dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.user, Pdeathsig: syscall.SIGKILL} // not left behind by a killed test
+	cmd.SysProcAttr = attributes(s.user)
 	return cmd
 }
 

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/synod-network/synod/sidecar/event"
@@ -380,5 +382,39 @@ func TestStreamsOfA2xSidecar(t *testing.T) {
 				want(t, got, expected...)
 			}
 		}
+	}
+}
+
+// TestCrowdOverTheLimit: a thousand more than there is room for are all refused, and those who have a place notice nothing.
+func TestCrowdOverTheLimit(t *testing.T) {
+	b := newBench(t, 0, func(o *stream.Options) { o.MaxSubscribers = 1 })
+	b.publish(logtest.APIVersion("1.5.3"))
+	c := b.subscribe("/events/main")
+	c.take(1)
+	var all sync.WaitGroup
+	var refused atomic.Int64
+	for range 20 {
+		all.Go(func() {
+			for range 50 {
+				resp, err := http.Get(b.url + "/events/main")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if resp.StatusCode == http.StatusServiceUnavailable {
+					refused.Add(1)
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+			}
+		})
+	}
+	for n := range 20 {
+		b.blocks(1)
+		want(t, c.take(1), fmt.Sprintf("BlockAdded %d", n))
+	}
+	all.Wait()
+	if refused.Load() != 1000 {
+		t.Errorf("%d of 1000 were refused", refused.Load())
 	}
 }

@@ -29,7 +29,6 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
-	"golang.org/x/sys/unix"
 
 	"github.com/synod-network/synod/sidecar/log"
 )
@@ -119,13 +118,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 		return nil, err
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		raw, err := tcp.SyscallConn()
-		if err == nil {
-			err = raw.Control(func(fd uintptr) {
-				_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout.Milliseconds())) // keep-alive notices it too, later
-			})
-		}
-		if err != nil {
+		if err := limitSilence(tcp, userTimeout); err != nil {
 			_ = conn.Close()
 			return nil, err
 		}
