@@ -206,8 +206,10 @@ func CheckMigration(version int, succeeded bool, err error) error {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
 	case err != nil:
+		//lint:ignore ST1005 the words of Casper's sidecar
 		return fmt.Errorf("Error when fetching newest migration version: %w", err)
 	case !succeeded:
+		//lint:ignore ST1005 the words of Casper's sidecar
 		return fmt.Errorf("Cannot proceed with migration, newest migration version: %d didn't finish correctly.", version)
 	case version > 1:
 		return fmt.Errorf("its migration %d is of a later release than this one knows; the newest known is 1", version)

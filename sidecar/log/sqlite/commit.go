@@ -12,8 +12,7 @@ import (
 
 // inserts are the statements of [Store.Commit], prepared on its connection.
 type inserts struct {
-	there    map[event.Kind]*sql.Stmt // whether the kind's own table has a row with the key
-	rows     map[event.Kind]*sql.Stmt // a row of that table
+	rows     map[event.Kind]*sql.Stmt // a row of the kind's own table, unless there is one with the same key
 	eventLog *sql.Stmt
 	link     *sql.Stmt // deploy_event or transaction_event
 	side     *sql.Stmt
@@ -42,18 +41,12 @@ const (
 )
 
 func prepareInserts(ctx context.Context, conn *sql.Conn, layout log.Layout) (*inserts, error) {
-	i := &inserts{there: make(map[event.Kind]*sql.Stmt), rows: make(map[event.Kind]*sql.Stmt)}
+	i := &inserts{rows: make(map[event.Kind]*sql.Stmt)}
 	var failed error
 	statement := func(query string) *sql.Stmt {
 		prepared, err := conn.PrepareContext(ctx, query)
 		failed = errors.Join(failed, err)
 		return prepared
-	}
-	there := map[event.Kind]string{
-		event.BlockAdded:        `SELECT EXISTS (SELECT 1 FROM "BlockAdded" WHERE block_hash = ?2) OR EXISTS (SELECT 1 FROM "BlockAdded" WHERE height = ?1)`,
-		event.Fault:             `SELECT EXISTS (SELECT 1 FROM "Fault" WHERE era = ? AND public_key = ?)`,
-		event.FinalitySignature: `SELECT EXISTS (SELECT 1 FROM "FinalitySignature" WHERE block_hash = ? AND public_key = ?)`,
-		event.Step:              `SELECT EXISTS (SELECT 1 FROM "Step" WHERE era = ?)`,
 	}
 	queries := map[event.Kind]string{
 		event.BlockAdded: insertBlock, event.Fault: insertFault, event.FinalitySignature: insertSignature,
@@ -65,16 +58,6 @@ func prepareInserts(ctx context.Context, conn *sql.Conn, layout log.Layout) (*in
 	}
 	for _, kind := range deployKinds(layout) {
 		queries[kind] = `INSERT INTO "` + kind.String() + `"` + row
-		there[kind] = `SELECT EXISTS (SELECT 1 FROM "` + kind.String() + `" WHERE deploy_hash = ?)`
-		if layout == log.V2 {
-			there[kind] = `SELECT EXISTS (SELECT 1 FROM "` + kind.String() + `" WHERE transaction_type_id = ? AND transaction_hash = ?)`
-		}
-		if kind == event.TransactionExpired { // whose key is the hash alone
-			there[kind] = `SELECT EXISTS (SELECT 1 FROM "TransactionExpired" WHERE transaction_hash = ?2)`
-		}
-	}
-	for kind, query := range there {
-		i.there[kind] = statement(query)
 	}
 	for kind, query := range queries {
 		i.rows[kind] = statement(query)
@@ -92,10 +75,8 @@ func deployKinds(layout log.Layout) []event.Kind {
 }
 
 func (i *inserts) close() {
-	for _, byKind := range []map[event.Kind]*sql.Stmt{i.there, i.rows} {
-		for _, s := range byKind {
-			_ = s.Close()
-		}
+	for _, s := range i.rows {
+		_ = s.Close()
 	}
 	for _, s := range []*sql.Stmt{i.eventLog, i.link, i.side, i.position, i.head} {
 		if s != nil {
@@ -106,9 +87,9 @@ func (i *inserts) close() {
 
 // Commit implements [log.Store].
 //
-// Only this connection writes, so a look at the kind's own table says whether an event is new before anything is stored of it.
-// (To store the row that refers to event_log first, with references deferred, would make SQLite scan all tables that refer to
-// event_log for each of its rows.)
+// Whether a row of the kind's own table fits says whether the event is new; its row of event_log follows in the same transaction.
+// This connection does not check references (foreign_keys=0), since it makes both ends: SQLite would look for the parent of each
+// row, and, were references deferred, scan all tables that refer to event_log for each of its rows.
 func (s *Store) Commit(ctx context.Context, group []*log.Entry, next event.Seq) (_ event.Seq, failed error) {
 	if _, err := s.write.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
 		return 0, err
@@ -154,16 +135,15 @@ func (s *Store) put(ctx context.Context, e *log.Entry, next *event.Seq, totals *
 	row, fits := s.layout.Row(e)
 	logID := sql.NullInt64{Int64: s.nextLog, Valid: fits}
 	if fits {
-		args := rowArgs(s.layout, e, row, s.nextLog)
-		if there, asked := s.insert.there[e.Kind]; asked {
-			if err := there.QueryRowContext(ctx, args[:len(args)-2]...).Scan(&e.Duplicate); err != nil || e.Duplicate {
-				return err
-			}
-		}
-		if err := s.putLog(ctx, e, row); err != nil {
+		fresh, err := changed(s.insert.rows[e.Kind].ExecContext(ctx, rowArgs(s.layout, e, row, s.nextLog)...))
+		if err != nil {
 			return err
 		}
-		if _, err := s.insert.rows[e.Kind].ExecContext(ctx, args...); err != nil { // Shutdown has one row a second, but each its row in event_log
+		if !fresh && e.Kind != event.Shutdown { // which has one row a second, but each its row in event_log
+			e.Duplicate = true
+			return nil
+		}
+		if err := s.putLog(ctx, e, row); err != nil {
 			return err
 		}
 	}

@@ -60,7 +60,7 @@ func Open(ctx context.Context, c Config) (_ *Store, failed error) {
 	if s.lock, err = log.Lock(c.Path + ".lock"); err != nil {
 		return nil, err
 	}
-	if s.writers, err = sql.Open("sqlite", dsn(c, "immediate")); err != nil {
+	if s.writers, err = sql.Open("sqlite", dsn(c, "immediate")+"&_pragma=foreign_keys(0)"); err != nil {
 		return nil, err
 	}
 	s.writers.SetMaxOpenConns(1)
@@ -84,7 +84,7 @@ func Open(ctx context.Context, c Config) (_ *Store, failed error) {
 
 func dsn(c Config, txlock string) string {
 	query := url.Values{"_txlock": {txlock}, "_pragma": {
-		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-16000)",
+		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)",
 		"wal_autocheckpoint(" + strconv.Itoa(c.AutoCheckpoint) + ")",
 	}}
 	if c.MaxPages > 0 {

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"math"
 	"time"
 
@@ -21,20 +20,9 @@ type old struct {
 	expired bool // by age
 }
 
-// Prune implements [log.Store]. It removes what refers to event_log itself, so SQLite need not look for it: that would be a scan of
-// all tables for each event.
-func (s *Store) Prune(ctx context.Context, keep log.Retention, limit int) (removed int, failed error) {
-	if _, err := s.write.ExecContext(ctx, `PRAGMA foreign_keys = OFF`); err != nil {
-		return 0, err
-	}
-	defer func() {
-		_, err := s.write.ExecContext(context.WithoutCancel(ctx), `PRAGMA foreign_keys = ON`)
-		failed = errors.Join(failed, err)
-	}()
-	return s.prune(ctx, keep, limit)
-}
-
-func (s *Store) prune(ctx context.Context, keep log.Retention, limit int) (int, error) {
+// Prune implements [log.Store]. It removes both ends of each reference, which SQLite does not check on this connection: that would be
+// a scan of all tables for each row of event_log.
+func (s *Store) Prune(ctx context.Context, keep log.Retention, limit int) (int, error) {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return 0, err

@@ -129,6 +129,10 @@ func TestDatabaseOfCaspersSidecarOpensInPlace(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	var dangling int
+	if err := db.QueryRow(`SELECT count(*) FROM pragma_foreign_key_check`).Scan(&dangling); err != nil || dangling != 0 {
+		t.Errorf("%d references lead nowhere, %v", dangling, err)
+	}
 	for name, want := range before {
 		if got := schema(t, db)[name]; got != want {
 			t.Errorf("%s was changed:\n%s\n%s", name, want, got)
