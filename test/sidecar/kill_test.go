@@ -16,10 +16,7 @@ import (
 func TestKilledAgainAndAgain(t *testing.T) {
 	n, sent := pretend(t, func(o *mocknode.Options) { o.Faults.GarbageEvery = 41; o.Faults.DisconnectEvery = 97 })
 	p := configure(t, n)
-	rounds := 8
-	if testing.Short() {
-		rounds = 2
-	}
+	const rounds = 8
 	random := rand.New(rand.NewPCG(1, 2))
 	var s subscriber
 	for range rounds {
