@@ -4,7 +4,7 @@
 # make bench    measure this network; make bench-peers measures it beside others, make soak for ten minutes
 # make sandbox  build and run a network of four sequencers on this machine
 .DEFAULT_GOAL := check
-.PHONY: check quick test lint format vet staticcheck build sandbox bench bench-peers soak generate clean go
+.PHONY: check quick test test-tools lint format vet staticcheck build sandbox bench bench-peers soak generate clean go
 
 GO ?= go
 STATICCHECK = $(GO) tool -modfile=tools/staticcheck.mod staticcheck
@@ -18,10 +18,14 @@ check: lint
 quick: format vet
 	$(GO) test -short ./...
 
-test: lint
+test: lint test-tools
 	SYNOD_SIM=60s $(GO) test -timeout 10m $$($(GO) list ./... | grep -E $(SEQUENTIAL))
 	@if command -v gcc >/dev/null; then race=-race; else echo 'no race detection: it needs gcc (apt-get install gcc)' >&2; race=; fi; \
 	set -x; $(GO) test -timeout 10m $$race $$($(GO) list ./... | grep -vE $(SEQUENTIAL))
+
+# PostgreSQL and Chromium, where they can be installed
+test-tools:
+	@tools/install-test-tools.sh
 
 lint: format vet staticcheck
 

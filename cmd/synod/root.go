@@ -27,6 +27,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newSandbox(),
 		newSequencer(),
+		newSidecar(),
 		newLoad(),
 		newSim(),
 		newNetwork(),

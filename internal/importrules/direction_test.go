@@ -43,6 +43,10 @@ var mayImport = map[string][]string{
 	"sequencer/membertest":  {"keys", "topology"},
 	"sequencer/membership":  {"bft/quorum", "keys", "topology"}, // who is who, for the state machine
 	"sequencer":             {"api", "bft", "keys", "node", "ordering", "replica", "telemetry", "topology"},
+	"sidecar":               {"node", "telemetry"},
+	"sidecar/event":         {},                               // the word between source, log and stream knows none of them
+	"sidecar/log":           {"sidecar/event", "sidecar/log"}, // no server
+	"sidecar/stream":        {"sidecar/event", "sidecar/log", "sidecar/stream"},
 	"sim":                   {"bft", "keys"},
 	"telemetry":             {}, // components depend on it, never the reverse
 	"test":                  {"*"},

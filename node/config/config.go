@@ -117,7 +117,7 @@ func (l *Loaded) readFile(target any) error {
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	lines, err := keyLines(document)
+	lines, err := KeyLines(document)
 	if err == nil {
 		decoder := toml.NewDecoder(bytes.NewReader(document)).DisallowUnknownFields()
 		err = decoder.Decode(target)
@@ -211,7 +211,7 @@ func (l *Loaded) misspelt(environ []string) error {
 		if !strings.HasPrefix(name, environmentPrefix) || known[name] {
 			continue
 		}
-		if closest := nearest(name, names); closest != "" {
+		if closest := Nearest(name, names); closest != "" {
 			return fmt.Errorf("environment %s: unknown variable; did you mean %s?", name, closest)
 		}
 	}

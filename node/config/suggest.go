@@ -5,7 +5,7 @@ import "strings"
 // suggestion returns "; did you mean X?" for the known key that a wrong one most likely stands for, or nothing. A key that
 // is right but in the wrong table is recognised by its last part.
 func suggestion(wrong string, known []string) string {
-	closest := nearest(wrong, known)
+	closest := Nearest(wrong, known)
 	if closest == "" {
 		last := wrong[strings.LastIndexByte(wrong, '.')+1:]
 		for _, key := range known {
@@ -21,8 +21,8 @@ func suggestion(wrong string, known []string) string {
 	return "; did you mean " + closest + "?"
 }
 
-// nearest returns the candidate at the smallest edit distance, if that is at most a quarter of the word and at most 3.
-func nearest(word string, candidates []string) string {
+// Nearest returns the candidate at the smallest edit distance, if that is at most a quarter of the word and at most 3.
+func Nearest(word string, candidates []string) string {
 	best, closest := min(3, max(1, len(word)/4))+1, ""
 	for _, candidate := range candidates {
 		if d := distance(word, candidate); d < best {

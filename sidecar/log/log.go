@@ -1,0 +1,571 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/synod-network/synod/sidecar/event"
+)
+
+// Options is what a [Log] is made of.
+type Options struct {
+	Store    Store
+	Spool    *Spool
+	Index    *IndexFile // nil: the next number is not written for Casper's sidecar
+	Publish  func([]event.Numbered)
+	Observer event.Observer
+	Log      *slog.Logger
+
+	// Window is how many events are remembered to recognise duplicates without the database.
+	Window int
+	// GroupEvents and GroupBytes bound one transaction, except that a single event may be larger.
+	GroupEvents int
+	GroupBytes  int
+	// Retry is how long to wait after the database or the spool failed before trying again.
+	Retry time.Duration
+	// Retention is applied every PruneEvery while there is something to remove.
+	Retention  Retention
+	PruneEvery time.Duration
+}
+
+// Defaults are options that suit a sidecar of any size. They lack what only the caller has.
+func Defaults() Options {
+	return Options{Window: 65_536, GroupEvents: 500, GroupBytes: 4 << 20, Retry: time.Second, PruneEvery: 10 * time.Second}
+}
+
+// Log is the sidecar's one order of events. Make one with [Open], run it with [Log.Run].
+type Log struct {
+	o        Options
+	requests chan request
+	closed   chan struct{} // closed when Run has returned
+
+	// Owned by Run.
+	window  *window
+	next    event.Seq
+	inForce string
+	version apiVersion // inForce, parsed
+	away    error      // why the database is not in use; nil while it is
+	retry   *time.Timer
+	loud    time.Time // when it was last said that nothing can be made durable
+
+	mu        sync.Mutex
+	positions map[event.Origin]uint32
+	status    Status
+}
+
+// Status is what the log has to tell operators.
+type Status struct {
+	Away         string    `json:"away,omitempty"`    // why the database is not in use
+	Blocked      string    `json:"blocked,omitempty"` // why nothing at all can be made durable; sources wait
+	SpoolEvents  int64     `json:"spool_events"`
+	SpoolBytes   int64     `json:"spool_bytes"`
+	Accepted     int64     `json:"accepted"`   // events, since the start
+	Duplicates   int64     `json:"duplicates"` // dropped, since the start
+	Unkeyed      int64     `json:"unkeyed"`    // of a known kind, but without the fields that identify it
+	Groups       int64     `json:"groups"`     // transactions
+	Failures     int64     `json:"failures"`   // transactions that failed
+	Pruned       int64     `json:"pruned"`
+	Next         event.Seq `json:"next"`
+	LastAccepted time.Time `json:"last_accepted,omitzero"`
+	LastCommit   float64   `json:"last_commit_seconds"`
+	APIVersion   string    `json:"api_version"`
+}
+
+type request struct {
+	batch []event.Event
+	done  chan error
+}
+
+// queue is how many batches wait for the next group; further callers of Append wait themselves.
+const queue = 64
+
+// Open reads where the store and the spool ended.
+func Open(ctx context.Context, o Options) (*Log, error) {
+	state, err := o.Store.State(ctx, o.Window/4)
+	if err != nil {
+		return nil, fmt.Errorf("read the state of the event database: %w", err)
+	}
+	l := &Log{
+		o: o, requests: make(chan request, queue), closed: make(chan struct{}),
+		window: newWindow(o.Window), next: state.Next, positions: maps.Clone(state.Positions),
+	}
+	if l.positions == nil {
+		l.positions = make(map[event.Origin]uint32)
+	}
+	l.setInForce(state.APIVersion)
+	for _, id := range state.Recent {
+		l.window.add(id)
+	}
+	if o.Index != nil {
+		l.next = o.Index.Merge(l.next)
+	}
+	if err := l.recoverSpool(ctx, state.Next); err != nil {
+		return nil, err
+	}
+	l.status.Next = l.next
+	return l, nil
+}
+
+// recoverSpool takes up what an earlier run left in the spool, and stores it, so that the log is whole from the start.
+func (l *Log) recoverSpool(ctx context.Context, stored event.Seq) error {
+	err := l.o.Spool.Recover(func(e *Entry) bool {
+		if e.IsNumbered() && e.Seq < stored {
+			return false // drained before the end came
+		}
+		l.next = max(l.next, e.Seq+1)
+		l.setInForce(e.InForce)
+		l.window.add(identity(e))
+		l.move(e)
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("read the spool: %w", err)
+	}
+	events, _ := l.o.Spool.Size()
+	if events == 0 {
+		return nil
+	}
+	l.o.Log.Warn("storing events that an earlier run left in the spool", "events", events)
+	for events > 0 {
+		if !l.drain(ctx) {
+			return fmt.Errorf("store what an earlier run left in the spool: %w", l.away)
+		}
+		events, _ = l.o.Spool.Size()
+	}
+	return nil
+}
+
+// Next returns the number that the next event will get.
+func (l *Log) Next() event.Seq {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.status.Next
+}
+
+// Status returns what the log has to tell operators.
+func (l *Log) Status() Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.status
+	s.SpoolEvents, s.SpoolBytes = l.o.Spool.Size()
+	return s
+}
+
+// Position implements [event.Positions].
+func (l *Log) Position(_ context.Context, origin event.Origin) (uint32, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	id, known := l.positions[origin]
+	return id, known, nil
+}
+
+// ErrClosed is returned by [Log.Append] once the log no longer runs.
+var ErrClosed = errors.New("the event log is closed")
+
+// Append implements [event.Sink].
+func (l *Log) Append(ctx context.Context, batch []event.Event) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	r := request{batch: batch, done: make(chan error, 1)}
+	select {
+	case l.requests <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.closed:
+		return ErrClosed
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.closed:
+		return ErrClosed
+	}
+}
+
+// Run accepts events until ctx ends. Then it finishes the group in hand and writes down the next number. It must run before
+// [Log.Append] can return.
+func (l *Log) Run(ctx context.Context) error {
+	defer close(l.closed)
+	l.retry = time.NewTimer(0)
+	defer l.retry.Stop()
+	prune := time.NewTicker(l.o.PruneEvery)
+	defer prune.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return l.finish()
+		case first := <-l.requests:
+			l.accept(ctx, l.group(first))
+		case <-prune.C:
+			l.prune(ctx)
+		case <-l.retry.C:
+			if l.away == nil {
+				continue // armed again when it goes away
+			}
+			pause := l.o.Retry
+			if l.drain(ctx) {
+				pause = 0
+			}
+			l.retry.Reset(pause)
+		}
+	}
+}
+
+func (l *Log) finish() error {
+	if l.o.Index == nil {
+		return nil
+	}
+	return l.o.Index.Exact(l.next)
+}
+
+// group adds to a request what waits behind it, as far as one transaction may carry.
+func (l *Log) group(first request) []request {
+	group := []request{first}
+	events, size := len(first.batch), bodies(first.batch)
+	for events < l.o.GroupEvents && size < l.o.GroupBytes {
+		select {
+		case r := <-l.requests:
+			group = append(group, r)
+			events += len(r.batch)
+			size += bodies(r.batch)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+func bodies(batch []event.Event) int {
+	size := 0
+	for i := range batch {
+		size += len(batch[i].Body)
+	}
+	return size
+}
+
+// accept makes a group durable, publishes it and answers those who wait for it.
+func (l *Log) accept(ctx context.Context, group []request) {
+	entries := l.entries(group)
+	err := l.keep(ctx, entries)
+	if err == nil {
+		l.settle(entries)
+	}
+	for _, r := range group {
+		r.done <- err
+	}
+}
+
+// entries prepares what a group carries: keys, duplicates as far as the window knows, and the API version in force.
+func (l *Log) entries(group []request) []*Entry {
+	var entries []*Entry
+	inGroup := make(map[Identity]bool)
+	for _, r := range group {
+		for i := range r.batch {
+			e := &Entry{Numbered: event.Numbered{Event: r.batch[i]}}
+			key, err := e.Event.Key()
+			e.Key, e.Keyed = key, err == nil
+			e.Duplicate = !l.wanted(e) || e.IsNumbered() && l.known(e, inGroup)
+			e.InForce = l.inForce
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}
+
+// wanted reports whether subscribers are to see an event, and follows the API version: they only see it rise.
+func (l *Log) wanted(e *Entry) bool {
+	switch e.Kind {
+	case event.SidecarVersion:
+		return false // of another sidecar
+	case event.APIVersion:
+		version, err := parseAPIVersion(e.Body)
+		if err != nil {
+			l.o.Observer.Fault("connection_manager", "api_version_deserialization_failed")
+			return false
+		}
+		if !l.version.less(version) {
+			return false
+		}
+		l.setInForce(version.String())
+		return true
+	default:
+		return true
+	}
+}
+
+func (l *Log) known(e *Entry, inGroup map[Identity]bool) bool {
+	id := identity(e)
+	if inGroup[id] || l.window.has(id) {
+		return true
+	}
+	inGroup[id] = true
+	return false
+}
+
+// keep stores entries in the database, or, while that is away, in the spool. It returns an error only when ctx ends.
+func (l *Log) keep(ctx context.Context, entries []*Entry) error {
+	marked := make([]bool, len(entries))
+	for i, e := range entries {
+		marked[i] = e.Duplicate
+	}
+	if l.away == nil {
+		err := l.store(ctx, entries)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		for i, e := range entries { // Commit may have scribbled on them
+			e.Duplicate = marked[i]
+		}
+		l.goAway(err, entries)
+	}
+	return l.spool(ctx, entries)
+}
+
+func (l *Log) store(ctx context.Context, entries []*Entry) error {
+	numbered := storable(entries)
+	if len(numbered) == 0 {
+		return nil
+	}
+	began := time.Now()
+	next, err := l.o.Store.Commit(context.WithoutCancel(ctx), numbered, l.next)
+	if err != nil {
+		return err
+	}
+	l.next = next
+	l.mu.Lock()
+	l.status.Groups++
+	l.status.LastCommit = time.Since(began).Seconds()
+	l.mu.Unlock()
+	return nil
+}
+
+// storable leaves out what is never stored: API versions.
+func storable(entries []*Entry) []*Entry {
+	var kept []*Entry
+	for _, e := range entries {
+		if e.IsNumbered() {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+// goAway turns to the spool.
+func (l *Log) goAway(err error, entries []*Entry) {
+	l.setAway(err)
+	l.retry.Reset(l.o.Retry)
+	for _, e := range entries {
+		if !e.Duplicate && e.IsNumbered() {
+			l.o.Observer.Fault("main", "db_save_error_"+e.Kind.String())
+		}
+	}
+	l.o.Log.Error("cannot store events in the database; keeping them in the spool until it is back", "err", err)
+	l.mu.Lock()
+	l.status.Failures++
+	l.mu.Unlock()
+}
+
+// spool numbers entries itself and keeps them on disk. While that fails it says so, and tries again.
+func (l *Log) spool(ctx context.Context, entries []*Entry) error {
+	next := l.next
+	for _, e := range entries {
+		if e.IsNumbered() && !e.Duplicate {
+			e.Seq, e.Fixed = next, true
+			next++
+		}
+	}
+	for {
+		err := l.o.Spool.Append(storable(entries))
+		if err == nil {
+			l.next = next
+			l.setBlocked(nil)
+			if l.away == nil { // it came back while we waited: these are drained next
+				l.setAway(errDraining)
+				l.retry.Reset(0)
+			}
+			return nil
+		}
+		l.setBlocked(err)
+		if l.drain(ctx) { // makes room when the database is back
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(l.o.Retry):
+		}
+	}
+}
+
+var errDraining = errors.New("the spool is being drained")
+
+// setAway notes why the database is not in use, or that it is.
+func (l *Log) setAway(err error) {
+	l.away = err
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		l.status.Away = ""
+		return
+	}
+	l.status.Away = err.Error()
+}
+
+// setBlocked notes that nothing can be made durable, loudly, or that it can.
+func (l *Log) setBlocked(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		if l.status.Blocked != "" {
+			l.o.Log.Warn("events can be made durable again")
+		}
+		l.status.Blocked = ""
+		return
+	}
+	l.status.Blocked = err.Error()
+	if time.Since(l.loud) > 10*time.Second {
+		l.loud = time.Now()
+		l.o.Log.Error("NO EVENT CAN BE MADE DURABLE: the database is away and the spool cannot be written; nothing that was acknowledged is lost, "+
+			"and nothing more is read from the nodes until there is room: free disk space or repair the database", "spool", err, "database", l.away)
+	}
+}
+
+// drain stores the oldest events of the spool in the database and reports whether the database answered. It takes more at once
+// than new groups bring, so that the spool shrinks under load too.
+func (l *Log) drain(ctx context.Context) bool {
+	group, records, err := l.o.Spool.Peek(4*l.o.GroupEvents, 4*l.o.GroupBytes)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("read the spool: %w", err)
+	case len(group) > 0:
+		_, err = l.o.Store.Commit(context.WithoutCancel(ctx), group, after(group))
+	default:
+		err = l.o.Store.Ping(ctx)
+	}
+	if err != nil {
+		l.setAway(err)
+		l.mu.Lock()
+		l.status.Failures++
+		l.mu.Unlock()
+		return false
+	}
+	if err := l.o.Spool.Drop(records); err != nil {
+		l.o.Log.Error("cannot remove stored events from the spool; they are recognised at the next start", "err", err)
+	}
+	if events, _ := l.o.Spool.Size(); events > 0 {
+		return true
+	}
+	l.o.Log.Info("the database is back and holds everything that was in the spool")
+	l.setAway(nil)
+	return true
+}
+
+// after returns the number after the last one in a group from the spool, 0 if it holds only duplicates.
+func after(group []*Entry) event.Seq {
+	for _, e := range slices.Backward(group) {
+		if e.Fixed {
+			return e.Seq + 1
+		}
+	}
+	return 0
+}
+
+// settle makes an accepted group known: to the window, to the sources' positions, to subscribers.
+func (l *Log) settle(entries []*Entry) {
+	published := make([]event.Numbered, 0, len(entries))
+	duplicates, unkeyed := 0, 0
+	for _, e := range entries {
+		if e.IsNumbered() {
+			l.window.add(identity(e))
+		}
+		if e.Duplicate {
+			duplicates++
+			continue
+		}
+		if _, err := e.Event.Key(); err != nil && typesV1[e.Kind]+typesV2[e.Kind] != 0 && e.Kind != event.Shutdown {
+			unkeyed++
+		}
+		published = append(published, e.Numbered)
+	}
+	l.mu.Lock()
+	for _, e := range entries {
+		l.move(e)
+	}
+	l.status.Accepted += int64(len(published))
+	l.status.Duplicates += int64(duplicates)
+	l.status.Unkeyed += int64(unkeyed)
+	l.status.Next = l.next
+	l.status.APIVersion = l.inForce
+	if len(published) > 0 {
+		l.status.LastAccepted = time.Now()
+	}
+	l.mu.Unlock()
+	if l.o.Index != nil {
+		if err := l.o.Index.Reserve(l.next); err != nil {
+			l.o.Log.Warn("cannot write the file from which Casper's sidecar would number on", "err", err)
+		}
+	}
+	if len(published) > 0 {
+		l.o.Publish(published)
+	}
+}
+
+// move follows an origin. The caller holds mu, or nobody else knows the log yet.
+func (l *Log) move(e *Entry) {
+	if e.HasID {
+		l.positions[e.Origin] = e.ID
+	}
+}
+
+func (l *Log) setInForce(version string) {
+	if version == "" {
+		return
+	}
+	l.inForce = version
+	l.version, _ = parseAPIVersion([]byte(`"` + version + `"`))
+}
+
+// prune applies the retention, a group at a time.
+func (l *Log) prune(ctx context.Context) {
+	if l.o.Retention.IsUnbounded() || l.away != nil {
+		return
+	}
+	for range 20 { // then sources get their turn
+		n, err := l.o.Store.Prune(ctx, l.o.Retention, l.o.GroupEvents)
+		if err != nil {
+			if ctx.Err() == nil {
+				l.o.Log.Error("cannot remove old events from the database", "err", err)
+			}
+			return
+		}
+		l.mu.Lock()
+		l.status.Pruned += int64(n)
+		l.mu.Unlock()
+		if n < l.o.GroupEvents || len(l.requests) > 0 {
+			return
+		}
+	}
+}
+
+// ErrAway is returned by [Log.After] while the database is not in use: what the spool holds is not there yet.
+var ErrAway = errors.New("the event database is away")
+
+// After implements [History] over the store.
+func (l *Log) After(ctx context.Context, from event.Seq, limit, maxBytes int) ([]event.Numbered, error) {
+	if away := l.Status().Away; away != "" {
+		return nil, fmt.Errorf("%w: %s", ErrAway, away)
+	}
+	return l.o.Store.After(ctx, from, limit, maxBytes)
+}
