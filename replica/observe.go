@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -56,10 +57,14 @@ func (r *Replica) observe(e bft.Event) {
 	case bft.EventEvicted:
 		m.Rejected(telemetry.RejectWindow)
 	case bft.EventCatchUp:
+		level := slog.LevelInfo
+		if _, orders := r.committee.Load().Author(r.self); !orders {
+			level = slog.LevelDebug // it is told nothing live, so that it catches up all the time
+		}
 		if e.Count > 0 {
-			r.log.Info("catching up", slog.Int("commits_behind", e.Count))
+			r.log.Log(context.Background(), level, "catching up", slog.Int("commits_behind", e.Count))
 		} else {
-			r.log.Info("caught up")
+			r.log.Log(context.Background(), level, "caught up")
 		}
 	case bft.EventAdopted:
 		r.metrics.Catchup.Applied.Inc()

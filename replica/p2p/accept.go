@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -109,6 +110,9 @@ func (n *Network) refuse(ctx context.Context, g *greeting, raw net.Conn, err err
 	defer raw.Close()
 	if ctx.Err() != nil || errors.Is(err, net.ErrClosed) { // stopping, or pushed out by newer ones, which is counted there
 		return
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		return // it left before it was known: of two peers that dial each other at once, one gives up
 	}
 	n.refusals.add(g.reason(err), "from", raw.RemoteAddr(), "error", err)
 	if half, ok := raw.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil &&

@@ -29,6 +29,7 @@ import (
 
 const (
 	announceEvery    = time.Second
+	announceAgain    = 15 * time.Second
 	announcePatience = 10 * time.Second
 )
 
@@ -36,10 +37,15 @@ const (
 func (i *Instance) announce(ctx context.Context) error {
 	t := time.NewTicker(announceEvery)
 	defer t.Stop()
-	said := ""
+	var said string
+	var heard time.Time // when a sequencer took it; it is in force here a moment later
 	for !i.isReady() {
-		if i.isListed() && i.caughtUp() {
-			if err := i.certify(ctx); err != nil && ctx.Err() == nil && err.Error() != said {
+		if time.Since(heard) > announceAgain && i.isListed() && i.caughtUp() {
+			err := i.certify(ctx)
+			switch {
+			case err == nil:
+				heard = time.Now()
+			case ctx.Err() == nil && err.Error() != said:
 				said = err.Error()
 				i.Log.Warn("cannot say that this sequencer is ready to order; trying again", slog.String("error", said))
 			}
