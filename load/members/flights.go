@@ -17,6 +17,7 @@ type flights struct {
 // flight is one submission.
 type flight struct {
 	due      time.Duration // since the start of the run
+	via      int           // the sequencer to which it was sent
 	accepted bool
 	astray   bool   // the connection broke: it takes no room any more
 	refused  bool   // by a deliver error
@@ -52,7 +53,7 @@ func (m *member) begin(due time.Duration, listeners int) (number uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.flights.next++
-	m.flights.open[m.flights.next] = &flight{due: due, came: make([]int, listeners)}
+	m.flights.open[m.flights.next] = &flight{due: due, via: m.sends, came: make([]int, listeners)}
 	m.flights.known++
 	return m.flights.next
 }
@@ -94,6 +95,23 @@ func (m *member) lose(number uint64) {
 	if f := m.flights.open[number]; f != nil && !f.astray {
 		f.astray = true
 		if f.receipts == 0 {
+			m.landed()
+		}
+	}
+}
+
+// forsake notes that the connection to a sequencer broke. What it had accepted and not ordered is lost if it stopped:
+// that is what "queued" means.
+func (m *member) forsake(via int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.flights.open {
+		if f.via != via || f.receipts != 0 {
+			continue
+		}
+		f.accepted = false
+		if !f.astray {
+			f.astray = true
 			m.landed()
 		}
 	}

@@ -41,6 +41,7 @@ func (l *lane) send(ctx, sending context.Context) {
 		}
 		if err != nil && sending.Err() == nil {
 			l.run.broke(err)
+			l.member.forsake(l.member.target())
 			l.member.renew(sending, l.run.network)
 			sleep(sending, reconnectAfter)
 		}

@@ -37,7 +37,7 @@ func TestColdStart(t *testing.T) {
 	began := time.Now()
 	c.start()
 	t.Logf("four processes ready %s after their start", time.Since(began).Round(time.Millisecond))
-	traffic := drive(t, c.nodes)
+	traffic := driveMembers(t, c.nodes)
 	c.orders(c.nodes...)
 	traffic.finish()
 	for _, s := range c.nodes {
