@@ -116,10 +116,14 @@ func (r *Replica) Observe() {
 	m.Engine.Observe(r.engineState)
 	m.Catchup.Observe(func() telemetry.CatchupState {
 		p := r.progress.Load()
-		if p == nil || !p.CatchUp {
+		if p == nil {
 			return telemetry.CatchupState{}
 		}
-		return telemetry.CatchupState{Active: true, Target: uint64(p.Commit + p.Behind)}
+		state := telemetry.CatchupState{Active: p.CatchUp, Highest: uint64(p.Commit + p.Behind)}
+		if p.CatchUp {
+			state.Target = state.Highest
+		}
+		return state
 	})
 	m.Peers.Observe(r.peersState)
 	m.Trust.Observe(r.trustState)

@@ -14,6 +14,8 @@ type Catchup struct {
 type CatchupState struct {
 	Active bool
 	Target uint64 // highest commit proven to exist; 0 when not catching up
+	// Highest is the highest commit that an honest member must know, or the own one.
+	Highest uint64
 }
 
 func newCatchup(d *declarer) *Catchup {
@@ -28,6 +30,7 @@ func newCatchup(d *declarer) *Catchup {
 		}
 		return 0
 	})
+	c.gauge(d, "catchup_highest_height", "Highest ordered block that this node or, by what enough of them say, its peers know.", func(s CatchupState) float64 { return float64(s.Highest) })
 	c.gauge(d, "catchup_target_height", "Height that this node catches up to; 0 when it is not behind.", func(s CatchupState) float64 { return float64(s.Target) })
 	d.registry.MustRegister(c)
 	return c

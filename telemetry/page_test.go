@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -30,6 +31,27 @@ func TestMetricsPage(t *testing.T) {
 	}
 	if !bytes.Equal(have, want) {
 		t.Fatalf("%s is out of date: run make generate", path)
+	}
+}
+
+// TestMetricsMap: each metric of ours that the page for those who come from Canton names is there.
+func TestMetricsMap(t *testing.T) {
+	content, err := os.ReadFile("../docs/operations/metrics-map.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, d := range telemetry.New(prometheus.NewRegistry()).Catalogue() {
+		known[d.Name] = true
+	}
+	named := regexp.MustCompile("`(synod_[a-z0-9_]+)`").FindAllStringSubmatch(string(content), -1)
+	if len(named) < 30 {
+		t.Errorf("the page names %d metrics", len(named))
+	}
+	for _, n := range named {
+		if !known[n[1]] {
+			t.Errorf("there is no metric %s", n[1])
+		}
 	}
 }
 
