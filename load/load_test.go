@@ -243,7 +243,7 @@ func TestGRPCEndpointsAreJudgedAlike(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		server, err := sequencer.New(memory.Node(number), listener, sequencer.Config{})
+		server, err := sequencer.New(memory.Node(number), listener, sequencer.Config{Ordering: true})
 		if err != nil {
 			t.Fatal(err)
 		}
