@@ -60,6 +60,9 @@ func newLoad() *cobra.Command {
 		stop, ctx, release := twoSignals(cmd.Context())
 		defer release()
 		workload.Size, workload.Stop = int(size), stop
+		if many.Members < 1 || many.Recipients < 1 || many.InFlight < 1 {
+			return exit.Errorf(exit.Usage, "--members, --recipients and --in-flight must be 1 or more")
+		}
 		if !*raw {
 			many.Rate, many.Size, many.Duration, many.Drain, many.Stop = workload.Rate, workload.Size, workload.Duration, workload.Drain, stop
 			return loadAsMembers(ctx, cmd, reach, many, *asJSON)
