@@ -49,11 +49,11 @@ func (m *member) roomy(window int) bool {
 }
 
 // begin opens a flight.
-func (m *member) begin(due time.Duration, listeners int) (number uint64) {
+func (m *member) begin(due time.Duration, via, listeners int) (number uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.flights.next++
-	m.flights.open[m.flights.next] = &flight{due: due, via: m.sends, came: make([]int, listeners)}
+	m.flights.open[m.flights.next] = &flight{due: due, via: via, came: make([]int, listeners)}
 	m.flights.known++
 	return m.flights.next
 }

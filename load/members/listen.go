@@ -41,7 +41,7 @@ func (l *listener) follow(ctx context.Context, listening func()) {
 		l.at.up.Store(false)
 		l.run.broke(err)
 		if status.Code(err) == codes.Unauthenticated {
-			l.member.renew(ctx, l.run.network)
+			l.member.renew(ctx, l.run.network, l.member.home)
 		}
 		sleep(ctx, reconnectAfter)
 	}

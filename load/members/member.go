@@ -94,13 +94,12 @@ type member struct {
 	home                                int // the sequencer after which it listens, and to which it sends at first
 
 	mu      sync.Mutex
-	sends   int // the sequencer to which it sends now
 	token   string
 	flights flights
 }
 
 func newMember(n *network, run string, number int) (*member, error) {
-	m := &member{number: number, home: number % len(n.sequencers), sends: number % len(n.sequencers)}
+	m := &member{number: number, home: number % len(n.sequencers)}
 	var err error
 	for _, k := range []*keys.PrivateKey{&m.namespace, &m.authentication, &m.protocol} {
 		if *k, err = keys.Generate(rand.Reader); err != nil {
@@ -180,27 +179,17 @@ func (m *member) login(ctx context.Context, n *network, at *sequencer) error {
 // loginPatience bounds one attempt to get a new token.
 const loginPatience = 5 * time.Second
 
-// renew gets a token from any sequencer but the one that it sent to last, and sends there from now on.
-func (m *member) renew(ctx context.Context, n *network) {
+// renew gets a token from any sequencer but the given one, unless there is no other, and returns which.
+func (m *member) renew(ctx context.Context, n *network, last int) int {
 	ctx, cancel := context.WithTimeout(ctx, loginPatience)
 	defer cancel()
-	last := m.target()
 	for i := 1; i <= len(n.sequencers); i++ {
 		next := (last + i) % len(n.sequencers)
 		if m.login(ctx, n, n.sequencers[next]) == nil {
-			m.mu.Lock()
-			m.sends = next
-			m.mu.Unlock()
-			return
+			return next
 		}
 	}
-}
-
-// target is the sequencer to which the member sends now.
-func (m *member) target() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.sends
+	return last
 }
 
 // authorised adds the member's token to a call.

@@ -102,7 +102,7 @@ func (r *run) drive(ctx, ready context.Context) (Result, error) {
 		group.Go(func() { r.pace(sending, work) })
 	}
 	for _, m := range r.members {
-		l := &lane{run: r, member: m, work: work, random: rand.NewChaCha8([32]byte{byte(m.number), byte(m.number >> 8)})}
+		l := &lane{run: r, member: m, work: work, via: m.home, random: rand.NewChaCha8([32]byte{byte(m.number), byte(m.number >> 8)})}
 		group.Go(func() { l.send(running, sending) })
 	}
 	select {

@@ -25,6 +25,7 @@ type lane struct {
 	member *member
 	work   <-chan time.Duration // when a submission was due; nil: as fast as it goes
 	random *rand.ChaCha8
+	via    int // the sequencer to which it sends now
 }
 
 // batchMost bounds the submissions in one message of a stream.
@@ -41,8 +42,8 @@ func (l *lane) send(ctx, sending context.Context) {
 		}
 		if err != nil && sending.Err() == nil {
 			l.run.broke(err)
-			l.member.forsake(l.member.target())
-			l.member.renew(sending, l.run.network)
+			l.member.forsake(l.via)
+			l.via = l.member.renew(sending, l.run.network, l.via)
 			sleep(sending, reconnectAfter)
 		}
 	}
@@ -77,7 +78,7 @@ func (l *lane) next(sending context.Context, wait bool) (number uint64, request 
 			return 0, nil, false
 		}
 	}
-	number = l.member.begin(due, l.run.config.Listen)
+	number = l.member.begin(due, l.via, l.run.config.Listen)
 	return number, l.make(number), true
 }
 
@@ -128,7 +129,7 @@ func (l *lane) unary(ctx, sending context.Context) error {
 		}
 		l.run.count(func(r *Result) { r.Submitted++ })
 		calls.Go(func() {
-			_, err := l.run.network.sequencers[l.member.target()].service.SendAsync(l.member.authorised(ctx), &sequencerv1.SendAsyncRequest{Request: request})
+			_, err := l.run.network.sequencers[l.via].service.SendAsync(l.member.authorised(ctx), &sequencerv1.SendAsyncRequest{Request: request})
 			switch status.Code(err) {
 			case codes.Unavailable, codes.Unauthenticated, codes.Canceled, codes.DeadlineExceeded:
 				l.member.lose(number)
@@ -160,7 +161,7 @@ type batch struct {
 func (l *lane) stream(ctx, sending context.Context) error {
 	ctx, cancel := context.WithCancel(l.member.authorised(ctx))
 	defer cancel()
-	stream, err := l.run.network.sequencers[l.member.target()].service.SendStream(ctx)
+	stream, err := l.run.network.sequencers[l.via].service.SendStream(ctx)
 	if err != nil {
 		return err
 	}
