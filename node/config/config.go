@@ -117,7 +117,7 @@ func (l *Loaded) readFile(target any) error {
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	lines, err := KeyLines(document)
+	lines, err := keyLines(document)
 	if err == nil {
 		decoder := toml.NewDecoder(bytes.NewReader(document)).DisallowUnknownFields()
 		err = decoder.Decode(target)

@@ -8,9 +8,9 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// KeyLines returns the line, from 1, on which each dotted key of a TOML document is set first. A list of tables is reported
+// keyLines returns the line, from 1, on which each dotted key of a TOML document is set first. A list of tables is reported
 // at its first header. A document that does not parse is left to the decoder, whose errors say more.
-func KeyLines(document []byte) (map[string]int, error) {
+func keyLines(document []byte) (map[string]int, error) {
 	lines := map[string]int{}
 	note := func(key []string, offset uint32) {
 		name := strings.Join(key, ".")
