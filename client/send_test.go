@@ -19,10 +19,11 @@ import (
 func (w *world) live(config Config) (events chan Event) {
 	events = make(chan Event, 1000)
 	client := w.run(config)
-	go w.net.OrderEvery(w.ctx, 100*time.Millisecond)
+	ctx := w.ctx
+	go w.net.OrderEvery(ctx, 100*time.Millisecond)
 	go func() {
 		for {
-			e, err := client.Next(w.ctx)
+			e, err := client.Next(ctx)
 			if err != nil {
 				return
 			}
@@ -215,17 +216,17 @@ func TestCopiesCollapse(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		config := w.config()
 		config.Amplification = Amplification{Factor: 3, Patience: time.Second}
-		client := w.run(config)
+		client, ctx := w.run(config), w.ctx
 		go func() {
 			for {
-				if _, err := client.Next(w.ctx); err != nil {
+				if _, err := client.Next(ctx); err != nil {
 					return
 				}
 			}
 		}()
 		done := make(chan error, 1)
 		go func() {
-			_, err := client.Send(w.ctx, toBob("once"))
+			_, err := client.Send(ctx, toBob("once"))
 			done <- err
 		}()
 		time.Sleep(10 * time.Second)

@@ -62,13 +62,14 @@ func (w *world) run(config Config) *Client {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.client, w.ended = c, make(chan error, 1)
-	go func() { w.ended <- c.Run(w.ctx) }()
+	ctx, ended := w.ctx, make(chan error, 1)
+	w.client, w.ended = c, ended
+	go func() { ended <- c.Run(ctx) }()
 	time.Sleep(settle)
 	return c
 }
 
-// stop ends the client and waits for it.
+// stop ends the client and waits for it. It replaces the context: what runs beside the story keeps the one it was begun with.
 func (w *world) stop() error {
 	w.cancel()
 	if w.client == nil {
