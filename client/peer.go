@@ -153,7 +153,7 @@ func (c *Client) connect(ctx context.Context, p *peer, l *link) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errMismatch, err)
 	}
-	options := []grpc.DialOption{grpc.WithTransportCredentials(credentials), grpc.WithIdleTimeout(0), grpc.WithDisableServiceConfig(),
+	options := []grpc.DialOption{grpc.WithTransportCredentials(credentials), grpc.WithIdleTimeout(0), grpc.WithDisableServiceConfig(), c.buffers,
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(c.config.MaxResponse))}
 	if c.config.Dial != nil {
 		options = append(options, grpc.WithContextDialer(c.config.Dial))

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
+	"github.com/synod-network/synod/internal/grpcbuf"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/sequencer/session"
@@ -43,10 +44,10 @@ type network struct {
 // connect shakes hands with all targets. Those that do not answer are an error: a run
 // that begins without one would not notice what it does.
 func connect(ctx context.Context, targets []Target) (*network, error) {
-	n := &network{}
+	n, buffers := &network{}, grpcbuf.Dial()
 	for i, t := range targets {
 		conn, err := grpc.NewClient(t.Address, append([]grpc.DialOption{
-			grpc.WithInitialWindowSize(4 << 20), grpc.WithInitialConnWindowSize(8 << 20),
+			buffers, grpc.WithInitialWindowSize(4 << 20), grpc.WithInitialConnWindowSize(8 << 20),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64 << 20)),
 		}, t.Options...)...)
 		if err != nil {

@@ -56,7 +56,7 @@ func New(config Config) (*Service, error) {
 		config:        config,
 		network:       config.State.Network(),
 		verified:      newRecent[[sha256.Size]byte, *Token](rememberedTokens),
-		checks:        combiner{verify: config.Verifier.Verify},
+		checks:        combiner{verify: config.Verifier.VerifyAhead},
 		downloads:     make(chan struct{}, config.Downloads),
 		stopping:      make(chan struct{}),
 		registrations: rate.NewLimiter(rate.Limit(config.Registrations), int(5*config.Registrations)),

@@ -14,7 +14,7 @@ const (
 // Encode returns the canonical encoding, which [DecodeDelivery] reads: what a
 // sequencer sends to a member, and what members compare.
 func (d *Delivery) Encode() []byte {
-	w := writer{buf: make([]byte, 0, 256+d.Size())}
+	w := writer{buf: make([]byte, 0, 512+d.Size())}
 	w.u8(deliveryVersion)
 	w.u8(uint8(d.Kind))
 	w.time(d.Time)

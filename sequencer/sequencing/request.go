@@ -71,7 +71,13 @@ func (r Request) Digest(network NetworkID) Digest { return r.Body.digest(network
 // Encode returns the canonical encoding, which [Decode] reads. What exceeds a
 // limit comes out as an encoding that Decode refuses.
 func (r Request) Encode() []byte {
-	w := writer{buf: make([]byte, 0, 256)}
+	size := 512
+	if s, ok := r.Body.(*Submission); ok {
+		for _, e := range s.Envelopes {
+			size += len(e.Payload)
+		}
+	}
+	w := writer{buf: make([]byte, 0, size)}
 	w.u8(r.Body.kind())
 	r.Body.encode(&w)
 	fewest, most := signatures(r.Body.kind())
