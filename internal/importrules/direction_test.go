@@ -21,7 +21,7 @@ const module = "github.com/synod-network/synod"
 var mayImport = map[string][]string{
 	"api":                   {},
 	"bench":                 {"*"},
-	"bft":                   {}, // the pure core knows only itself
+	"bft":                   {}, // the pure core knows only itself and how encodings are written
 	"client":                {"api", "keys", "ordering", "sequencer/sequencing", "sequencer/session"},
 	"cmd":                   {"*"},
 	"daml":                  {}, // pure: the language and its programs know no network
