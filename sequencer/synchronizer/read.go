@@ -78,6 +78,17 @@ func (s *State) Topology(view func(topology.Snapshot)) {
 	}
 }
 
+// Settled names the topology as it is now: the time since which it is so. It is 0 while a change was accepted that is not
+// in force yet. What [State.Topology] shows is the same as long as Settled is, and not 0.
+func (s *State) Settled() sequencing.Time {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if at := sequencing.Time(s.members.State().Effective()); at <= s.now() {
+		return at
+	}
+	return 0
+}
+
 // ComingTopology is [State.Topology] as it will be once everything is in force that was accepted.
 func (s *State) ComingTopology(view func(topology.Snapshot)) {
 	s.mu.RLock()
