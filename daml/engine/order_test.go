@@ -354,6 +354,17 @@ func (w *orderWorld) run(ref lf.Ref, by value.Party, ledger string, in Input) or
 			}
 		}
 	}
+	r := w.start(ref, by, c, in)
+	err := w.answer(r, contracts, keyed)
+	seen := r.m.traces
+	for len(seen) > 0 && seen[0] != "start" {
+		seen = seen[1:]
+	}
+	return orderOutcome{strings.Join(seen, ", "), err, r.result}
+}
+
+// start begins a run of a row as a party, on a contract.
+func (w *orderWorld) start(ref lf.Ref, by value.Party, c value.ContractID, in Input) *Run {
 	r := w.e.newRun(in, tx.NewBuilder(in.Submitters, in.Seed, 0, in.Rollback))
 	r.start = func() error {
 		g, err := w.e.global(ref)
@@ -366,12 +377,14 @@ func (w *orderWorld) run(ref lf.Ref, by value.Party, ledger string, in Input) or
 		}
 		return r.m.call(same{}, false, f, by, w.beforeID(), c, token)
 	}
-	err := w.answer(r, contracts, keyed)
-	seen := r.m.traces
-	for len(seen) > 0 && seen[0] != "start" {
-		seen = seen[1:]
-	}
-	return orderOutcome{strings.Join(seen, ", "), err, r.result}
+	return r
+}
+
+// runOn runs a row on a contract that the ledger need not have.
+func (w *orderWorld) runOn(ref lf.Ref, by value.Party, c value.ContractID) orderOutcome {
+	r := w.start(ref, by, c, Input{Submitters: Submitters(by)})
+	err := w.answer(r, nil, nil)
+	return orderOutcome{err: err, result: r.result}
 }
 
 func (w *orderWorld) beforeID() value.ContractID {

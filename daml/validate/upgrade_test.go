@@ -134,7 +134,7 @@ func TestUpgradeOfADependency(t *testing.T) {
 		t.Errorf("a newer version of the dependency: %v", err)
 	}
 	err := check(uses("1", dep2), uses("2", dep1))
-	if err == nil || !strings.Contains(err.Error(), "[dependency-version]") {
+	if err == nil || !strings.Contains(err.Error(), "["+string(validate.UpgradeDependency)+"]") {
 		t.Errorf("an older version of the dependency: %v", err)
 	}
 }
