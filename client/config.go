@@ -49,6 +49,11 @@ type Config struct {
 	Lifetime time.Duration
 	// CallTimeout ends a call that gets no answer. Default 10 s.
 	CallTimeout time.Duration
+	// SendWindow is how many submissions may be unanswered at one sequencer; further ones wait. Default 256.
+	SendWindow int
+	// Unary sends each submission in a call of its own, instead of many in one stream. Sequencers that have no streams are
+	// sent to like that anyway.
+	Unary bool
 	// AcknowledgeInterval is how often the member acknowledges what [Client.Confirm] was told. Default 1 min.
 	AcknowledgeInterval time.Duration
 	// RefreshBefore is how long before its end a token is replaced. Default 20 s.
@@ -153,6 +158,7 @@ func (c Config) Validate() error {
 		value int
 	}{
 		{"lag events", c.LagEvents}, {"remember", c.Remember}, {"buffer events", c.BufferEvents}, {"buffer bytes", c.BufferBytes}, {"max response", c.MaxResponse},
+		{"send window", c.SendWindow},
 	} {
 		complain(n.value < 1, "%s %d: want at least 1", n.name, n.value)
 	}
@@ -226,6 +232,7 @@ func (c Config) withDefaults() Config {
 	c.Amplification.Patience = orDefault(c.Amplification.Patience, 10*time.Second)
 	c.Lifetime = orDefault(c.Lifetime, 2*time.Minute)
 	c.CallTimeout = orDefault(c.CallTimeout, 10*time.Second)
+	c.SendWindow = orDefault(c.SendWindow, 256)
 	c.AcknowledgeInterval = orDefault(c.AcknowledgeInterval, time.Minute)
 	c.RefreshBefore = orDefault(c.RefreshBefore, 20*time.Second)
 	c.LagTime = orDefault(c.LagTime, 2*time.Minute)
