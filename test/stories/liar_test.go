@@ -52,7 +52,7 @@ var lies = []lie{
 	{"drops", distort(clienttest.Drop), []synod.LieKind{synod.Dropped}},
 	{"drops openly", distort(clienttest.Gap), []synod.LieKind{synod.BrokenChain, synod.Dropped}},
 	{"alters", distort(clienttest.Alter), []synod.LieKind{synod.Altered}},
-	{"forges", distort(clienttest.Forge), []synod.LieKind{synod.Forged}},
+	{"forges", distort(forge), []synod.LieKind{synod.Forged}},
 	{"exchanges", distort(clienttest.Swap), []synod.LieKind{synod.Altered}},
 	{"reorders", garble(func(e [][]byte) [][]byte { slices.Reverse(e); return e }), []synod.LieKind{synod.Reordered, synod.BrokenChain}},
 	{"repeats", garble(func(e [][]byte) [][]byte { return append(e, e...) }), []synod.LieKind{synod.Reordered}},
@@ -63,6 +63,18 @@ var lies = []lie{
 
 func distort(d func(i int) clienttest.Distortion) func(int) clienttest.Behaviour {
 	return func(i int) clienttest.Behaviour { return clienttest.Behaviour{Distort: d(i)} }
+}
+
+// forge tells an event of its own as soon as there is room for one: two events of one block have none between them.
+func forge(i int) clienttest.Distortion {
+	return func(events []sequencing.Delivery, known sequencing.Time) ([]sequencing.Delivery, sequencing.Time) {
+		for n := i; n < len(events); n++ {
+			if forged, known := clienttest.Forge(n)(slices.Clone(events), known); len(forged) > len(events) {
+				return forged, known
+			}
+		}
+		return events, known
+	}
 }
 
 func garble(g func([][]byte) [][]byte) func(int) clienttest.Behaviour {
