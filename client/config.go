@@ -162,14 +162,16 @@ func (c Config) Validate() error {
 	} {
 		complain(n.value < 1, "%s %d: want at least 1", n.name, n.value)
 	}
-	wrong = append(wrong, validateSequencers(c.Sequencers, c.Dial != nil))
+	wrong = append(wrong, ValidateSequencers(c.Sequencers, c.Dial != nil))
 	if err := errors.Join(wrong...); err != nil {
 		return fmt.Errorf("configuration of the client of %s: %w", c.Member, err)
 	}
 	return nil
 }
 
-func validateSequencers(sequencers []Sequencer, dials bool) error {
+// ValidateSequencers says what is wrong with a list of sequencers: every mistake, one a line. With dials, addresses need not be of
+// this machine to be spoken to without TLS.
+func ValidateSequencers(sequencers []Sequencer, dials bool) error {
 	var wrong []error
 	aliases, addresses := map[string]bool{}, map[string]string{}
 	for _, s := range sequencers {
@@ -188,7 +190,7 @@ func validateSequencers(sequencers []Sequencer, dials bool) error {
 				wrong = append(wrong, fmt.Errorf("endpoint %q is listed under %q and %q", e.Address, other, s.Alias))
 			}
 			addresses[e.Address] = s.Alias
-			if _, err := e.credentials(dials); err != nil {
+			if _, err := e.Credentials(dials); err != nil {
 				wrong = append(wrong, fmt.Errorf("sequencer %q: %w", s.Alias, err))
 			}
 		}
@@ -196,8 +198,8 @@ func validateSequencers(sequencers []Sequencer, dials bool) error {
 	return errors.Join(wrong...)
 }
 
-// credentials are those to connect with. With dials, addresses need not be of this machine to be spoken to without TLS.
-func (e Endpoint) credentials(dials bool) (credentials.TransportCredentials, error) {
+// Credentials are those to connect with. With dials, addresses need not be of this machine to be spoken to without TLS.
+func (e Endpoint) Credentials(dials bool) (credentials.TransportCredentials, error) {
 	host, port, err := net.SplitHostPort(e.Address)
 	if err != nil || host == "" || port == "" {
 		return nil, fmt.Errorf("endpoint %q: want host:port", e.Address)

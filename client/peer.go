@@ -157,7 +157,7 @@ func pause(ctx context.Context, d time.Duration) {
 // connect holds one connection, from the handshake until it is lost. A lost connection is never used again without a
 // new handshake: something else may answer at the address.
 func (c *Client) connect(ctx context.Context, p *peer, l *link) error {
-	credentials, err := l.endpoint.credentials(c.config.Dial != nil)
+	credentials, err := l.endpoint.Credentials(c.config.Dial != nil)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errMismatch, err)
 	}
@@ -329,7 +329,7 @@ func (p *peer) hopeless() bool {
 // SetSequencers changes which sequencers and endpoints are used, without interrupting what stays the same. A sequencer
 // that was left because it lied comes back if its entry changes, or if it is taken out and added again.
 func (c *Client) SetSequencers(sequencers []Sequencer) error {
-	if err := validateSequencers(sequencers, c.config.Dial != nil); err != nil {
+	if err := ValidateSequencers(sequencers, c.config.Dial != nil); err != nil {
 		return fmt.Errorf("change the sequencers of the client of %s: %w", c.config.Member, err)
 	}
 	if len(sequencers) < c.config.TrustThreshold {
