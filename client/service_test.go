@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 // service is the real service of one sequencer, over an order in memory, that can be taken down and up again.
 type service struct {
 	address string
+	key     atomic.Pointer[keys.PrivateKey] // with which it signs
 	up      func()
 	down    func()
 }
@@ -46,9 +48,11 @@ func startService(t *testing.T, network *membertest.Network, orderer ordering.Or
 		}
 	})
 	s := &service{address: "127.0.0.1:0"}
+	key := membertest.Protocol(self)
+	s.key.Store(&key)
 	s.up = func() {
 		served, err := members.New(members.Config{State: state, Orderer: orderer, Self: self, TickEvery: 5 * time.Millisecond,
-			Key: func() keys.PrivateKey { return membertest.Protocol(self) }, Log: quiet})
+			Key: func() keys.PrivateKey { return *s.key.Load() }, Log: quiet})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -144,6 +144,9 @@ func printMembersResult(out io.Writer, r members.Result, asJSON bool) error {
 	if r.Trouble != "" {
 		fmt.Fprintf(table, "broken connections\t%d, mostly\t%s\n", r.Reconnects, r.Trouble)
 	}
+	for _, s := range r.Suspects {
+		fmt.Fprintf(table, "suspect %s\tforged %d\tgaps %d\tdifferences %d\t%s\n", s.Address, s.Forged, s.Gaps, s.Differences, s.Sequencer)
+	}
 	if err := table.Flush(); err != nil {
 		return err
 	}

@@ -32,6 +32,8 @@ type sequencer struct {
 	key     keys.PublicKey
 	// up is whether the last that was heard of a stream from it was good.
 	up atomic.Bool
+
+	suspect Suspect // under the run's mutex
 }
 
 // network is what all targets say of themselves.
