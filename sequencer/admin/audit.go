@@ -19,6 +19,7 @@ const (
 	reasonNotReady      = "NOT_READY"
 	reasonNotNeeded     = "NOT_NEEDED"
 	reasonNotStored     = "NOT_STORED"
+	reasonFailed        = "FAILED"
 )
 
 const errorDomain = "admin.synod.network"

@@ -131,6 +131,9 @@ func (s *State) PruningPoint() sequencing.Time {
 	return s.machine.PruningPoint()
 }
 
+// Pruned is the time up to which events are gone, 0 if none are.
+func (s *State) Pruned() sequencing.Time { return s.history.Pruned() }
+
 // Prune drops events up to a time, which must not be above the pruning point: the error then matches
 // [sequencing.ErrNeeded]. One call at a time.
 func (s *State) Prune(upTo sequencing.Time) error { return s.history.Prune(upTo, s.PruningPoint()) }
