@@ -25,6 +25,11 @@ type State interface {
 	Member(sequencing.MemberID) (sequencing.Member, bool)
 	Members(yield func(sequencing.Member) bool)
 	Traffic(sequencing.MemberID) (sequencing.Traffic, sequencing.Time, bool)
+	// Balances yields every member that ever took part with what it may spend now and whether it pays for nothing; it returns by
+	// which rules, and for what time.
+	Balances(yield func(m sequencing.Member, now sequencing.Traffic, free bool) bool) (sequencing.TrafficRules, sequencing.Time)
+	// Active reports whether a member is one now, also one that took no part yet.
+	Active(sequencing.MemberID) bool
 	// Deciders returns how many of those who decide hold one of the keys, and how many must.
 	Deciders(keys []sequencing.Key) (have, needed int)
 }
@@ -177,7 +182,7 @@ func describe(body sequencing.Body) string {
 	return "nothing"
 }
 
-// known finds a member by its name, or by a beginning of it that only one has.
+// known finds a member by its name, or by a beginning of it that only one of those has that ever took part.
 func (s *Members) known(text string) (sequencing.Member, error) {
 	id := sequencing.MemberID(text)
 	if m, ok := s.cfg.State.Member(id); ok {
@@ -185,6 +190,9 @@ func (s *Members) known(text string) (sequencing.Member, error) {
 	}
 	if text == "" || len(text) > sequencing.MaxMemberID {
 		return sequencing.Member{}, invalid("name a member, such as PAR::alice::1220…")
+	}
+	if s.cfg.State.Active(id) { // it takes part from this decision on
+		return sequencing.Member{ID: id}, nil
 	}
 	var found []sequencing.Member
 	s.cfg.State.Members(func(m sequencing.Member) bool {
@@ -197,7 +205,7 @@ func (s *Members) known(text string) (sequencing.Member, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return sequencing.Member{}, failure(codes.NotFound, reasonUnknownMember, fmt.Sprintf("no member that ever took part is called %q", text))
+		return sequencing.Member{}, failure(codes.NotFound, reasonUnknownMember, fmt.Sprintf("no member is called %q, and the name of none that ever took part begins so", text))
 	}
 	return sequencing.Member{}, failure(codes.NotFound, reasonUnknownMember, fmt.Sprintf("more than one member's name begins with %q; write more of it", text))
 }

@@ -52,6 +52,28 @@ func (s *State) Traffic(id sequencing.MemberID) (traffic sequencing.Traffic, now
 	return traffic, s.now(), ok
 }
 
+// Balances calls yield for every registered member, by index, with what it may spend now and whether it pays for nothing, until yield
+// returns false. It holds the state meanwhile: yield must be quick. It returns by which rules, and what time it is.
+func (s *State) Balances(yield func(m sequencing.Member, now sequencing.Traffic, free bool) bool) (sequencing.TrafficRules, sequencing.Time) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	at := s.now()
+	s.machine.Members(func(m sequencing.Member) bool {
+		traffic, _ := s.machine.TrafficAt(m.ID, at)
+		standing, _ := s.members.Member(m.ID, at)
+		return yield(m, traffic, standing.Free)
+	})
+	return s.members.Parameters(at).Traffic, at
+}
+
+// Active reports whether a member is one now, registered or not yet.
+func (s *State) Active(id sequencing.MemberID) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, active := s.members.Member(id, s.now())
+	return active
+}
+
 // Deciders returns how many of those who decide on members' affairs now hold one of the keys, and how
 // many must.
 func (s *State) Deciders(by []sequencing.Key) (have, needed int) {
