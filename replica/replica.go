@@ -92,6 +92,9 @@ type Replica struct {
 	// progress is the engine's newest state, for whoever asks.
 	progress  atomic.Pointer[bft.Progress]
 	connected atomic.Int64
+	// fetching is how much is here of a state that is fetched, installing whether the application takes one over.
+	fetching   atomic.Pointer[Transfer]
+	installing atomic.Bool
 	// open counts own blocks with requests that are not ordered yet.
 	open atomic.Int64
 

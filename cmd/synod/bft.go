@@ -15,7 +15,7 @@ import (
 func newBft() *cobra.Command {
 	return group("bft", "See and change how a sequencer orders with others",
 		group("peer", "Change where other sequencers are dialed", peerAdd(), peerRemove(), peerList()),
-		peerStatus(), readiness(), orderingTopology(),
+		peerStatus(), readiness(), onboardingState(), orderingTopology(),
 		group("pruning", "Drop what is not needed", pruningStatus(), pruningRun(),
 			group("schedule", "Prune by a schedule", scheduleGet(), scheduleSet(), scheduleClear())))
 }

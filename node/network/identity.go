@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/node/config"
@@ -70,7 +71,8 @@ type Newcomer struct {
 	Dir         string
 	Name        string
 	GenesisFile string
-	// Adjust sets the listeners, the peers and where to announce itself.
+	// Adjust sets the listeners, the peers and where to announce itself. A listener for operators that it gives no certificate gets
+	// one, from an authority of the newcomer's own.
 	Adjust func(*config.Sequencer)
 }
 
@@ -131,6 +133,17 @@ func (n Newcomer) write(draft string, g *genesis.Genesis) error {
 	c := config.DefaultSequencer()
 	c.Name, c.GenesisFile, c.Peers = n.Name, genesisFile, nil
 	n.Adjust(c)
+	if c.Admin.GRPC != "" && c.Admin.Cert == "" {
+		authority, err := newAuthority(draft, n.Name, time.Now())
+		if err != nil {
+			return err
+		}
+		hosts := []string{loopback, "::1", "localhost", n.Name}
+		if err := authority.Server(n.Name, hosts, filepath.Join(draft, adminCert), filepath.Join(draft, adminKey), time.Now()); err != nil {
+			return err
+		}
+		c.Admin.Cert, c.Admin.Key, c.Admin.CA = adminCert, adminKey, operatorsDir+"/"+filepath.Base(OperatorAt(draft).Authority)
+	}
 	if err := c.Validate(); err != nil {
 		return err
 	}

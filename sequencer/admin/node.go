@@ -34,7 +34,9 @@ type NodeConfig struct {
 	Peers   Peers
 	// Scores are this sequencer's of its peers; nil for none.
 	Scores func() map[keys.PublicKey]float64
-	Log    *slog.Logger
+	// Onboarding tells of sequencers on their way to order.
+	Onboarding Onboarding
+	Log        *slog.Logger
 }
 
 // Node implements adminv1.NodeServiceServer.

@@ -45,8 +45,10 @@ func (i *Instance) announce(ctx context.Context) error {
 			switch {
 			case err == nil:
 				heard = time.Now()
+				i.onboard.setTrouble("")
 			case ctx.Err() == nil && err.Error() != said:
 				said = err.Error()
+				i.onboard.setTrouble(said)
 				i.Log.Warn("cannot say that this sequencer is ready to order; trying again", slog.String("error", said))
 			}
 		}

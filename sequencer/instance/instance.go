@@ -51,6 +51,7 @@ type Instance struct {
 	replica *replica.Replica
 	peers   *peers
 	changed changes // of the topology
+	onboard *onboard
 	orderer *bftorder.Orderer
 	members *members.Service
 	// verifier checks the signatures of requests, before they are ordered and after.
@@ -84,6 +85,7 @@ type Options struct {
 // is not run.
 func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err error) {
 	i := &Instance{Config: c, Health: node.NewHealth(), level: &slog.LevelVar{}, metrics: prometheus.NewRegistry(), listeners: map[string]net.Listener{}, changed: make(changes, 1), verifier: keys.NewBatchVerifier(rememberedKeys)}
+	i.onboard = &onboard{Instance: i}
 	i.crashed, i.crash = context.WithCancel(context.Background())
 	i.level.Set(slog.Level(c.Log.Level))
 	i.Log = telemetry.NewLogger(o.LogTo, telemetry.LogFormat(c.Log.Format), i.level, c.Name)
@@ -270,6 +272,12 @@ func (i *Instance) Stages() []node.Stage {
 			if err := i.announce(ctx); err != nil {
 				return err
 			}
+			<-ctx.Done()
+			return nil
+		}},
+		{Name: name("onboarding"), Run: func(ctx context.Context, ready func()) error {
+			ready()
+			i.onboard.follow(ctx)
 			<-ctx.Done()
 			return nil
 		}},

@@ -40,7 +40,7 @@ func (i *Instance) serveOperators(plain bool) (err error) {
 		Services: []admin.Service{
 			admin.NewNode(admin.NodeConfig{
 				Name: i.Config.Name, Key: own, Network: i.Genesis.ID, NetworkName: i.Genesis.Name, Version: version.Read().String(), Started: time.Now(),
-				Listeners: i.Ready().Listeners, Health: i.Health, Level: i.level, Orderer: i.orderer, Replica: i.replica, Peers: peers, Scores: i.scores, Log: i.Log,
+				Listeners: i.Ready().Listeners, Health: i.Health, Level: i.level, Orderer: i.orderer, Replica: i.replica, Peers: peers, Scores: i.scores, Onboarding: i.onboard, Log: i.Log,
 			}),
 			admin.NewBft(own, i.replica, peers, i.Log),
 			admin.NewMembers(admin.MembersConfig{
