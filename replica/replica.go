@@ -323,6 +323,9 @@ func (r *Replica) Drain(ctx context.Context) error {
 		if open == 0 || r.ended.Load() {
 			return nil // all ordered, or nothing more will be
 		}
+		if p := r.progress.Load(); p != nil && !p.Member {
+			return fmt.Errorf("%d requests or blocks of requests were not ordered, since this sequencer is not a member of the committee any more", open)
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%d requests or blocks of requests were not ordered in time; their outcome is known once this sequencer runs again", open)

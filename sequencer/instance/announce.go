@@ -69,7 +69,7 @@ func (i *Instance) isReady() (ready bool) {
 func (i *Instance) isListed() (yes bool) {
 	i.state.Topology(func(view topology.Snapshot) {
 		for _, n := range view.Sequencers().Sequencers {
-			yes = yes || n.Member == i.identity.member && n.Node == i.identity.node.Public()
+			yes = yes || n.Member == i.identity.member && i.identity.holds(n.Node)
 		}
 	})
 	return yes

@@ -12,6 +12,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,6 +54,8 @@ type Instance struct {
 	peers   *peers
 	changed changes // of the topology
 	onboard *onboard
+	// again ends the instance, to be made anew with other keys; nil where nobody would do so.
+	again   func(tryNext bool)
 	orderer *bftorder.Orderer
 	members *members.Service
 	// verifier checks the signatures of requests, before they are ordered and after.
@@ -79,6 +83,8 @@ type Options struct {
 	PlainAdmin bool
 	// Now is the clock that stamps blocks; nil means the system's.
 	Now func() time.Time
+
+	tryNext bool // order by the next node key, if the committee lists neither
 }
 
 // New opens the store and the listeners. Close gives them back if the instance
@@ -104,7 +110,13 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	if err := i.openStore(m); err != nil {
 		return nil, err
 	}
+	if err := i.chooseNodeKey(o.tryNext); err != nil {
+		return nil, err
+	}
 	if err := i.openState(m); err != nil {
+		return nil, err
+	}
+	if err := i.chooseProtocolKey(); err != nil {
 		return nil, err
 	}
 	if err := i.place(i.state); err != nil {
@@ -117,7 +129,12 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	if err != nil {
 		return nil, exit.With(exit.BadConfig, err)
 	}
-	i.peers = newPeers(i.Genesis, c.Peers, said)
+	committee, err := i.storedCommittee()
+	if err != nil {
+		return nil, err
+	}
+	i.peers = newPeers(i.Genesis, c.Peers, said, i.identity.holds)
+	i.peers.ordering = i.peers.named(committee)
 	settings := i.replicaConfig(m, o)
 	if settings.Warden, err = warden.Open(warden.Config{
 		Key: i.identity.node, Network: [32]byte(settings.Genesis.Network), Path: filepath.Join(c.DataDir, "peertrust"), Names: i.peers.called, Log: i.Log,
@@ -281,6 +298,12 @@ func (i *Instance) Stages() []node.Stage {
 			<-ctx.Done()
 			return nil
 		}},
+		{Name: name("keys"), Run: func(ctx context.Context, ready func()) error {
+			ready()
+			(&rotation{Instance: i, began: time.Now()}).run(ctx, i.exchange)
+			<-ctx.Done()
+			return nil
+		}},
 		{Name: name("service"), Run: func(ctx context.Context, ready func()) error {
 			ready()
 			return i.service.Run(ctx)
@@ -302,6 +325,15 @@ func (i *Instance) Stages() []node.Stage {
 		stages = append(stages, node.ServeHTTP(name("pprof"), l, node.ProfileHandler()))
 	}
 	return stages
+}
+
+// exchange ends the instance for another one with other keys.
+func (i *Instance) exchange(tryNext bool) {
+	if i.again == nil {
+		i.Log.Warn("this sequencer has other keys now, and uses them when the process is started again")
+		return
+	}
+	i.again(tryNext)
 }
 
 // Ready says where the sequencer listens.
@@ -394,22 +426,55 @@ func (o observer) SubscriptionEnded(reason sequencer.Reason) {
 
 func (o observer) Panicked() {}
 
-// Run runs one sequencer until it is told to stop.
+// Run runs one sequencer until it is told to stop. While that takes other keys into use, one instance follows another.
 func Run(ctx context.Context, c *config.Sequencer, o Options, readyFile string, reload func() (slog.Level, error)) error {
+	signals, stop := node.Signals()
+	defer stop()
+	for {
+		again, tryNext, err := run(ctx, c, o, readyFile, reload, signals)
+		if !again {
+			return err
+		}
+		o.tryNext, o.Rejoin = tryNext, false
+	}
+}
+
+// run runs one instance until the process is told to stop, or until it is to run again with other keys.
+func run(ctx context.Context, c *config.Sequencer, o Options, readyFile string, reload func() (slog.Level, error), signals <-chan os.Signal) (again, tryNext bool, err error) {
 	i, err := New(ctx, c, o)
 	if err != nil {
-		return err
+		return false, false, err
 	}
+	running, end := context.WithCancel(ctx)
+	defer end()
+	over := make(chan struct{})
+	defer close(over)
+	var next atomic.Pointer[bool]
+	i.again = func(tryNext bool) { next.Store(&tryNext); end() }
+	var stopped atomic.Bool
+	passed := make(chan os.Signal)
+	go func() { // so that a signal to stop is heeded also while the instance ends for another
+		for {
+			select {
+			case s := <-signals:
+				stopped.Store(stopped.Load() || s != syscall.SIGHUP)
+				select {
+				case passed <- s:
+				case <-over:
+				}
+			case <-over:
+				return
+			}
+		}
+	}()
 	stages := i.Stages()
 	if readyFile != "" {
 		stages = append(stages, node.ReadyFile(readyFile, i.Health, func() node.Ready {
 			return node.Ready{PID: os.Getpid(), Network: i.Genesis.ID.String(), Nodes: []node.ReadyNode{i.Ready()}}
 		}))
 	}
-	signals, stop := node.Signals()
-	defer stop()
 	group := node.Group{
-		Stages: stages, Health: i.Health, Log: i.Log, Signals: signals,
+		Stages: stages, Health: i.Health, Log: i.Log, Signals: passed,
 		LameDuck: time.Duration(c.Shutdown.LameDuck), DrainTimeout: time.Duration(c.Shutdown.DrainTimeout),
 		Reload: func() error {
 			level, err := reload()
@@ -422,5 +487,12 @@ func Run(ctx context.Context, c *config.Sequencer, o Options, readyFile string, 
 	r := i.Ready()
 	i.Log.Info("sequencer starts", slog.String("network", i.Genesis.Name), slog.String("public", r.Listeners["public"]),
 		slog.String("peer", r.Listeners["peer"]), slog.String("admin", r.Listeners["admin"]))
-	return group.Run(ctx)
+	err = group.Run(running)
+	if tryNext := next.Load(); tryNext != nil && ctx.Err() == nil && !stopped.Load() {
+		if err != nil {
+			i.Log.Warn("some requests are lost, unless their senders send them again", slog.Any("error", err))
+		}
+		return true, *tryNext, nil
+	}
+	return false, false, err
 }

@@ -84,16 +84,22 @@ func (p namedPeers) Name(key keys.PublicKey) string {
 func (p namedPeers) List() (list []admin.Peer) {
 	said := p.said.All()
 	p.mu.Lock()
-	configured, listed := maps.Clone(p.addresses), maps.Clone(p.listed)
-	p.mu.Unlock()
-	known := map[keys.PublicKey]bool{}
-	for key := range said {
-		known[key] = true
-	}
-	for _, more := range []map[keys.PublicKey]string{configured, listed} {
-		for key := range more {
-			known[key] = true
+	known, configured, listed := p.all(), maps.Clone(p.addresses), maps.Clone(p.listed)
+	for old, heir := range p.heirs() {
+		if address, ok := configured[old]; ok && configured[heir] == "" {
+			configured[heir] = address
 		}
+		delete(configured, old)
+		if word, ok := said[old]; ok {
+			if _, own := said[heir]; !own {
+				said[heir] = word
+			}
+			delete(said, old)
+		}
+	}
+	p.mu.Unlock()
+	for key := range said {
+		known[key] = "" // also those that were removed
 	}
 	delete(known, p.own)
 	for _, key := range slices.SortedFunc(maps.Keys(known), keys.PublicKey.Compare) {
