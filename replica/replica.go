@@ -194,6 +194,9 @@ func (r *Replica) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("recover from the store: %w", err)
 	}
+	if err := r.checkTrusted(&found); err != nil {
+		return err
+	}
 	r.enterCommittee(found.Committee()) // the application judges by it what ends the epoch
 	g, ctx := errgroup.WithContext(ctx)
 	// The writer outlives the loop, so that what the loop handed over last

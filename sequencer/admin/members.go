@@ -48,11 +48,11 @@ type MembersConfig struct {
 type Members struct {
 	adminv1.UnimplementedMemberServiceServer
 	cfg   MembersConfig
-	audit auditor
+	audit Auditor
 }
 
 // NewMembers returns the service.
-func NewMembers(cfg MembersConfig) *Members { return &Members{cfg: cfg, audit: auditor{cfg.Log}} }
+func NewMembers(cfg MembersConfig) *Members { return &Members{cfg: cfg, audit: NewAuditor(cfg.Log)} }
 
 // Register implements Service.
 func (s *Members) Register(r grpc.ServiceRegistrar) { adminv1.RegisterMemberServiceServer(r, s) }
@@ -105,7 +105,7 @@ func (s *Members) ProposeDisable(ctx context.Context, r *adminv1.ProposeDisableR
 		return nil, err
 	}
 	if member.Disabled {
-		return nil, failure(codes.FailedPrecondition, reasonNotNeeded, string(member.ID)+" is shut out already")
+		return nil, Failure(codes.FailedPrecondition, reasonNotNeeded, string(member.ID)+" is shut out already")
 	}
 	return s.sign(ctx, sequencing.Request{Body: &sequencing.Disable{Member: member.ID}})
 }
@@ -119,11 +119,11 @@ func (s *Members) Sign(ctx context.Context, r *adminv1.SignRequest) (*adminv1.De
 	switch body := request.Body.(type) {
 	case *sequencing.TrafficPurchase:
 		if m, ok := s.cfg.State.Member(body.Member); ok && m.Traffic.Serial >= body.Serial {
-			return nil, failure(codes.FailedPrecondition, reasonNotNeeded, fmt.Sprintf("purchase %d of %s was decided meanwhile; propose anew", m.Traffic.Serial, body.Member))
+			return nil, Failure(codes.FailedPrecondition, reasonNotNeeded, fmt.Sprintf("purchase %d of %s was decided meanwhile; propose anew", m.Traffic.Serial, body.Member))
 		}
 	case *sequencing.Disable:
 		if m, ok := s.cfg.State.Member(body.Member); ok && m.Disabled {
-			return nil, failure(codes.FailedPrecondition, reasonNotNeeded, string(body.Member)+" is shut out already")
+			return nil, Failure(codes.FailedPrecondition, reasonNotNeeded, string(body.Member)+" is shut out already")
 		}
 	default:
 		return nil, invalid("this request is no decision about a member")
@@ -164,9 +164,9 @@ func (s *Members) sign(ctx context.Context, request sequencing.Request) (*adminv
 	if out.Submitted = have >= needed; out.Submitted {
 		err = s.cfg.Submit(ctx, out.Request)
 	}
-	s.audit.note(ctx, "sign a decision", err, slog.String("decision", out.Description), slog.Int("signatures", have), slog.Int("needed", needed), slog.Bool("submitted", out.Submitted))
+	s.audit.Note(ctx, "sign a decision", err, slog.String("decision", out.Description), slog.Int("signatures", have), slog.Int("needed", needed), slog.Bool("submitted", out.Submitted))
 	if err != nil {
-		return nil, failure(codes.Unavailable, reasonNotReady, "the decision is complete, but cannot be ordered: "+err.Error())
+		return nil, Failure(codes.Unavailable, reasonNotReady, "the decision is complete, but cannot be ordered: "+err.Error())
 	}
 	return out, nil
 }
@@ -205,7 +205,7 @@ func (s *Members) known(text string) (sequencing.Member, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return sequencing.Member{}, failure(codes.NotFound, reasonUnknownMember, fmt.Sprintf("no member is called %q, and the name of none that ever took part begins so", text))
+		return sequencing.Member{}, Failure(codes.NotFound, reasonUnknownMember, fmt.Sprintf("no member is called %q, and the name of none that ever took part begins so", text))
 	}
-	return sequencing.Member{}, failure(codes.NotFound, reasonUnknownMember, fmt.Sprintf("more than one member's name begins with %q; write more of it", text))
+	return sequencing.Member{}, Failure(codes.NotFound, reasonUnknownMember, fmt.Sprintf("more than one member's name begins with %q; write more of it", text))
 }

@@ -43,11 +43,11 @@ type NodeConfig struct {
 type Node struct {
 	adminv1.UnimplementedNodeServiceServer
 	cfg   NodeConfig
-	audit auditor
+	audit Auditor
 }
 
 // NewNode returns the service.
-func NewNode(cfg NodeConfig) *Node { return &Node{cfg: cfg, audit: auditor{cfg.Log}} }
+func NewNode(cfg NodeConfig) *Node { return &Node{cfg: cfg, audit: NewAuditor(cfg.Log)} }
 
 // Register implements Service.
 func (s *Node) Register(r grpc.ServiceRegistrar) { adminv1.RegisterNodeServiceServer(r, s) }
@@ -130,6 +130,6 @@ func (s *Node) SetLogLevel(ctx context.Context, r *adminv1.SetLogLevelRequest) (
 	}
 	before := config.Level(s.cfg.Level.Level()).String()
 	s.cfg.Level.Set(slog.Level(level))
-	s.audit.note(ctx, "set the log level", nil, slog.String("before", before), slog.String("level", level.String()))
+	s.audit.Note(ctx, "set the log level", nil, slog.String("before", before), slog.String("level", level.String()))
 	return &adminv1.SetLogLevelResponse{Previous: before}, nil
 }

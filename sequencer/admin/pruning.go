@@ -18,7 +18,7 @@ type Pruner struct {
 	adminv1.UnimplementedPruningServiceServer
 	path    string
 	prune   pruning
-	audit   auditor
+	audit   Auditor
 	log     *slog.Logger
 	changed chan struct{}
 
@@ -34,7 +34,7 @@ type Pruner struct {
 
 // NewPruner reads the schedule at path, or begins without one.
 func NewPruner(path string, history History, blocks Blocks, log *slog.Logger) (*Pruner, error) {
-	p := &Pruner{path: path, prune: pruning{history, blocks}, audit: auditor{log}, log: log, changed: make(chan struct{}, 1)}
+	p := &Pruner{path: path, prune: pruning{history, blocks}, audit: NewAuditor(log), log: log, changed: make(chan struct{}, 1)}
 	if err := readFile(path, &p.schedule); err != nil {
 		return nil, err
 	}
@@ -145,9 +145,9 @@ func (p *Pruner) Prune(ctx context.Context, r *adminv1.PruneRequest) (*adminv1.P
 		return nil, invalid(why)
 	}
 	done, err := p.run(ctx, retention, keep)
-	p.audit.note(ctx, "prune", err, slog.Duration("retention", retention), slog.Uint64("min_blocks_to_keep", keep), slog.Int64("up_to", int64(done.upTo)))
+	p.audit.Note(ctx, "prune", err, slog.Duration("retention", retention), slog.Uint64("min_blocks_to_keep", keep), slog.Int64("up_to", int64(done.upTo)))
 	if err != nil {
-		return nil, failure(codes.Internal, reasonFailed, err.Error())
+		return nil, Failure(codes.Internal, reasonFailed, err.Error())
 	}
 	return &adminv1.PruneResponse{PrunedUpTo: int64(done.upTo), LowestHeight: done.lowest, Message: done.String()}, nil
 }
@@ -164,10 +164,10 @@ func (p *Pruner) SetPruningSchedule(ctx context.Context, r *adminv1.SetPruningSc
 		return nil, invalid(why)
 	}
 	err := p.store(&s)
-	p.audit.note(ctx, "set the pruning schedule", err, slog.String("cron", s.Cron), slog.Duration("max_duration", s.MaxDuration),
+	p.audit.Note(ctx, "set the pruning schedule", err, slog.String("cron", s.Cron), slog.Duration("max_duration", s.MaxDuration),
 		slog.Duration("retention", s.Retention), slog.Uint64("min_blocks_to_keep", s.MinBlocksToKeep))
 	if err != nil {
-		return nil, failure(codes.Internal, reasonNotStored, err.Error())
+		return nil, Failure(codes.Internal, reasonNotStored, err.Error())
 	}
 	return &adminv1.SetPruningScheduleResponse{Schedule: s.message(), NextAt: s.next(time.Now()).UnixMicro()}, nil
 }
@@ -195,9 +195,9 @@ func (p *Pruner) ClearPruningSchedule(ctx context.Context, _ *adminv1.ClearPruni
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	err := p.store(nil)
-	p.audit.note(ctx, "clear the pruning schedule", err)
+	p.audit.Note(ctx, "clear the pruning schedule", err)
 	if err != nil {
-		return nil, failure(codes.Internal, reasonNotStored, err.Error())
+		return nil, Failure(codes.Internal, reasonNotStored, err.Error())
 	}
 	return &adminv1.ClearPruningScheduleResponse{}, nil
 }

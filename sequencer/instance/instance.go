@@ -29,6 +29,7 @@ import (
 	"github.com/synod-network/synod/ordering/bftorder"
 	"github.com/synod-network/synod/replica"
 	"github.com/synod-network/synod/replica/store"
+	"github.com/synod-network/synod/replica/trust"
 	"github.com/synod-network/synod/replica/warden"
 	"github.com/synod-network/synod/sequencer"
 	"github.com/synod-network/synod/sequencer/admin"
@@ -137,7 +138,7 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	i.peers.ordering = i.peers.named(committee)
 	settings := i.replicaConfig(m, o)
 	if settings.Warden, err = warden.Open(warden.Config{
-		Key: i.identity.node, Network: [32]byte(settings.Genesis.Network), Path: filepath.Join(c.DataDir, "peertrust"), Names: i.peers.called, Log: i.Log,
+		Key: i.identity.node, Network: [32]byte(settings.Genesis.Network), Params: judgement(c.PeerTrust), Path: filepath.Join(c.DataDir, "peertrust"), Names: i.peers.called, Log: i.Log,
 	}); err != nil {
 		return nil, err
 	}
@@ -230,6 +231,17 @@ func (i *Instance) replicaConfig(m *telemetry.Metrics, o Options) replica.Config
 		Retention: replica.Retention{Commits: bft.CommitIndex(c.Storage.RetainCommits), Bytes: int64(c.Storage.RetainBytes)},
 		Trust:     bft.Trust{Period: bft.Time(time.Duration(c.Trust.Period).Microseconds()), Handover: bft.Digest(c.Trust.Handover)},
 		Rejoin:    o.Rejoin, Now: o.Now, Note: i.heard, Metrics: m, Log: i.Log,
+	}
+}
+
+// judgement is how peers are judged, as configured.
+func judgement(c config.PeerTrust) trust.Params {
+	span := func(d config.Duration) trust.Duration { return trust.Duration(time.Duration(d).Microseconds()) }
+	return trust.Params{
+		HalfLife: span(c.HalfLife), LimitBelow: float64(c.LimitAt), Probation: float64(c.Probation),
+		FirstBan: span(c.FirstBan), LongestBan: span(c.LongestBan), StrikeWindow: span(c.StrikeWindow), Jitter: float64(c.BanJitter),
+		SuspectWindow: span(c.SuspectWindow), LooksBad: float64(c.LooksBadAt), SuspectFor: span(c.SuspectFor),
+		QuorumGrace: span(c.QuorumGrace), Peers: int(c.RememberedPeers),
 	}
 }
 
