@@ -26,7 +26,7 @@ type adminReach struct {
 func (r *adminReach) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&r.address, "admin", "", "`host:port` of the sequencer's admin gRPC listener")
-	f.StringVar(&r.dir, "net", "", "`directory` as synod network init writes it, from which --node is reached with its operator's certificate (default none)")
+	f.StringVar(&r.dir, "net", "", "`directory` as synod network init or sequencer join writes it, from which --node is reached with its operator's certificate (default none)")
 	f.StringVar(&r.readyFile, "ready-file", "", "`file` that a sandbox wrote, from which --node is reached (default none)")
 	f.StringVar(&r.node, "node", "", "`name` of the sequencer in --net or --ready-file; the first if it is left out")
 	f.StringVar(&r.authorities, "tls-ca", "", "`file` of certificates (PEM) that the sequencer's must be from; without it the connection is plain")

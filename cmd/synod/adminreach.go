@@ -39,12 +39,12 @@ func (r *adminReach) all() (list []adminReach, err error) {
 }
 
 func (r *adminReach) ofNetwork() (list []adminReach, err error) {
-	n, err := network.Open(r.dir)
+	nodes, err := network.NodesBelow(r.dir)
 	if err != nil {
 		return nil, err
 	}
 	operator := network.OperatorAt(r.dir)
-	for _, at := range n.Nodes {
+	for _, at := range nodes {
 		c, _, err := config.LoadSequencer(config.Sources{File: at.ConfigFile})
 		if err != nil {
 			return nil, exit.With(exit.BadConfig, err)

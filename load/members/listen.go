@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -57,6 +58,10 @@ func (l *listener) listen(ctx context.Context, listening func()) error {
 	if _, err := stream.Header(); err != nil {
 		return err
 	}
+	key, err := l.at.signs(ctx) // it may have exchanged its key since the last stream
+	if err != nil {
+		return err
+	}
 	l.at.up.Store(true)
 	listening()
 	for {
@@ -65,16 +70,28 @@ func (l *listener) listen(ctx context.Context, listening func()) error {
 			return err
 		}
 		l.at.up.Store(true)
-		l.take(response)
+		l.take(response, key)
 	}
 }
 
-// take checks one response and notes what it tells.
-func (l *listener) take(response *sequencerv1.SubscribeResponse) {
+// signs asks a sequencer for the key with which it signs what it delivers.
+func (s *sequencer) signs(ctx context.Context) (key keys.PublicKey, err error) {
+	hello, err := s.service.Handshake(ctx, &sequencerv1.HandshakeRequest{ClientVersions: []uint32{1}})
+	if err != nil {
+		return key, err
+	}
+	if sequencing.MemberID(hello.GetSequencer()) != s.id || len(hello.GetSigningKey()) != len(key) {
+		return key, fmt.Errorf("%s says that it is %.80q, and was %s", s.address, hello.GetSequencer(), s.id)
+	}
+	return keys.PublicKey(hello.GetSigningKey()), nil
+}
+
+// take checks one response, signed with key, and notes what it tells.
+func (l *listener) take(response *sequencerv1.SubscribeResponse, key keys.PublicKey) {
 	events := session.Events{Member: l.member.id, After: l.known, Encoded: response.GetEvents(), Known: sequencing.Time(response.GetKnownMicros())}
-	signed := len(response.GetKey()) == len(l.at.key) && len(response.GetSignature()) == len(keys.Signature{}) &&
-		keys.PublicKey(response.GetKey()) == l.at.key &&
-		events.Signed(l.run.network.id, l.at.key, keys.Signature(response.GetSignature()))
+	signed := len(response.GetKey()) == len(key) && len(response.GetSignature()) == len(keys.Signature{}) &&
+		keys.PublicKey(response.GetKey()) == key &&
+		events.Signed(l.run.network.id, key, keys.Signature(response.GetSignature()))
 	if !signed {
 		l.suspect(func(s *Suspect) { s.Forged++ })
 		l.run.count(func(r *Result) { r.Forged++ })

@@ -29,7 +29,6 @@ type sequencer struct {
 	conn    *grpc.ClientConn
 	service sequencerv1.SequencerServiceClient
 	id      sequencing.MemberID
-	key     keys.PublicKey
 	// up is whether the last that was heard of a stream from it was good.
 	up atomic.Bool
 
@@ -61,10 +60,10 @@ func connect(ctx context.Context, targets []Target) (*network, error) {
 		if err != nil {
 			return n, fmt.Errorf("load: %s: %w", t.Address, err)
 		}
-		if len(hello.GetNetworkId()) != len(n.id) || len(hello.GetSigningKey()) != len(s.key) {
+		if len(hello.GetNetworkId()) != len(n.id) || len(hello.GetSigningKey()) != len(keys.PublicKey{}) {
 			return n, fmt.Errorf("load: %s says nothing sensible about itself", t.Address)
 		}
-		s.id, s.key = sequencing.MemberID(hello.GetSequencer()), keys.PublicKey(hello.GetSigningKey())
+		s.id = sequencing.MemberID(hello.GetSequencer())
 		id := sequencing.NetworkID(hello.GetNetworkId())
 		if i > 0 && id != n.id {
 			return n, fmt.Errorf("load: %s is of another network than %s", t.Address, targets[0].Address)

@@ -138,7 +138,11 @@ func (a *Authority) issue(template *x509.Certificate, key crypto.Signer, certFil
 	if err := writePEM(keyFile, "PRIVATE KEY", private, 0o600); err != nil {
 		return err
 	}
-	return writePEM(certFile, "CERTIFICATE", der, 0o644)
+	if err := writePEM(certFile, "CERTIFICATE", der, 0o644); err != nil {
+		_ = os.Remove(keyFile) // it was made just now, and is of no use without; the first error says more
+		return err
+	}
+	return nil
 }
 
 // maxName bounds a name in a certificate (RFC 5280, appendix A.1: ub-common-name).
