@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/synod-network/synod/daml/cache"
 	"github.com/synod-network/synod/daml/engine"
 	"github.com/synod-network/synod/daml/ledger"
 	"github.com/synod-network/synod/daml/lf"
@@ -33,7 +34,7 @@ func TestStories(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := tell(t, story)
+			got := tell(t, story, nil)
 			want := -1
 			for i, f := range story.Files {
 				if f.Name == "want" {
@@ -52,13 +53,34 @@ func TestStories(t *testing.T) {
 			} else if want < 0 || !bytes.Equal(story.Files[want].Data, got) {
 				t.Errorf("got:\n%s", got)
 			}
+			folder := openCache(t, t.TempDir())
+			for _, when := range []string{"just compiled", "compiled before"} {
+				if again := tell(t, story, folder); !bytes.Equal(again, got) {
+					t.Errorf("with packages %s, got:\n%s", when, again)
+				}
+			}
+			if s := folder.Stats(); s.Hits == 0 || s.Hits != s.Misses || s.Written != s.Misses || s.Rejected+s.Failed > 0 {
+				t.Errorf("told twice, the cache says %+v", s)
+			}
 		})
 	}
 }
 
-// tell runs a story. Its comment may set "pv34".
-func tell(t *testing.T, story *txtar.Archive) []byte {
+func openCache(t testing.TB, dir string) *cache.Cache {
+	t.Helper()
+	c, err := cache.Open(dir, cache.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// tell runs a story. Its comment may set "pv34". The cache may be nil.
+func tell(t *testing.T, story *txtar.Archive, folder *cache.Cache) []byte {
 	l := ledger.New(engine.New(engine.DefaultLimits()))
+	if folder != nil {
+		l.Cache = folder
+	}
 	if strings.Contains(string(story.Comment), "pv34") {
 		l.Rollback = tx.EffectsRollBack
 	}
