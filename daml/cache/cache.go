@@ -14,12 +14,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -128,15 +130,16 @@ func (c *Cache) read(path string, id lf.PackageID) (*engine.Compiled, error) {
 	if info.Size() > c.Bytes {
 		return nil, fmt.Errorf("it is larger than the cache may be, %d bytes", c.Bytes)
 	}
-	file, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	data, err := unseal(id, file)
+	defer f.Close()
+	data, err := unseal(id, f, info.Size())
 	if err != nil {
 		return nil, err
 	}
-	compiled, err := engine.ParseCompiled(id, string(data))
+	compiled, err := engine.ParseCompiled(id, data)
 	if err != nil {
 		return nil, err
 	}
@@ -260,18 +263,32 @@ func header(id lf.PackageID, size uint64) []byte {
 }
 
 // unseal returns the data of a file that is sound, and of this package in this version.
-func unseal(id lf.PackageID, file []byte) ([]byte, error) {
-	size := len(file) - len(header(id, 0)) - sha256.Size
+func unseal(id lf.PackageID, file io.Reader, size int64) (string, error) {
+	size -= int64(len(header(id, 0)) + sha256.Size)
 	if size < 0 {
-		return nil, fmt.Errorf("it has %d bytes, fewer than any has", len(file))
+		return "", errors.New("it is shorter than any is")
 	}
 	want := header(id, uint64(size))
-	if !bytes.HasPrefix(file, want) {
-		return nil, errors.New("it is no compiled form of this version of this package, or was cut off")
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(file, got); err != nil {
+		return "", err
 	}
-	content, sum := file[:len(want)+size], file[len(want)+size:]
-	if got := sha256.Sum256(content); !bytes.Equal(got[:], sum) {
-		return nil, errors.New("it is damaged: its checksum is not that of its content")
+	if !bytes.Equal(got, want) {
+		return "", errors.New("it is no compiled form of this version of this package, or was cut off")
 	}
-	return content[len(want):], nil
+	h := sha256.New()
+	h.Write(want)
+	var data strings.Builder // so that a large file is not copied once more
+	data.Grow(int(size))
+	if _, err := io.CopyN(io.MultiWriter(&data, h), file, size); err != nil {
+		return "", err
+	}
+	sum := make([]byte, sha256.Size)
+	if _, err := io.ReadFull(file, sum); err != nil {
+		return "", err
+	}
+	if !bytes.Equal(h.Sum(nil), sum) {
+		return "", errors.New("it is damaged: its checksum is not that of its content")
+	}
+	return data.String(), nil
 }

@@ -50,6 +50,14 @@ type Compiled struct {
 	bodies    string
 }
 
+// Cache keeps compiled packages. Package cache is one, in a folder.
+type Cache interface {
+	// Get returns a package that was put, by this process or another, or nil.
+	Get(lf.PackageID) *Compiled
+	// Put keeps a package if it can. It may be forgotten at any time.
+	Put(*Compiled)
+}
+
 const (
 	refSize  = 3 * 4
 	repSize  = 3 * 4
@@ -84,11 +92,26 @@ type symbol struct {
 }
 
 func (s symbol) compare(t symbol) int {
-	return cmp.Or(cmp.Compare(s.part, t.part), compareRefs(s.ref, t.ref), cmp.Compare(s.member, t.member), compareRefs(s.iface, t.iface))
+	if c := cmp.Compare(s.part, t.part); c != 0 {
+		return c
+	}
+	if c := compareRefs(s.ref, t.ref); c != 0 {
+		return c
+	}
+	if c := strings.Compare(s.member, t.member); c != 0 {
+		return c
+	}
+	return compareRefs(s.iface, t.iface)
 }
 
 func compareRefs(a, b lf.Ref) int {
-	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Module, b.Module), cmp.Compare(a.Package, b.Package))
+	if c := strings.Compare(string(a.Name), string(b.Name)); c != 0 {
+		return c
+	}
+	if c := strings.Compare(string(a.Module), string(b.Module)); c != 0 {
+		return c
+	}
+	return strings.Compare(string(a.Package), string(b.Package))
 }
 
 // Bytes returns the compiled form, which ParseCompiled reads.
@@ -218,7 +241,14 @@ func (c *Compiled) symbolAt(i int) symbol {
 
 // find looks for the code of a symbol.
 func (c *Compiled) find(s symbol) (body string, function, ok bool) {
-	i, ok := sort.Find(len(c.code)/codeSize, func(i int) int { return s.compare(c.symbolAt(i)) })
+	i, ok := sort.Find(len(c.code)/codeSize, func(i int) int {
+		at := i * codeSize
+		name := c.stringAt(number(c.refs, int(number(c.code, at+4))*refSize+8)) // which nearly always decides
+		if first := cmp.Or(int(s.part)-int(number(c.code, at)), strings.Compare(string(s.ref.Name), name)); first != 0 {
+			return first
+		}
+		return s.compare(c.symbolAt(i))
+	})
 	if !ok {
 		return "", false, false
 	}
@@ -276,6 +306,20 @@ func (e *Engine) Fork() *Engine {
 	fork.types = e.types.Fork()
 	maps.Copy(fork.code, e.code)
 	return fork
+}
+
+// Adopt makes the packages of a fork known, when they turned out well.
+func (e *Engine) Adopt(fork *Engine) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	fork.mu.Lock()
+	defer fork.mu.Unlock()
+	for id, c := range fork.code {
+		if _, err := e.types.Package(id); err != nil {
+			e.code[id] = c
+		}
+	}
+	e.types.Adopt(fork.types)
 }
 
 // allCode lists the code of all definitions of a package.

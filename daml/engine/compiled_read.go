@@ -24,19 +24,15 @@ type codeReader struct {
 	err  error
 }
 
-// read returns the code of a symbol. The error may be that a package is missing.
-func (e *Engine) read(c *Compiled, s symbol) (*proto, error) {
-	body, _, ok := c.find(s)
-	if !ok {
-		return nil, fmt.Errorf("compiled form of package %s has no code of %s", c.ID, s.ref)
-	}
+// read reads code of a definition. The error may be that a package is missing.
+func (e *Engine) read(c *Compiled, body string, of lf.Ref) (*proto, error) {
 	r := &codeReader{e: e, c: c, rest: body}
 	p := r.proto()
 	if r.err == nil && r.rest != "" {
 		r.err = errBody
 	}
 	if r.err != nil {
-		return nil, fmt.Errorf("compiled form of %s: %w", s.ref, r.err)
+		return nil, fmt.Errorf("compiled form of %s: %w", of, r.err)
 	}
 	return p, nil
 }
@@ -177,9 +173,9 @@ func items[T any](r *codeReader, item func() T) []T {
 	if n == 0 {
 		return nil
 	}
-	all := make([]T, n)
-	for i := range all {
-		all[i] = item()
+	all := make([]T, 0, min(n, 64)) // what claims to be long may not be
+	for len(all) < n && r.err == nil {
+		all = append(all, item())
 	}
 	return all
 }

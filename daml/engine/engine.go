@@ -135,12 +135,12 @@ func (e *Engine) global(ref lf.Ref) (*global, error) {
 	}
 	g := &global{symbol: symbol{part: partValue, ref: ref}, name: ref.Qualified()}
 	if c := e.code[ref.Package]; c != nil {
-		_, function, ok := c.find(g.symbol)
+		body, function, ok := c.find(g.symbol)
 		if !ok {
 			return nil, set.Missing("value", ref)
 		}
 		g.function = function
-		g.code.build = func() (*proto, error) { return e.read(c, g.symbol) }
+		g.code.build = func() (*proto, error) { return e.read(c, body, ref) }
 	} else {
 		def := set.Value(ref)
 		if def == nil {
@@ -183,7 +183,13 @@ func (e *Engine) codeOf(s symbol, name string, build func() (*proto, error)) *gl
 	g := &global{symbol: s, name: name, function: true}
 	g.code.build = build
 	if c := e.code[s.ref.Package]; c != nil {
-		g.code.build = func() (*proto, error) { return e.read(c, s) }
+		g.code.build = func() (*proto, error) {
+			body, _, ok := c.find(s)
+			if !ok {
+				return nil, fmt.Errorf("compiled form of package %s has no code of %s", c.ID, name)
+			}
+			return e.read(c, body, s.ref)
+		}
 	}
 	return g
 }

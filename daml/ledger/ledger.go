@@ -25,7 +25,7 @@ type Ledger struct {
 	Engine   *engine.Engine
 	Rollback tx.RollbackRule
 	Now      value.Timestamp // the time of the next transaction
-	Cache    Cache           // of compiled packages; nil for none, then code is compiled when it is first used
+	Cache    engine.Cache    // of compiled packages; nil for none, then code is compiled when it is first used
 
 	packages    map[string]*lf.Package
 	preferred   map[string]string // by package name, the id of the highest version
@@ -61,13 +61,6 @@ func New(e *engine.Engine) *Ledger {
 		packages: map[string]*lf.Package{}, preferred: map[string]string{},
 		contracts: map[value.ContractID]*Contract{}, byKey: map[tx.Hash][]value.ContractID{},
 	}
-}
-
-// Cache keeps compiled packages between runs of a process. Package cache is one.
-type Cache interface {
-	// Get returns a package that was put, by any process, or nil.
-	Get(lf.PackageID) *engine.Compiled
-	Put(*engine.Compiled)
 }
 
 // Upload validates and adds the packages of a DAR, and returns the main one. If one is not valid, or no upgrade of the version that
@@ -109,14 +102,9 @@ func (l *Ledger) Upload(dar *archive.DAR) (*lf.Package, error) {
 			return nil, err
 		}
 	}
-	for _, c := range compiled {
-		l.Engine.AddCompiled(c)
-		l.list(c.Outline)
-	}
-	for _, pkg := range fresh {
-		if err := l.AddPackage(pkg); err != nil {
-			return nil, err
-		}
+	l.Engine.Adopt(trial)
+	for _, pkg := range all {
+		l.list(pkg)
 	}
 	return l.packages[string(dar.Main().ID)], nil
 }

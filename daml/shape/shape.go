@@ -65,6 +65,22 @@ func (t *Types) AddOutline(outline *lf.Package, signature func() (*lf.Package, e
 	}
 }
 
+// Adopt makes the packages of others known.
+func (t *Types) Adopt(others *Types) {
+	fork := others.Fork()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, set := range fork.packages {
+		if t.packages[id] != nil {
+			continue
+		}
+		t.packages[id] = set
+		if whole := fork.wholes[id]; whole != nil {
+			t.wholes[id] = whole
+		}
+	}
+}
+
 // Package returns a package, alone in a set. The error is a *MissingPackageError.
 func (t *Types) Package(id lf.PackageID) (*lf.Packages, error) {
 	t.mu.RLock()
