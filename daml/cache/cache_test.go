@@ -14,7 +14,6 @@ import (
 	"github.com/synod-network/synod/daml/archive"
 	"github.com/synod-network/synod/daml/engine"
 	"github.com/synod-network/synod/daml/lf"
-	"github.com/synod-network/synod/daml/text"
 )
 
 func open(t testing.TB, dir string, o Options) *Cache {
@@ -29,11 +28,16 @@ func open(t testing.TB, dir string, o Options) *Cache {
 // compiled compiles a package with one value.
 func compiled(t testing.TB, n int) *engine.Compiled {
 	t.Helper()
-	dar, err := text.Assemble(fmt.Sprintf("language 2.1\nmetadata ('p' : '1.0.%d')\nmodule M { val one: Int64 = %d; }", n, n), nil)
+	written, err := archive.Encode(&lf.Package{
+		Version: lf.V2_1, Metadata: lf.Metadata{Name: "p", Version: fmt.Sprintf("1.0.%d", n)},
+		Modules: []*lf.Module{{Name: "M", Values: []*lf.Value{{
+			Name: "one", Type: &lf.TypeBuiltin{Builtin: lf.TypeInt64}, Body: &lf.LitInt64{Value: 1},
+		}}}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	pkg, err := dar.Main().Decode(archive.Limits{})
+	pkg, err := written.Decode(archive.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,13 +89,18 @@ func TestDamagedFilesAreMadeAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	bad := 0
 	for at := range sound {
 		flipped := bytes.Clone(sound)
 		flipped[at] ^= 1 << (at % 8)
+		if at%5 > 0 && at > len(magic) && at < len(sound)-32 {
+			continue // much of the same
+		}
 		for what, content := range map[string][]byte{"cut off": sound[:at], "flipped": flipped} {
 			if err := os.WriteFile(path, content, 0o600); err != nil {
 				t.Fatal(err)
 			}
+			bad++
 			if c.Get(p.ID) != nil {
 				t.Fatalf("%s at byte %d the file is accepted", what, at)
 			}
@@ -116,7 +125,7 @@ func TestDamagedFilesAreMadeAgain(t *testing.T) {
 		}
 	}
 	s := c.Stats()
-	if want := 2*len(sound) + len(foreign); s.Rejected != want || s.Misses != want || strings.Count(log.String(), "rejected") != want {
+	if want := bad + len(foreign); s.Rejected != want || s.Misses != want || strings.Count(log.String(), "rejected") != want {
 		t.Errorf("of %d bad files, the cache says %+v", want, s)
 	}
 	c.Put(p)
@@ -168,7 +177,7 @@ func TestWhatWasUsedLongestAgoGoes(t *testing.T) {
 		}
 	}
 	c.Put(first)
-	const many = 60
+	const many = 30
 	var ids []lf.PackageID
 	for n := range many {
 		time.at = time.at.Add(2 * freshly)
@@ -272,7 +281,7 @@ func TestManyWritersOfOneFolder(t *testing.T) {
 	for writer := range 6 {
 		c := open(t, dir, Options{Bytes: limit})
 		wait.Go(func() {
-			for round := range 10 {
+			for round := range 5 {
 				for i := range packages {
 					p := packages[(i*(writer+1)+round)%len(packages)]
 					if got := c.Get(p.ID); got == nil {
