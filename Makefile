@@ -12,6 +12,8 @@ STATICCHECK = $(GO) tool -modfile=tools/staticcheck.mod staticcheck
 
 # Code without goroutines gains nothing from the race detector and would pay for it tenfold.
 SEQUENTIAL = 'synod/(api|bft|cmd|daml|internal|sequencer/historytest|sim|test|topology)(/|$$)'
+# Except these of them, where goroutines share an engine or a folder.
+SHARED = 'synod/daml/(cache|script)$$'
 
 check: lint
 	$(GO) test ./...
@@ -20,9 +22,9 @@ quick: format vet
 	$(GO) test -short ./...
 
 test: lint test-tools
-	SYNOD_SIM=60s $(GO) test -timeout 10m $$($(GO) list ./... | grep -E $(SEQUENTIAL))
+	SYNOD_SIM=60s $(GO) test -timeout 10m $$($(GO) list ./... | grep -E $(SEQUENTIAL) | grep -vE $(SHARED))
 	@if command -v gcc >/dev/null; then race=-race; else echo 'no race detection: it needs gcc (apt-get install gcc)' >&2; race=; fi; \
-	set -x; $(GO) test -timeout 10m $$race $$($(GO) list ./... | grep -vE $(SEQUENTIAL))
+	set -x; $(GO) test -timeout 10m $$race $$($(GO) list ./... | grep -vE $(SEQUENTIAL)) $$($(GO) list ./... | grep -E $(SHARED))
 
 # PostgreSQL and Chromium, where they can be installed
 test-tools:

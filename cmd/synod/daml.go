@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/synod-network/synod/daml/archive"
+	"github.com/synod-network/synod/daml/cache"
+	"github.com/synod-network/synod/daml/engine"
 	"github.com/synod-network/synod/daml/inspect"
 	"github.com/synod-network/synod/daml/text"
 	"github.com/synod-network/synod/node/exit"
@@ -61,7 +64,7 @@ func newDamlInspect() *cobra.Command {
 
 func newDamlCheck() *cobra.Command {
 	var asJSON bool
-	var upgrades string
+	var upgrades, cacheDir string
 	cmd := &cobra.Command{
 		Use:   "check F.dar",
 		Short: "Check that the packages of a DAR are valid, or that one may replace an older version",
@@ -73,7 +76,11 @@ func newDamlCheck() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			report := inspect.Check(dar, archive.Limits{})
+			compiled, err := openCompiled(cmd, cacheDir)
+			if err != nil {
+				return err
+			}
+			report := inspect.Check(dar, archive.Limits{}, compiled)
 			if upgrades != "" && report.OK {
 				old, err := archive.OpenDAR(upgrades, archive.Limits{})
 				if err != nil {
@@ -97,7 +104,25 @@ func newDamlCheck() *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	f.StringVar(&upgrades, "upgrades", "", "DAR with the version of the main package that this one is to replace")
+	compiledFlag(cmd, &cacheDir)
 	return cmd
+}
+
+func compiledFlag(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "cache", "", "folder that keeps packages once they were found valid and compiled, for the next time; it belongs\n"+
+		"to one user, and may be deleted (default none)")
+}
+
+// openCompiled opens the folder for compiled packages, if there is to be one.
+func openCompiled(cmd *cobra.Command, dir string) (engine.Cache, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	c, err := cache.Open(dir, cache.Options{Log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))})
+	if err != nil {
+		return nil, exit.Errorf(exit.Usage, "%w", err)
+	}
+	return c, nil
 }
 
 func newDamlAssemble() *cobra.Command {

@@ -23,7 +23,7 @@ func newDamlRun() *cobra.Command {
 		Use:   "run FILE.dar SCRIPT.json",
 		Short: "Run commands on a ledger in memory, and show what each party sees",
 		Long: "run executes a list of commands (docs/daml-run.md describes it) on a ledger in memory and prints every transaction as a\n" +
-			"tree, with who sees which node. It needs no network and stores nothing.",
+			"tree, with who sees which node. It needs no network, and stores nothing unless --cache says where.",
 		Example: "  synod daml run iou.dar iou.json",
 		Args:    exactArgs("FILE.dar", "SCRIPT.json"),
 	}
@@ -32,6 +32,8 @@ func newDamlRun() *cobra.Command {
 	whole := cmd.Flags().Bool("whole", false, "do not shorten values (default false)")
 	pv34 := cmd.Flags().Bool("pv34", false, "let exceptions undo creates and archivals, as protocol version 34 did (default false)")
 	more := cmd.Flags().StringArray("dar", nil, "also upload this DAR; may be given several times (default none)")
+	var cacheDir string
+	compiledFlag(cmd, &cacheDir)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		text, err := os.ReadFile(args[1])
 		if err != nil {
@@ -42,6 +44,9 @@ func newDamlRun() *cobra.Command {
 			return exit.Errorf(exit.Usage, "%s: %w", args[1], err)
 		}
 		l := ledger.New(engine.New(engine.DefaultLimits()))
+		if l.Cache, err = openCompiled(cmd, cacheDir); err != nil {
+			return err
+		}
 		if *pv34 {
 			l.Rollback = tx.EffectsRollBack
 		}

@@ -117,7 +117,7 @@ func (a Archive) Decode(limits Limits) (pkg *lf.Package, err error) {
 		}
 	}()
 	defer recoverFailure(&err)
-	d := &decoder{self: a.ID, limits: limits.withDefaults()}
+	d := &decoder{self: a.ID, limits: limits.withDefaults(), uses: map[lf.PackageID]bool{}}
 	version, b := d.payload(a.Payload)
 	d.version = version
 	return d.pkg(b), nil

@@ -2,6 +2,8 @@ package archive
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -28,6 +30,7 @@ type decoder struct {
 	imports  []lf.PackageID
 
 	refs map[moduleKey]moduleRef // modules decoded before
+	uses map[lf.PackageID]bool   // packages referred to
 
 	size extent // of what is being decoded
 	deep int    // how deep the decoder is in it
@@ -149,6 +152,8 @@ func (d *decoder) pkg(b []byte) *lf.Package {
 	for _, m := range modules {
 		p.Modules = append(p.Modules, d.module(m))
 	}
+	delete(d.uses, d.self)
+	p.Uses = slices.Sorted(maps.Keys(d.uses))
 	return p
 }
 
@@ -329,6 +334,7 @@ func (d *decoder) packageRef(b []byte) lf.PackageID {
 	if n != 1 {
 		c.failf("a reference names %d packages", n)
 	}
+	d.uses[id] = true
 	return id
 }
 

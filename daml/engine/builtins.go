@@ -15,6 +15,7 @@ import (
 
 // builtin is a function of the language. Operands have the right types: packages were validated.
 type builtin struct {
+	fun   lf.Function
 	name  string
 	arity int
 	one   func(m *machine, a value.Value) (value.Value, error)
@@ -128,7 +129,7 @@ func builtinTable() map[lf.Function]*builtin {
 		lf.FnSecp256k1ValidateKey:   one(secp256k1ValidateKey),
 	}
 	for f, b := range table {
-		b.name = f.String()
+		b.fun, b.name = f, f.String()
 		b.proto = &proto{name: b.name, arity: b.arity, slots: b.arity, room: b.arity, builtin: b}
 	}
 	return table

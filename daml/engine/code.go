@@ -66,6 +66,7 @@ const (
 	opFetchByKey   // fetch the contract of templates[a] that was found by key
 	opGetTime
 	opTimeLess
+	ops // how many there are
 )
 
 type instr struct {
@@ -144,8 +145,8 @@ var token value.Value = value.Unit{}
 
 // global is a top-level value: compiled and evaluated when first used, and then shared by all runs.
 type global struct {
+	symbol
 	value atomic.Pointer[value.Value]
-	body  lf.Expr  // nil for code that is no value of the language, such as that of a choice
 	code  lazyCode // of the function that it is, or of what computes it
 	name  string
 	// function says that code is that of a function: then there is nothing to compute.
@@ -155,7 +156,7 @@ type global struct {
 // lazyCode is compiled when first used.
 type lazyCode struct {
 	proto atomic.Pointer[proto]
-	build func() (*proto, error)
+	build func() (*proto, error) // nil once proto is there
 }
 
 // template is a template with what is compiled of it.

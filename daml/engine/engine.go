@@ -35,7 +35,8 @@ type Engine struct {
 	arithmeticRep  *value.TypeRep
 	arithmeticData *value.DataType
 
-	mu        sync.Mutex // of what follows; compiling never waits for anything
+	mu        sync.Mutex                 // of what follows; compiling never waits for anything
+	code      map[lf.PackageID]*Compiled // of the packages that came in compiled form
 	globals   map[lf.Ref]*global
 	templates map[lf.Ref]*template
 	ifaces    map[lf.Ref]*iface
@@ -49,7 +50,7 @@ type Engine struct {
 func New(limits Limits) *Engine {
 	e := &Engine{
 		types: shape.New(), limits: limits, builtins: builtinTable(),
-		globals: map[lf.Ref]*global{}, templates: map[lf.Ref]*template{}, ifaces: map[lf.Ref]*iface{}, messages: map[value.Identifier]*global{},
+		code: map[lf.PackageID]*Compiled{}, globals: map[lf.Ref]*global{}, templates: map[lf.Ref]*template{}, ifaces: map[lf.Ref]*iface{}, messages: map[value.Identifier]*global{},
 	}
 	e.arithmeticRep, _ = e.types.Rep(&lf.TypeCon{Ref: arithmeticRef}) // a constructor alone needs no package
 	e.arithmeticData = &value.DataType{ID: arithmeticError, Names: []string{"message"}}
@@ -67,6 +68,9 @@ func (e *Engine) AddPackage(pkg *lf.Package) error {
 	if pkg.ID == "" {
 		return errors.New("package has no id yet; encode it first")
 	}
+	if pkg.IsSignature {
+		return fmt.Errorf("package %s is without its expressions, so it cannot be run", pkg.ID)
+	}
 	e.types.Add(pkg)
 	return nil
 }
@@ -74,7 +78,10 @@ func (e *Engine) AddPackage(pkg *lf.Package) error {
 // Validate checks packages that are not known yet, given those that are. The error is that of package validate: all faults of the
 // first package that has some.
 func (e *Engine) Validate(packages ...*lf.Package) error {
-	together := e.types.Together(packages...)
+	together, err := e.types.Signatures(packages...)
+	if err != nil {
+		return err
+	}
 	for _, pkg := range packages {
 		if err := validate.Check(pkg, together); err != nil {
 			return fmt.Errorf("package %s %s is not valid: %w", pkg.Metadata.Name, pkg.ID, err)
@@ -120,6 +127,7 @@ func (e *Engine) compiled(c *lazyCode) (*proto, error) {
 		return nil, err
 	}
 	c.proto.Store(p)
+	c.build = nil // with the syntax tree
 	return p, nil
 }
 
@@ -134,19 +142,33 @@ func (e *Engine) global(ref lf.Ref) (*global, error) {
 	if err != nil {
 		return nil, err
 	}
-	def := set.Value(ref)
-	if def == nil {
-		return nil, set.Missing("value", ref)
-	}
-	g := &global{body: strip(def.Body), name: ref.Qualified()}
-	if abs, ok := g.body.(*lf.Abs); ok {
-		g.function = true
-		g.code.build = func() (*proto, error) { return e.compileAbstraction(g.name, abs) }
+	g := &global{symbol: symbol{part: partValue, ref: ref}, name: ref.Qualified()}
+	if c := e.code[ref.Package]; c != nil {
+		body, function, ok := c.find(g.symbol)
+		if !ok {
+			return nil, set.Missing("value", ref)
+		}
+		g.function = function
+		g.code.build = func() (*proto, error) { return e.read(c, body, ref) }
 	} else {
-		g.code.build = func() (*proto, error) { return e.compileValue(g.name, g.body) }
+		def := set.Value(ref)
+		if def == nil {
+			return nil, set.Missing("value", ref)
+		}
+		e.describeValue(g, strip(def.Body))
 	}
 	e.globals[ref] = g
 	return g, nil
+}
+
+// describeValue says how a value is compiled when it is needed.
+func (e *Engine) describeValue(g *global, body lf.Expr) {
+	if abs, ok := body.(*lf.Abs); ok {
+		g.function = true
+		g.code.build = func() (*proto, error) { return e.compileAbstraction(g.name, abs) }
+		return
+	}
+	g.code.build = func() (*proto, error) { return e.compileValue(g.name, body) }
 }
 
 func (e *Engine) compileAbstraction(name string, abs *lf.Abs) (*proto, error) {
@@ -165,9 +187,19 @@ func (e *Engine) compileValue(name string, body lf.Expr) (*proto, error) {
 	return u.done(), nil
 }
 
-func codeOf(name string, build func() (*proto, error)) *global {
-	g := &global{name: name, function: true}
+// codeOf returns a function that is read from its package's compiled form, or built if the package came as lf. The caller holds e.mu.
+func (e *Engine) codeOf(s symbol, name string, build func() (*proto, error)) *global {
+	g := &global{symbol: s, name: name, function: true}
 	g.code.build = build
+	if c := e.code[s.ref.Package]; c != nil {
+		g.code.build = func() (*proto, error) {
+			body, _, ok := c.find(s)
+			if !ok {
+				return nil, fmt.Errorf("compiled form of package %s has no code of %s", c.ID, name)
+			}
+			return e.read(c, body, s.ref)
+		}
+	}
 	return g
 }
 
@@ -212,23 +244,26 @@ func (e *Engine) template(ref lf.Ref) (*template, error) {
 // describeTemplate says how the parts of a template are compiled when they are needed.
 func (e *Engine) describeTemplate(t *template) {
 	name, def := t.id.Qualified(), t.def
-	part := func(what string, body lf.Expr) *global {
-		return codeOf(name+" "+what, func() (*proto, error) { return e.compileFunction(name+" "+what, def.Param, body) })
+	function := func(s symbol, what string, body lf.Expr) *global {
+		s.ref = t.ref
+		return e.codeOf(s, name+" "+what, func() (*proto, error) { return e.compileFunction(name+" "+what, def.Param, body) })
 	}
-	t.info = codeOf(name, func() (*proto, error) { return e.compileInfo(t) })
-	t.signatories = part("signatories", def.Signatories)
-	t.observers = part("observers", def.Observers)
-	t.maintainers = codeOf(name+" maintainers", func() (*proto, error) { return e.compileMaintainers(t) })
+	t.info = e.codeOf(symbol{part: partInfo, ref: t.ref}, name, func() (*proto, error) { return e.compileInfo(t) })
+	t.signatories = function(symbol{part: partSignatories}, "signatories", def.Signatories)
+	t.observers = function(symbol{part: partObservers}, "observers", def.Observers)
+	t.maintainers = e.codeOf(symbol{part: partMaintainers, ref: t.ref}, name+" maintainers", func() (*proto, error) { return e.compileMaintainers(t) })
 	for _, c := range def.Choices {
 		ch := &choice{def: c, template: t}
-		ch.code = codeOf(name+"."+c.Name, func() (*proto, error) { return e.compileChoice(t, ch) })
-		ch.byKey = codeOf(name+"."+c.Name, func() (*proto, error) { return e.compileChoiceByKey(t, ch) })
+		ch.code = e.codeOf(symbol{part: partChoice, ref: t.ref, member: c.Name}, name+"."+c.Name,
+			func() (*proto, error) { return e.compileChoice(t, ch) })
+		ch.byKey = e.codeOf(symbol{part: partChoiceByKey, ref: t.ref, member: c.Name}, name+"."+c.Name,
+			func() (*proto, error) { return e.compileChoiceByKey(t, ch) })
 		t.choices[c.Name] = ch
 	}
 	for _, impl := range def.Implements {
-		i := &instance{methods: map[string]*global{}, view: part("view", impl.View)}
+		i := &instance{methods: map[string]*global{}, view: function(symbol{part: partView, iface: impl.Interface}, "view", impl.View)}
 		for _, method := range impl.Methods {
-			i.methods[method.Name] = part(method.Name, method.Body)
+			i.methods[method.Name] = function(symbol{part: partMethod, member: method.Name, iface: impl.Interface}, method.Name, method.Body)
 		}
 		t.instances[impl.Interface] = i
 	}
@@ -252,7 +287,8 @@ func (e *Engine) iface(ref lf.Ref) (*iface, error) {
 	i := &iface{ref: ref, def: def, choices: map[string]*choice{}}
 	for _, c := range def.Choices {
 		ch := &choice{def: c, iface: &i.ref}
-		ch.code = codeOf(ref.Qualified()+"."+c.Name, func() (*proto, error) { return e.compileInterfaceChoice(i, ch) })
+		ch.code = e.codeOf(symbol{part: partInterfaceChoice, ref: ref, member: c.Name}, ref.Qualified()+"."+c.Name,
+			func() (*proto, error) { return e.compileInterfaceChoice(i, ch) })
 		i.choices[c.Name] = ch
 	}
 	e.ifaces[ref] = i
@@ -276,7 +312,7 @@ func (e *Engine) exceptionMessage(id value.Identifier) (*global, error) {
 		return nil, set.Missing("exception", ref)
 	}
 	name := id.Qualified() + " message"
-	g := codeOf(name, func() (*proto, error) {
+	g := e.codeOf(symbol{part: partMessage, ref: ref}, name, func() (*proto, error) {
 		u := e.newUnit(nil, name, "\x00exception")
 		err := u.application(&lf.App{Fun: def.Message, Args: []lf.Expr{&lf.Var{Name: "\x00exception"}}}, nil, true)
 		return u.done(), err

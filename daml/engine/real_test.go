@@ -40,19 +40,13 @@ func decodeAll(t testing.TB, dar *archive.DAR) []*lf.Package {
 	return all
 }
 
-func compileAll(t testing.TB, packages []*lf.Package) {
+func compileAll(t testing.TB, packages []*lf.Package) []*Compiled {
 	t.Helper()
-	e := New(DefaultLimits())
-	for _, pkg := range packages {
-		if err := e.AddPackage(pkg); err != nil {
-			t.Fatal(err)
-		}
+	all, err := New(DefaultLimits()).Compile(packages...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, pkg := range packages {
-		if err := e.Compile(pkg); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return all
 }
 
 // TestRealPackagesCompile compiles every definition of every stable package at hand.

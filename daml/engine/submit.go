@@ -340,11 +340,12 @@ func (e *Engine) prepareFetch(c *FetchCommand, in *Input) ([]action, error) {
 	if err != nil {
 		return nil, preprocessing(err)
 	}
-	code := codeOf(t.id.Qualified()+" by key", func() (*proto, error) {
-		u := e.newUnit(nil, t.id.Qualified()+" by key", "\x00key", "\x00token")
+	code := &global{name: t.id.Qualified() + " by key", function: true}
+	code.code.build = func() (*proto, error) {
+		u := e.newUnit(nil, code.name, "\x00key", "\x00token")
 		err := u.fetchByKey(t)
 		return u.done(), err
-	})
+	}
 	return []action{func(m *machine) (value.Value, error) {
 		f, err := m.functionOf(code)
 		if err != nil {

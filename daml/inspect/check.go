@@ -3,8 +3,10 @@ package inspect
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/synod-network/synod/daml/archive"
+	"github.com/synod-network/synod/daml/engine"
 	"github.com/synod-network/synod/daml/lf"
 	"github.com/synod-network/synod/daml/validate"
 )
@@ -46,10 +48,12 @@ type Fault struct {
 }
 
 // Check decodes and validates every package of a DAR. What it refers to must be in
-// the DAR too.
-func Check(dar *archive.DAR, limits archive.Limits) Report {
+// the DAR too. The cache may be nil; packages that it has are valid, and it is given
+// the others if all are.
+func Check(dar *archive.DAR, limits archive.Limits, cache engine.Cache) Report {
 	r := Report{OK: true}
-	world, packages, errs := decode(limits, dar)
+	compiled, signatures := known(dar, cache)
+	world, packages, errs := decode(limits, signatures, dar)
 	for i, a := range dar.Packages {
 		c := CheckedReport{ID: a.ID}
 		if v, err := a.Version(); err == nil {
@@ -59,19 +63,63 @@ func Check(dar *archive.DAR, limits archive.Limits) Report {
 			c.Faults = []Fault{{Rule: "encoding", Message: errs[i].Error()}}
 		} else {
 			c.Name, c.Version = pkg.Metadata.Name, pkg.Metadata.Version
-			c.Faults = faults(validate.Check(pkg, world))
+			if !pkg.IsSignature { // else it comes from the cache
+				c.Faults = faults(validate.Check(pkg, world))
+			}
 		}
 		c.OK = len(c.Faults) == 0
 		r.OK = r.OK && c.OK
 		r.Packages = append(r.Packages, c)
 	}
+	if r.OK && cache != nil {
+		keep(cache, compiled, packages)
+	}
 	return r
+}
+
+// known finds the packages of a DAR that the cache has, if the DAR holds what they
+// refer to.
+func known(dar *archive.DAR, cache engine.Cache) (compiled []*engine.Compiled, signatures map[lf.PackageID]*lf.Package) {
+	if cache == nil {
+		return nil, nil
+	}
+	lacks := func(id lf.PackageID) bool {
+		return !slices.ContainsFunc(dar.Packages, func(a archive.Archive) bool { return a.ID == id })
+	}
+	signatures = map[lf.PackageID]*lf.Package{}
+	for _, a := range dar.Packages {
+		c := cache.Get(a.ID)
+		if c == nil || slices.ContainsFunc(c.Uses, lacks) {
+			continue
+		}
+		if signature, err := c.Signature(); err == nil {
+			compiled, signatures[a.ID] = append(compiled, c), signature
+		}
+	}
+	return compiled, signatures
+}
+
+// keep gives valid packages that did not come from the cache to it, for who runs
+// them. Those that cannot be run, being of 2.dev, are not kept.
+func keep(cache engine.Cache, compiled []*engine.Compiled, packages []*lf.Package) {
+	e := engine.New(engine.DefaultLimits())
+	for _, c := range compiled {
+		e.AddCompiled(c)
+	}
+	fresh := slices.DeleteFunc(slices.Clone(packages), func(pkg *lf.Package) bool { return pkg.IsSignature })
+	made, err := e.Compile(fresh...)
+	if err != nil {
+		return
+	}
+	for _, c := range made {
+		cache.Put(c)
+	}
 }
 
 // CheckUpgrade checks the main package of a DAR as the new version of that of
 // another. Both DARs should be valid.
 func CheckUpgrade(past, present *archive.DAR, limits archive.Limits) (Report, error) {
-	world, packages, errs := decode(limits, past, present)
+	world, packages, errs := decode(limits, nil, past, present)
 	old, new := packages[0], packages[len(past.Packages)]
 	if old == nil {
 		return Report{}, errs[0]
@@ -90,8 +138,8 @@ func CheckUpgrade(past, present *archive.DAR, limits archive.Limits) (Report, er
 }
 
 // decode decodes the packages of DARs, one after the other; nil and an error stand
-// for what cannot be decoded.
-func decode(limits archive.Limits, dars ...*archive.DAR) (*lf.Packages, []*lf.Package, []error) {
+// for what cannot be decoded. Signatures stand for those that are known.
+func decode(limits archive.Limits, signatures map[lf.PackageID]*lf.Package, dars ...*archive.DAR) (*lf.Packages, []*lf.Package, []error) {
 	world := lf.NewPackages()
 	var packages []*lf.Package
 	var errs []error
@@ -100,7 +148,10 @@ func decode(limits archive.Limits, dars ...*archive.DAR) (*lf.Packages, []*lf.Pa
 			pkg := world.Package(a.ID)
 			var err error
 			if pkg == nil {
-				if pkg, err = a.Decode(limits); err == nil {
+				if pkg = signatures[a.ID]; pkg == nil {
+					pkg, err = a.Decode(limits)
+				}
+				if err == nil {
 					world.Add(pkg)
 				}
 			}

@@ -43,7 +43,7 @@ func TestExamplesAreValid(t *testing.T) {
 	_, paint := assemble(t, "paint/paint.lf", iou)
 	for _, d := range []*archive.DAR{dar, paint} {
 		var b bytes.Buffer
-		r := inspect.Check(d, archive.Limits{})
+		r := inspect.Check(d, archive.Limits{}, nil)
 		if err := r.Print(&b); err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +76,7 @@ func TestBrokenPackagesAreShown(t *testing.T) {
 	if !strings.Contains(b.String(), "template Iou:Iou") || !strings.Contains(b.String(), "field 7 has wire type 7") {
 		t.Error(b.String())
 	}
-	r := inspect.Check(dar, archive.Limits{})
+	r := inspect.Check(dar, archive.Limits{}, nil)
 	if r.OK || r.Verdict() != "1 fault" || r.Packages[len(r.Packages)-1].Faults[0].Rule != "encoding" {
 		t.Errorf("got %+v", r)
 	}

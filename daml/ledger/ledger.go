@@ -25,6 +25,7 @@ type Ledger struct {
 	Engine   *engine.Engine
 	Rollback tx.RollbackRule
 	Now      value.Timestamp // the time of the next transaction
+	Cache    engine.Cache    // of compiled packages; nil for none, then code is compiled when it is first used
 
 	packages    map[string]*lf.Package
 	preferred   map[string]string // by package name, the id of the highest version
@@ -63,37 +64,79 @@ func New(e *engine.Engine) *Ledger {
 }
 
 // Upload validates and adds the packages of a DAR, and returns the main one. If one is not valid, or no upgrade of the version that
-// the ledger has, none is added.
+// the ledger has, none is added. Packages that the cache has are not validated again: they were before they came there.
 func (l *Ledger) Upload(dar *archive.DAR) (*lf.Package, error) {
-	var fresh []*lf.Package
-	for _, a := range dar.Packages {
-		if l.packages[string(a.ID)] != nil {
-			continue
-		}
-		pkg, err := a.Decode(archive.Limits{})
+	fresh, compiled, err := l.open(dar)
+	if err != nil {
+		return nil, err
+	}
+	trial := l.Engine.Fork()
+	for _, c := range compiled {
+		trial.AddCompiled(c)
+	}
+	if err := trial.Validate(fresh...); err != nil {
+		return nil, err
+	}
+	if l.Cache != nil && len(fresh) > 0 {
+		made, err := trial.Compile(fresh...)
 		if err != nil {
 			return nil, err
 		}
-		fresh = append(fresh, pkg)
-	}
-	if err := l.Engine.Validate(fresh...); err != nil {
-		return nil, err
+		for _, c := range made {
+			l.Cache.Put(c)
+			trial.AddCompiled(c)
+		}
+		fresh, compiled = nil, append(compiled, made...)
 	}
 	for _, pkg := range fresh {
-		if err := l.checkUpgrade(pkg); err != nil {
+		if err := trial.AddPackage(pkg); err != nil {
 			return nil, err
 		}
 	}
-	for _, pkg := range fresh {
-		if err := l.AddPackage(pkg); err != nil {
+	all := fresh
+	for _, c := range compiled {
+		all = append(all, c.Outline)
+	}
+	for _, pkg := range all {
+		if err := l.checkUpgrade(trial, pkg); err != nil {
 			return nil, err
 		}
+	}
+	l.Engine.Adopt(trial)
+	for _, pkg := range all {
+		l.list(pkg)
 	}
 	return l.packages[string(dar.Main().ID)], nil
 }
 
-// checkUpgrade compares a package with the preferred version of it.
-func (l *Ledger) checkUpgrade(pkg *lf.Package) error {
+// open decodes the packages of a DAR that the ledger does not have, or takes them from the cache.
+func (l *Ledger) open(dar *archive.DAR) (fresh []*lf.Package, compiled []*engine.Compiled, err error) {
+	has := map[lf.PackageID]bool{}
+	for _, a := range dar.Packages {
+		has[a.ID] = true
+	}
+	missing := func(id lf.PackageID) bool { return !has[id] && l.packages[string(id)] == nil }
+	for _, a := range dar.Packages {
+		if l.packages[string(a.ID)] != nil {
+			continue
+		}
+		if l.Cache != nil {
+			if c := l.Cache.Get(a.ID); c != nil && !slices.ContainsFunc(c.Uses, missing) {
+				compiled = append(compiled, c)
+				continue
+			}
+		}
+		pkg, err := a.Decode(archive.Limits{})
+		if err != nil {
+			return nil, nil, err
+		}
+		fresh = append(fresh, pkg)
+	}
+	return fresh, compiled, nil
+}
+
+// checkUpgrade compares a package with the preferred version of it. The engine knows what they refer to.
+func (l *Ledger) checkUpgrade(e *engine.Engine, pkg *lf.Package) error {
 	now := l.packages[l.preferred[pkg.Metadata.Name]]
 	if now == nil || validate.StoresNothing(pkg) || validate.StoresNothing(now) {
 		return nil
@@ -105,7 +148,7 @@ func (l *Ledger) checkUpgrade(pkg *lf.Package) error {
 	case c > 0:
 		past, present = pkg, now
 	}
-	if err := l.Engine.CheckUpgrade(past, present); err != nil {
+	if err := e.CheckUpgrade(past, present); err != nil {
 		return fmt.Errorf("package %s %s cannot replace version %s: %w", pkg.Metadata.Name, present.Metadata.Version, past.Metadata.Version, err)
 	}
 	return nil
@@ -116,12 +159,17 @@ func (l *Ledger) AddPackage(pkg *lf.Package) error {
 	if err := l.Engine.AddPackage(pkg); err != nil {
 		return err
 	}
+	l.list(pkg)
+	return nil
+}
+
+// list makes a package known that the engine has, or its outline.
+func (l *Ledger) list(pkg *lf.Package) {
 	l.packages[string(pkg.ID)] = pkg
 	name := pkg.Metadata.Name
 	if now := l.packages[l.preferred[name]]; now == nil || compareVersions(now.Metadata.Version, pkg.Metadata.Version) < 0 {
 		l.preferred[name] = string(pkg.ID)
 	}
-	return nil
 }
 
 // Prefer makes a version of a package the preferred one.
@@ -318,5 +366,5 @@ func (l *Ledger) Commits() []*Commit { return l.commits }
 // Preferred returns the id of the preferred version of a package.
 func (l *Ledger) Preferred(name string) string { return l.preferred[name] }
 
-// Package returns a package of the ledger, nil if there is none.
+// Package returns a package of the ledger, nil if there is none. Of packages that came from the cache it is the outline.
 func (l *Ledger) Package(id string) *lf.Package { return l.packages[id] }

@@ -11,6 +11,10 @@ type Package struct {
 	// such list.
 	Imports         []PackageID
 	NoImportsReason string
+	// Uses are the other packages that it refers to anywhere, sorted. Only packages that come from an archive say so.
+	Uses []PackageID
+	// IsSignature says that expressions were left out; see [Package.Signature] and [Package.Outline].
+	IsSignature bool
 }
 
 // Metadata names a package among its versions.

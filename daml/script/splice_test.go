@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/synod-network/synod/daml/archive"
+	"github.com/synod-network/synod/daml/cache"
 	"github.com/synod-network/synod/daml/engine"
 	"github.com/synod-network/synod/daml/ledger"
 	"github.com/synod-network/synod/daml/script"
@@ -13,8 +14,8 @@ import (
 	"github.com/synod-network/synod/daml/value"
 )
 
-// open puts a real DAR on a ledger. SYNOD_DAR_DIR says where DARs are, which are not part of this repository.
-func open(t testing.TB, name string) *script.Runner {
+// open puts a real DAR on a ledger, which may have a cache. SYNOD_DAR_DIR says where DARs are, which are not part of this repository.
+func open(t testing.TB, name string, folder ...*cache.Cache) *script.Runner {
 	t.Helper()
 	dir := os.Getenv("SYNOD_DAR_DIR")
 	if dir == "" {
@@ -25,6 +26,9 @@ func open(t testing.TB, name string) *script.Runner {
 		t.Skip(err)
 	}
 	l := ledger.New(engine.New(engine.DefaultLimits()))
+	for _, c := range folder {
+		l.Cache = c
+	}
 	main, err := l.Upload(dar)
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +52,17 @@ func load(t testing.TB, name string) *script.Script {
 // TestAmulet runs the life of a real token: rules, rounds, a tap, a transfer with fees, one without enough money, and a transfer in
 // two steps through the interface of the token standard.
 func TestAmulet(t *testing.T) {
-	r := open(t, "splice-amulet-0.1.14.dar")
+	amulet(t, open(t, "splice-amulet-0.1.14.dar"))
+	folder := openCache(t, t.TempDir())
+	for _, state := range []string{"just compiled", "compiled before"} {
+		t.Run(state, func(t *testing.T) { amulet(t, open(t, "splice-amulet-0.1.14.dar", folder)) })
+	}
+	if s := folder.Stats(); s != (cache.Stats{Hits: 37, Misses: 37, Written: 37}) {
+		t.Errorf("the cache says %+v", s)
+	}
+}
+
+func amulet(t *testing.T, r *script.Runner) {
 	var commits []*ledger.Commit
 	err := r.Run(t.Context(), load(t, "amulet.json"), func(o *script.Outcome) error {
 		if o.Commit != nil {

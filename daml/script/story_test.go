@@ -2,7 +2,9 @@ package script_test
 
 import (
 	"bytes"
+	"context"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +12,8 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/synod-network/synod/daml/archive"
+	"github.com/synod-network/synod/daml/cache"
 	"github.com/synod-network/synod/daml/engine"
 	"github.com/synod-network/synod/daml/ledger"
 	"github.com/synod-network/synod/daml/lf"
@@ -33,7 +37,11 @@ func TestStories(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := tell(t, story)
+			told := prepare(t, story)
+			got, err := told.tell(t.Context(), newEngine(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
 			want := -1
 			for i, f := range story.Files {
 				if f.Name == "want" {
@@ -52,58 +60,94 @@ func TestStories(t *testing.T) {
 			} else if want < 0 || !bytes.Equal(story.Files[want].Data, got) {
 				t.Errorf("got:\n%s", got)
 			}
+			folder := openCache(t, t.TempDir())
+			for _, when := range []string{"just compiled", "compiled before"} {
+				again, err := told.tell(t.Context(), newEngine(), folder)
+				if err != nil || !bytes.Equal(again, got) {
+					t.Errorf("with packages %s: %v, got:\n%s", when, err, again)
+				}
+			}
+			if s := folder.Stats(); s.Hits == 0 || s.Hits != s.Misses || s.Written != s.Misses || s.Rejected+s.Failed > 0 {
+				t.Errorf("told twice, the cache says %+v", s)
+			}
 		})
 	}
 }
 
-// tell runs a story. Its comment may set "pv34".
-func tell(t *testing.T, story *txtar.Archive) []byte {
-	l := ledger.New(engine.New(engine.DefaultLimits()))
-	if strings.Contains(string(story.Comment), "pv34") {
+func openCache(t testing.TB, dir string) *cache.Cache {
+	t.Helper()
+	c, err := cache.Open(dir, cache.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func newEngine() *engine.Engine { return engine.New(engine.DefaultLimits()) }
+
+// telling is a story that can be told: its packages are assembled.
+type telling struct {
+	dars   []*archive.DAR
+	ids    []string // of their main packages
+	script *script.Script
+	pv34   bool
+}
+
+// prepare assembles the packages of a story. Its comment may set "pv34".
+func prepare(t *testing.T, story *txtar.Archive) *telling {
+	t.Helper()
+	p := &telling{pv34: strings.Contains(string(story.Comment), "pv34")}
+	for _, f := range story.Files {
+		source := string(f.Data)
+		var err error
+		switch {
+		case strings.HasSuffix(f.Name, ".lf"):
+			for i, id := range p.ids { // packages may name those before by position
+				source = strings.ReplaceAll(source, "'package-"+string(rune('1'+i))+"'", "'"+id+"'")
+			}
+			var dar *archive.DAR
+			if dar, err = text.Assemble(source, nil); err == nil {
+				p.dars, p.ids = append(p.dars, dar), append(p.ids, string(dar.Main().ID))
+			}
+		case f.Name == "script.json":
+			for i, id := range p.ids {
+				source = strings.ReplaceAll(source, "package-"+string(rune('1'+i))+":", id+":")
+			}
+			p.script, err = script.Parse([]byte(source))
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", f.Name, err)
+		}
+	}
+	return p
+}
+
+// tell runs a story on a ledger of its own, and returns what it prints. The cache may be nil.
+func (p *telling) tell(ctx context.Context, e *engine.Engine, folder engine.Cache) ([]byte, error) {
+	l := ledger.New(e)
+	l.Cache = folder
+	if p.pv34 {
 		l.Rollback = tx.EffectsRollBack
 	}
 	var main *lf.Package
-	var steps *script.Script
-	ids := []string{}
-	for _, f := range story.Files {
-		switch {
-		case strings.HasSuffix(f.Name, ".lf"):
-			source := string(f.Data)
-			for i, id := range ids { // packages may name those before by position
-				source = strings.ReplaceAll(source, "'package-"+string(rune('1'+i))+"'", "'"+id+"'")
-			}
-			dar, err := text.Assemble(source, nil)
-			if err != nil {
-				t.Fatalf("%s: %v", f.Name, err)
-			}
-			pkg, err := l.Upload(dar)
-			if err != nil {
-				t.Fatalf("%s: %v", f.Name, err)
-			}
-			ids = append(ids, string(pkg.ID))
-			if main == nil {
-				main = pkg
-			}
-		case f.Name == "script.json":
-			source := string(f.Data)
-			for i, id := range ids {
-				source = strings.ReplaceAll(source, "package-"+string(rune('1'+i))+":", id+":")
-			}
-			var err error
-			if steps, err = script.Parse([]byte(source)); err != nil {
-				t.Fatal(err)
-			}
+	for _, dar := range p.dars {
+		pkg, err := l.Upload(dar)
+		if err != nil {
+			return nil, err
+		}
+		if main == nil {
+			main = pkg
 		}
 	}
 	var out bytes.Buffer
 	printer := &script.Printer{Out: &out, Parties: true}
 	runner := &script.Runner{Ledger: l, Main: main}
-	if err := runner.Run(t.Context(), steps, printer.Outcome); err != nil {
-		t.Errorf("%v\n%s", err, out.String())
+	if err := runner.Run(ctx, p.script, printer.Outcome); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, out.String())
 	}
 	shown := out.String()
-	for i, id := range ids {
+	for i, id := range p.ids {
 		shown = strings.ReplaceAll(shown, id, "package-"+string(rune('1'+i)))
 	}
-	return []byte(shown)
+	return []byte(shown), nil
 }

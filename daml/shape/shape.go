@@ -4,6 +4,7 @@ package shape
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -19,7 +20,8 @@ func (e *MissingPackageError) Error() string { return fmt.Sprintf("package %s is
 // Types finds packages and describes their types. It may be used by many goroutines.
 type Types struct {
 	mu       sync.RWMutex
-	packages map[lf.PackageID]*lf.Packages // each alone in its set
+	packages map[lf.PackageID]*lf.Packages                // each alone in its set
+	wholes   map[lf.PackageID]func() (*lf.Package, error) // the signatures of those that are there as outlines
 	shapes   map[string]*Shape
 	reps     map[string]*value.TypeRep
 	data     map[lf.Ref]*value.DataType
@@ -29,8 +31,18 @@ type Types struct {
 func New() *Types {
 	return &Types{
 		packages: map[lf.PackageID]*lf.Packages{}, shapes: map[string]*Shape{}, reps: map[string]*value.TypeRep{},
-		data: map[lf.Ref]*value.DataType{},
+		data: map[lf.Ref]*value.DataType{}, wholes: map[lf.PackageID]func() (*lf.Package, error){},
 	}
+}
+
+// Fork returns other Types with the same packages.
+func (t *Types) Fork() *Types {
+	fork := New()
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	maps.Copy(fork.packages, t.packages)
+	maps.Copy(fork.wholes, t.wholes)
+	return fork
 }
 
 // Add makes a package known.
@@ -40,6 +52,32 @@ func (t *Types) Add(pkg *lf.Package) {
 	defer t.mu.Unlock()
 	if t.packages[pkg.ID] == nil {
 		t.packages[pkg.ID] = set
+	}
+}
+
+// AddOutline makes a package known by its outline. What is validated against it needs its signature, which is asked for then.
+func (t *Types) AddOutline(outline *lf.Package, signature func() (*lf.Package, error)) {
+	set := lf.NewPackages(outline)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.packages[outline.ID] == nil {
+		t.packages[outline.ID], t.wholes[outline.ID] = set, signature
+	}
+}
+
+// Adopt makes the packages of others known.
+func (t *Types) Adopt(others *Types) {
+	fork := others.Fork()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, set := range fork.packages {
+		if t.packages[id] != nil {
+			continue
+		}
+		t.packages[id] = set
+		if whole := fork.wholes[id]; whole != nil {
+			t.wholes[id] = whole
+		}
 	}
 }
 
@@ -53,7 +91,7 @@ func (t *Types) Package(id lf.PackageID) (*lf.Packages, error) {
 	return nil, &MissingPackageError{id}
 }
 
-// Together returns all packages in one set, and more with them, for those who look at many at once.
+// Together returns all packages in one set, and more with them, for those who look at many at once. Some may be outlines only.
 func (t *Types) Together(more ...*lf.Package) *lf.Packages {
 	all := lf.NewPackages(more...)
 	t.mu.RLock()
@@ -64,6 +102,22 @@ func (t *Types) Together(more ...*lf.Package) *lf.Packages {
 		}
 	}
 	return all
+}
+
+// Signatures is like Together, but all packages have their values.
+func (t *Types) Signatures(more ...*lf.Package) (*lf.Packages, error) {
+	all := t.Together(more...)
+	t.mu.RLock()
+	wholes := maps.Clone(t.wholes)
+	t.mu.RUnlock()
+	for _, whole := range wholes {
+		signature, err := whole()
+		if err != nil {
+			return nil, err
+		}
+		all.Add(signature)
+	}
+	return all, nil
 }
 
 // PackageName returns the name that all versions of a package share.

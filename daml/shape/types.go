@@ -122,13 +122,18 @@ func (t *Types) Rep(ty lf.Type) (*value.TypeRep, error) {
 		id := Identifier(con.Ref)
 		fresh.Con = &id
 	}
+	return t.Intern(fresh), nil
+}
+
+// Intern returns the pointer that stands for the type everywhere in these Types.
+func (t *Types) Intern(rep *value.TypeRep) *value.TypeRep {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if known := t.reps[key]; known != nil {
-		return known, nil
+	if known := t.reps[rep.Order]; known != nil {
+		return known
 	}
-	t.reps[key] = fresh
-	return fresh, nil
+	t.reps[rep.Order] = rep
+	return rep
 }
 
 // order encodes a closed type such that comparing the bytes compares the types as the language orders them: builtin types by
