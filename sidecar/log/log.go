@@ -71,6 +71,7 @@ type Status struct {
 	Groups       int64     `json:"groups"`     // transactions
 	Failures     int64     `json:"failures"`   // transactions that failed
 	Pruned       int64     `json:"pruned"`
+	SpoolServed  int64     `json:"spool_served"` // events read out of the spool for subscribers who came back
 	Next         event.Seq `json:"next"`
 	LastAccepted time.Time `json:"last_accepted,omitzero"`
 	LastCommit   float64   `json:"last_commit_seconds"`
@@ -557,15 +558,4 @@ func (l *Log) prune(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// ErrAway is returned by [Log.After] while the database is not in use: what the spool holds is not there yet.
-var ErrAway = errors.New("the event database is away")
-
-// After implements [History] over the store.
-func (l *Log) After(ctx context.Context, from event.Seq, limit, maxBytes int) ([]event.Numbered, error) {
-	if away := l.Status().Away; away != "" {
-		return nil, fmt.Errorf("%w: %s", ErrAway, away)
-	}
-	return l.o.Store.After(ctx, from, limit, maxBytes)
 }
