@@ -369,13 +369,25 @@ func (l *Log) goAway(err error, entries []*Entry) {
 	l.retry.Reset(l.o.Retry)
 	for _, e := range entries {
 		if !e.Duplicate && e.IsNumbered() {
-			l.o.Observer.Fault("main", "db_save_error_"+e.Kind.String())
+			l.o.Observer.Fault(saveFault(l.o.Store.Layout(), e.Kind))
 		}
 	}
 	l.o.Log.Error("cannot store events in the database; keeping them in the spool until it is back", "err", err)
 	l.mu.Lock()
 	l.status.Failures++
 	l.mu.Unlock()
+}
+
+// saveFault names an event that the database did not take as releases 1.x and 2.x do in the metric error_counts.
+func saveFault(layout Layout, kind event.Kind) (category, description string) {
+	category, description = "main", "db_save_error_"+kind.String()
+	if layout == V2 {
+		category = "event_handling"
+	}
+	if kind == event.Shutdown {
+		description = "db_save_error_shutdown"
+	}
+	return category, description
 }
 
 // spool numbers entries itself and keeps them on disk. While that fails it says so, and tries again.
