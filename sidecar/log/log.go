@@ -71,6 +71,7 @@ type Status struct {
 	Groups       int64     `json:"groups"`     // transactions
 	Failures     int64     `json:"failures"`   // transactions that failed
 	Pruned       int64     `json:"pruned"`
+	SpoolServed  int64     `json:"spool_served"` // events read out of the spool for subscribers who came back
 	Next         event.Seq `json:"next"`
 	LastAccepted time.Time `json:"last_accepted,omitzero"`
 	LastCommit   float64   `json:"last_commit_seconds"`
@@ -368,13 +369,25 @@ func (l *Log) goAway(err error, entries []*Entry) {
 	l.retry.Reset(l.o.Retry)
 	for _, e := range entries {
 		if !e.Duplicate && e.IsNumbered() {
-			l.o.Observer.Fault("main", "db_save_error_"+e.Kind.String())
+			l.o.Observer.Fault(saveFault(l.o.Store.Layout(), e.Kind))
 		}
 	}
 	l.o.Log.Error("cannot store events in the database; keeping them in the spool until it is back", "err", err)
 	l.mu.Lock()
 	l.status.Failures++
 	l.mu.Unlock()
+}
+
+// saveFault names an event that the database did not take as releases 1.x and 2.x do in the metric error_counts.
+func saveFault(layout Layout, kind event.Kind) (category, description string) {
+	category, description = "main", "db_save_error_"+kind.String()
+	if layout == V2 {
+		category = "event_handling"
+	}
+	if kind == event.Shutdown {
+		description = "db_save_error_shutdown"
+	}
+	return category, description
 }
 
 // spool numbers entries itself and keeps them on disk. While that fails it says so, and tries again.
@@ -557,15 +570,4 @@ func (l *Log) prune(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// ErrAway is returned by [Log.After] while the database is not in use: what the spool holds is not there yet.
-var ErrAway = errors.New("the event database is away")
-
-// After implements [History] over the store.
-func (l *Log) After(ctx context.Context, from event.Seq, limit, maxBytes int) ([]event.Numbered, error) {
-	if away := l.Status().Away; away != "" {
-		return nil, fmt.Errorf("%w: %s", ErrAway, away)
-	}
-	return l.o.Store.After(ctx, from, limit, maxBytes)
 }

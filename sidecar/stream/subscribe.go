@@ -275,6 +275,12 @@ func (p *pages) read() error {
 		return p.ctx.Err()
 	}
 	page, err := p.s.o.History.After(p.ctx, p.from, pageEvents, pageBytes)
+	p.s.mu.Lock()
+	next := p.s.next
+	p.s.mu.Unlock()
+	for len(page) > 0 && page[len(page)-1].Seq >= next { // stored, and about to be published: it comes with the live stream
+		page = page[:len(page)-1]
+	}
 	p.page = page
 	return err
 }

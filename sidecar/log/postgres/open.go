@@ -57,6 +57,9 @@ type Store struct {
 	indexed  bool    // Prune has what it needs; owned by it
 }
 
+// applicationName is how a sidecar's connections are called in pg_stat_activity.
+const applicationName = "synod sidecar"
+
 // The spans after which a silent database counts as away, and within which PostgreSQL ends what a dead sidecar left open.
 const (
 	connectTimeout = 5 * time.Second
@@ -104,7 +107,7 @@ func poolConfig(c Config) (*pgxpool.Config, error) {
 	config.MaxConns = int32(min(max(c.MaxConnections, 2), 1000)) // one writes, others read
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.ConnConfig.DialFunc = dial
-	for name, value := range map[string]string{"statement_timeout": "30s", "idle_in_transaction_session_timeout": "10s", "application_name": "synod sidecar"} {
+	for name, value := range map[string]string{"statement_timeout": "30s", "idle_in_transaction_session_timeout": "10s", "application_name": applicationName} {
 		config.ConnConfig.RuntimeParams[name] = value
 	}
 	return config, nil
@@ -174,6 +177,11 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return makeSideTables(ctx, s.pool)
+}
+
+// makeSideTables makes synod's own tables, or brings them up to date.
+func makeSideTables(ctx context.Context, pool *pgxpool.Pool) error {
 	migrations, err := fs.Sub(scripts, "migrations")
 	if err != nil {
 		return err
@@ -182,7 +190,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db := stdlib.OpenDBFromPool(s.pool)
+	db := stdlib.OpenDBFromPool(pool)
 	defer func() { _ = db.Close() }()
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithTableName("synod_schema"),
 		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
