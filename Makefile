@@ -26,7 +26,7 @@ test: lint test-tools
 	@if command -v gcc >/dev/null; then race=-race; else echo 'no race detection: it needs gcc (apt-get install gcc)' >&2; race=; fi; \
 	set -x; $(GO) test -timeout 10m $$race $$($(GO) list ./... | grep -vE $(SEQUENTIAL)) $$($(GO) list ./... | grep -E $(SHARED))
 
-# PostgreSQL and Chromium, where they can be installed
+# PostgreSQL, Chromium, Node.js and the JavaScript SDKs, where they can be installed
 test-tools:
 	@tools/install-test-tools.sh
 

@@ -52,10 +52,9 @@ func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnprocessableEntity, textQuery)
 		return
 	}
-	if !given {
-		if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 32); err == nil {
-			from, given = uint32(last)+1, true
-		}
+	// Only a client that comes back says what it saw last. Its address is that of the first time, start_from and all.
+	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 32); err == nil {
+		from, given = uint32(last)+1, true
 	}
 	s.subscribe(w, r, p, from, given)
 }
