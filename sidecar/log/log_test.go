@@ -25,8 +25,10 @@ type flaky struct {
 	log.Store
 	mu    sync.Mutex
 	away  error
-	blind error  // nor can it be read
-	read  func() // called when it was read, before the reader knows
+	blind error         // nor can it be read
+	read  func()        // called when it was read, before the reader knows
+	hang  chan struct{} // committing takes until it is closed
+	hung  chan struct{} // told of by those who wait for it
 }
 
 func (f *flaky) After(ctx context.Context, from event.Seq, limit, maxBytes int) ([]event.Numbered, error) {
@@ -62,6 +64,20 @@ func (f *flaky) state() error {
 }
 
 func (f *flaky) Commit(ctx context.Context, group []*log.Entry, next event.Seq) (event.Seq, error) {
+	f.mu.Lock()
+	hang := f.hang
+	f.mu.Unlock()
+	if hang != nil {
+		select {
+		case f.hung <- struct{}{}:
+		default:
+		}
+		select {
+		case <-hang:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
 	if err := f.state(); err != nil {
 		for _, e := range group { // as a store may that failed half way
 			e.Duplicate, e.Seq = true, 99999
