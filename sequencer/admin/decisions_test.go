@@ -170,7 +170,9 @@ func TestWhatIsNoDecisionIsNotSigned(t *testing.T) {
 		want    string
 	}{
 		{"another total", edited(func(r *sequencing.Request) { r.Body.(*sequencing.TrafficPurchase).Total = 1 << 40 }), falsely},
-		{"another member", edited(func(r *sequencing.Request) { r.Body.(*sequencing.TrafficPurchase).Member = membertest.ID(membertest.Participant("bob")) }), falsely},
+		{"another member", edited(func(r *sequencing.Request) {
+			r.Body.(*sequencing.TrafficPurchase).Member = membertest.ID(membertest.Participant("bob"))
+		}), falsely},
 		{"another serial", edited(func(r *sequencing.Request) { r.Body.(*sequencing.TrafficPurchase).Serial = 7 }), falsely},
 		{"a signature that is wrong", edited(func(r *sequencing.Request) { r.Signatures[0].Signature[5] ^= 1 }), falsely},
 		{"a signature by another key", edited(func(r *sequencing.Request) { r.Signatures[0].Key = sequencing.Key(membertest.Key("eve").Public()) }), falsely},
