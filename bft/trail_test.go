@@ -171,15 +171,13 @@ func TestTrustPeriod(t *testing.T) {
 			t.Error("it stops asking")
 		}
 		// But not for ever.
-		var last []Effect
 		for !e.halted && e.trustAsks < maxTrustAsks {
-			last = after(e, 2*Second)
+			after(e, 2*Second)
 		}
 		if e.halted {
 			t.Fatal("it gives up early")
 		}
-		last = after(e, 2*Second)
-		if halts := effects[Halt](last); len(halts) != 1 || !strings.Contains(halts[0].Reason, hexOf(Digest{0xbd})) {
+		if halts := effects[Halt](after(e, 2*Second)); len(halts) != 1 || !strings.Contains(halts[0].Reason, hexOf(Digest{0xbd})) {
 			t.Errorf("after it has asked %d times: halts %v", maxTrustAsks, halts)
 		}
 	})

@@ -3,8 +3,8 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
+	"net"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -45,6 +45,15 @@ func (r *adminReach) connect() (*grpc.ClientConn, error) {
 	if r.address == "" {
 		return nil, exit.Errorf(exit.Usage, "no sequencer is named; write --admin host:port")
 	}
+	if _, _, err := net.SplitHostPort(r.address); err != nil {
+		return nil, exit.Errorf(exit.Usage, "--admin %q is not host:port", r.address)
+	}
+	if (r.certificate == "") != (r.key == "") {
+		return nil, exit.Errorf(exit.Usage, "--tls-cert and --tls-key go together; write both")
+	}
+	if r.certificate != "" && r.authorities == "" {
+		return nil, exit.Errorf(exit.Usage, "--tls-cert without --tls-ca would be shown to nobody, since the connection would be plain; write --tls-ca too")
+	}
 	transport, err := r.credentials()
 	if err != nil {
 		return nil, err
@@ -62,17 +71,17 @@ func (r *adminReach) credentials() (credentials.TransportCredentials, error) {
 	}
 	content, err := os.ReadFile(r.authorities)
 	if err != nil {
-		return nil, fmt.Errorf("read the authorities to trust: %w", err)
+		return nil, exit.Errorf(exit.BadConfig, "--tls-ca: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(content) {
-		return nil, fmt.Errorf("read the authorities to trust: %w", errors.New(r.authorities+" holds no certificate in PEM"))
+		return nil, exit.Errorf(exit.BadConfig, "--tls-ca: %s holds no certificate in PEM", r.authorities)
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool}
 	if r.certificate != "" {
 		pair, err := tls.LoadX509KeyPair(r.certificate, r.key)
 		if err != nil {
-			return nil, fmt.Errorf("read the certificate to show: %w", err)
+			return nil, exit.Errorf(exit.BadConfig, "--tls-cert %s and --tls-key %s: %w", r.certificate, r.key, err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
@@ -86,7 +95,12 @@ func (r *adminReach) explain(err error) error {
 	case err == nil || !ok:
 		return err
 	case s.Code() == codes.Unavailable:
-		return exit.Errorf(exit.Unavailable, "%s: %s", r.address, s.Message())
+		text, code := connectionTrouble(s.Message(), r.authorities != "", r.certificate != "")
+		return exit.Errorf(code, "%s: %s", r.address, text)
+	case s.Code() == codes.DeadlineExceeded:
+		return exit.Errorf(exit.Unavailable, "%s: no answer within %s", r.address, adminPatience)
+	case s.Code() == codes.Unimplemented:
+		return exit.Errorf(exit.BadConfig, "%s: it does not serve this: name the listener for operators (admin.grpc_listen), of a sequencer that is not older than this command", r.address)
 	case s.Code() == codes.InvalidArgument:
 		return exit.Errorf(exit.Usage, "%s: %s", r.address, s.Message())
 	}

@@ -85,7 +85,7 @@ func (i *Identity) Signed() (list []topology.SignedTransaction, err error) {
 func LoadIdentity(path string) (*Identity, error) {
 	i := &Identity{}
 	if _, err := config.Load(i, config.Sources{File: path}); err != nil {
-		return nil, fmt.Errorf("identity: %w", err)
+		return nil, fmt.Errorf("identity (the identity.toml that synod sequencer join or rotate writes): %w", err)
 	}
 	return i, nil
 }

@@ -15,9 +15,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"net"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -95,6 +97,8 @@ func (a *Authority) Server(name string, hosts []string, certFile, keyFile string
 	for _, host := range hosts {
 		if ip := net.ParseIP(host); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
+		} else if host == "" || strings.ContainsAny(host, ":/@[] ") {
+			return fmt.Errorf("%q is no host; write a name or an IP address, without scheme and port", host)
 		} else {
 			template.DNSNames = append(template.DNSNames, host)
 		}
@@ -164,7 +168,7 @@ func certificate(name string, now time.Time, valid time.Duration) (*x509.Certifi
 func readPEM(file, kind string) ([]byte, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the authority: %w", err)
+		return nil, fmt.Errorf("read the authority, which synod cert authority makes: %w", err)
 	}
 	block, _ := pem.Decode(content)
 	if block == nil || block.Type != kind {
@@ -176,7 +180,10 @@ func readPEM(file, kind string) ([]byte, error) {
 func writePEM(file, kind string, der []byte, mode os.FileMode) error {
 	out, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return fmt.Errorf("write a certificate: %w; nothing is overwritten", err)
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("write a certificate: %w; nothing is overwritten", err)
+		}
+		return fmt.Errorf("write a certificate: %w", err)
 	}
 	err = pem.Encode(out, &pem.Block{Type: kind, Bytes: der})
 	if closed := out.Close(); err == nil {

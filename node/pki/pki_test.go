@@ -187,6 +187,9 @@ func TestWrongFilesAndNames(t *testing.T) {
 		{"no name", func() error { return authority.Client("", f.at("x"), f.at("y"), now) }, "must have 1 to 64 bytes"},
 		{"a long name", func() error { return authority.Client(long, f.at("x"), f.at("y"), now) }, "must have 1 to 64 bytes"},
 		{"no host", func() error { return authority.Server("s", nil, f.at("x"), f.at("y"), now) }, "needs the hosts"},
+		{"a host with a scheme", func() error { return authority.Server("s", []string{"https://s"}, f.at("x"), f.at("y"), now) }, `"https://s" is no host`},
+		{"a host with a port", func() error { return authority.Server("s", []string{"s:7115"}, f.at("x"), f.at("y"), now) }, `"s:7115" is no host`},
+		{"an empty host", func() error { return authority.Server("s", []string{""}, f.at("x"), f.at("y"), now) }, `"" is no host`},
 		{"no folder", func() error { return authority.Client("s", f.at("none/x"), f.at("none/y"), now) }, "no such file"},
 	} {
 		if err := tc.do(); err == nil || !strings.Contains(err.Error(), tc.want) {

@@ -228,11 +228,18 @@ func (s *Bft) find(text string) (Peer, error) {
 	if len(found) == 1 {
 		return found[0], nil
 	}
+	if text == s.peers.Name(s.self) {
+		return Peer{}, invalid(text + " is this sequencer itself, which is no peer of itself")
+	}
 	why := "no peer is called " + strconv.Quote(text)
 	if len(found) > 1 {
 		why = strconv.Itoa(len(found)) + " peers are called " + strconv.Quote(text)
 	}
-	return Peer{}, Failure(codes.NotFound, reasonUnknownPeer, why+"; name one of "+s.names()+", or a peer's key of 64 hexadecimal digits")
+	names := s.names()
+	if names == "" {
+		return Peer{}, Failure(codes.NotFound, reasonUnknownPeer, why+", for this sequencer knows none; name a peer's key of 64 hexadecimal digits")
+	}
+	return Peer{}, Failure(codes.NotFound, reasonUnknownPeer, why+"; name one of "+names+", or a peer's key of 64 hexadecimal digits")
 }
 
 func (s *Bft) names() string {

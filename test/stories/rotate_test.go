@@ -58,8 +58,8 @@ func TestASequencerExchangesItsKeys(t *testing.T) {
 	}
 	run(t, arguments...)
 	changing.kill()
-	c.handOver(c.others(changing)...) // the others go over to the new key while it is away
-	c.handOver(c.others(changing)...)
+	c.handOver(other) // the others go over to the new key while it is away
+	c.handOver(other)
 	changing.start()
 	within(t, 2*patience, "it orders by the new key", func() error {
 		if _, err := os.Stat(network.NextKeyFile(changing.at.KeyFile)); !errors.Is(err, fs.ErrNotExist) {
