@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +55,13 @@ func (t *teller) DownloadTopology(_ *sequencerv1.DownloadTopologyRequest, stream
 	return err
 }
 
+// askings is how often it was asked.
+func (t *teller) askings() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.asked
+}
+
 func (t *teller) parts() (parts []*sequencerv1.DownloadTopologyResponse, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -87,7 +95,7 @@ type world struct {
 	tellers []*teller
 	config  directory.Config
 	dir     *directory.Directory
-	changes int
+	changes atomic.Int64
 	time    topology.Time
 }
 
@@ -96,7 +104,7 @@ var alice, bob = membertest.Participant("alice"), membertest.Participant("bob")
 func inWorld(t *testing.T, story func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, net: membertest.Found(t, membertest.Plan{Sequencers: 4, Participants: []string{"alice"}}), time: membertest.Began}
-		w.config = directory.Config{Genesis: w.net.Genesis, Network: w.net.ID, Threshold: 2, Every: time.Second, Changed: func() { w.changes++ }, Dial: w.dial}
+		w.config = directory.Config{Genesis: w.net.Genesis, Network: w.net.ID, Threshold: 2, Every: time.Second, Changed: func() { w.changes.Add(1) }, Dial: w.dial}
 		for i, s := range w.net.Sequencers {
 			one := &teller{id: s.String(), listener: bufconn.Listen(1 << 16), state: w.founded(), at: w.time}
 			w.tellers = append(w.tellers, one)
@@ -204,16 +212,16 @@ func TestItFollowsWhatEnoughSequencersAgreeOn(t *testing.T) {
 		w.knows("three of them", true)
 		w.order(w.tellers[1:])
 		time.Sleep(5 * time.Second)
-		if w.changes != 1 || len(w.dir.EncryptionKeys(membertest.ID(bob))) != 1 {
-			t.Errorf("%d changes", w.changes)
+		if w.changes.Load() != 1 || len(w.dir.EncryptionKeys(membertest.ID(bob))) != 1 {
+			t.Errorf("%d changes", w.changes.Load())
 		}
 		disabled := w.net.Sign(t, topology.Add(1, topology.MemberDisabled{Synchronizer: w.net.Synchronizer, Member: bob}), "owner")
 		w.order(w.tellers[1:], disabled)
 		w.knows("disabled", false)
-		before := w.tellers[2].asked
+		before := w.tellers[2].askings()
 		time.Sleep(10 * time.Second)
-		if n := w.tellers[2].asked - before; n < 9 || n > 11 || w.changes != 2 {
-			t.Errorf("asked %d times in 10 s, %d changes", n, w.changes)
+		if n := w.tellers[2].askings() - before; n < 9 || n > 11 || w.changes.Load() != 2 {
+			t.Errorf("asked %d times in 10 s, %d changes", n, w.changes.Load())
 		}
 	})
 }
@@ -283,7 +291,7 @@ func TestLiarsAreNotBelieved(t *testing.T) {
 				w.order(w.tellers, disabled)
 				// Only a liar and one that is true are left: what is believed is the truth, as it was or as it is.
 				w.knows("a liar beside one that is true", true)
-				if w.changes == 2 {
+				if w.changes.Load() == 2 {
 					t.Error("one alone is believed")
 				}
 			})
@@ -296,7 +304,7 @@ func TestLiarsAreNotBelieved(t *testing.T) {
 			}
 			defer w.follow()()
 			w.knows("another network", false)
-			if w.changes != 0 {
+			if w.changes.Load() != 0 {
 				t.Error("a topology of another network is taken")
 			}
 		})

@@ -27,6 +27,14 @@ type Migration struct {
 
 // Run does the migration.
 func (m Migration) Run(ctx context.Context) error {
+	err := m.run(ctx)
+	if stopped := ctx.Err(); err != nil && stopped != nil { // whatever a closed connection says of it
+		return fmt.Errorf("migrate: stopped: %w (%v)", stopped, err)
+	}
+	return err
+}
+
+func (m Migration) run(ctx context.Context) error {
 	old, err := connect(ctx, m.From)
 	if err != nil {
 		return fmt.Errorf("migrate: connect to the old database: %w", err)
