@@ -46,17 +46,7 @@ func TestTheDirectoryFollowsRealSequencers(t *testing.T) {
 		t.Fatal(err)
 	}
 	running.Go(func() { d.Run(ctx) })
-	running.Go(func() { // this order has no time of its own: somebody must order something
-		tick := time.NewTicker(20 * time.Millisecond)
-		defer tick.Stop()
-		for ctx.Err() == nil {
-			_ = memory.Node(0).Submit(ctx, sequencing.Request{Body: sequencing.Tick{}}.Encode()) // or the next one
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-			}
-		}
-	})
+	running.Go(func() { keepTime(ctx, memory.Node(0)) })
 	until := func(what string, condition func() bool) {
 		t.Helper()
 		tick := time.NewTicker(5 * time.Millisecond)

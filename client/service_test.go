@@ -32,7 +32,7 @@ type service struct {
 	down    func()
 }
 
-func startService(t *testing.T, network *membertest.Network, orderer ordering.Orderer, i int) *service {
+func startService(t testing.TB, network *membertest.Network, orderer ordering.Orderer, i int) *service {
 	self := network.Sequencers[i]
 	quiet := slog.New(slog.DiscardHandler)
 	state, err := synchronizer.Open(synchronizer.Config{Dir: t.TempDir(), Founding: network.Genesis, Network: network.ID,
@@ -79,6 +79,19 @@ func startService(t *testing.T, network *membertest.Network, orderer ordering.Or
 		}
 	})
 	return s
+}
+
+// keepTime orders something again and again until the context ends: an order in memory has no time of its own.
+func keepTime(ctx context.Context, orderer ordering.Orderer) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		_ = orderer.Submit(ctx, sequencing.Request{Body: sequencing.Tick{}}.Encode()) // if it fails, the next one may not
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // Two members talk through four real sequencers, which die and come back one after the other.
