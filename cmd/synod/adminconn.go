@@ -3,9 +3,12 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -69,6 +72,15 @@ func (r *adminReach) credentials() (credentials.TransportCredentials, error) {
 	if r.authorities == "" {
 		return insecure.NewCredentials(), nil
 	}
+	config, err := r.encryption()
+	if err != nil {
+		return nil, err
+	}
+	return credentials.NewTLS(config), nil
+}
+
+// encryption is how TLS is spoken.
+func (r *adminReach) encryption() (*tls.Config, error) {
 	content, err := os.ReadFile(r.authorities)
 	if err != nil {
 		return nil, exit.Errorf(exit.BadConfig, "--tls-ca: %w", err)
@@ -85,8 +97,33 @@ func (r *adminReach) credentials() (credentials.TransportCredentials, error) {
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
-	return credentials.NewTLS(config), nil
+	return config, nil
 }
+
+// refusal asks a sequencer that hung up why: it says so after the handshake, and whoever writes meanwhile may not hear it. It returns
+// what gRPC said if there is nothing more to hear.
+func (r *adminReach) refusal(said string) string {
+	config, err := r.encryption()
+	if err != nil || !hungUp(said) {
+		return said
+	}
+	config.NextProtos = []string{"h2"}
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: refusalPatience}, "tcp", r.address, config)
+	if err != nil {
+		return err.Error()
+	}
+	defer conn.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(refusalPatience)); err != nil {
+		return said
+	}
+	if _, err := conn.Read(make([]byte, 1)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, io.EOF) {
+		return err.Error()
+	}
+	return said
+}
+
+// refusalPatience is how long to listen for why.
+const refusalPatience = 2 * time.Second
 
 // explain words the failure of a call.
 func (r *adminReach) explain(err error) error {
@@ -95,7 +132,11 @@ func (r *adminReach) explain(err error) error {
 	case err == nil || !ok:
 		return err
 	case s.Code() == codes.Unavailable:
-		text, code := connectionTrouble(s.Message(), r.authorities != "", r.certificate != "")
+		message := s.Message()
+		if r.authorities != "" {
+			message = r.refusal(message)
+		}
+		text, code := connectionTrouble(message, r.authorities != "", r.certificate != "")
 		return exit.Errorf(code, "%s: %s", r.address, text)
 	case s.Code() == codes.DeadlineExceeded:
 		return exit.Errorf(exit.Unavailable, "%s: no answer within %s", r.address, adminPatience)

@@ -36,10 +36,20 @@ func connectionTrouble(message string, encrypted, shown bool) (text string, code
 		return "no such host is known", exit.Unavailable
 	case says("connection refused"):
 		return "nothing listens there; is the sequencer running, and is this the right port?", exit.Unavailable
-	case says("error reading server preface", "error reading from server") && !encrypted:
+	case hungUp(message) && !encrypted:
 		return "it hangs up; perhaps it speaks TLS: write --tls-ca", exit.Unavailable
 	}
 	return last(message), exit.Unavailable
+}
+
+// hungUp reports whether the other end ended a connection that it had taken.
+func hungUp(message string) bool {
+	for _, one := range []string{"error reading server preface", "error reading from server", "broken pipe", "connection reset by peer"} {
+		if strings.Contains(message, one) {
+			return true
+		}
+	}
+	return false
 }
 
 // last is the innermost of what gRPC nests in `desc = "…"`.

@@ -17,6 +17,7 @@ func TestConnectionTrouble(t *testing.T) {
 	}{
 		{`connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`, false, false, exit.Unavailable, "nothing listens there"},
 		{`connection error: desc = "error reading server preface: connection reset by peer"`, false, false, exit.Unavailable, "write --tls-ca"},
+		{`write tcp 127.0.0.1:50486->127.0.0.1:22015: write: broken pipe`, false, false, exit.Unavailable, "write --tls-ca"},
 		{`connection error: desc = "error reading server preface: EOF"`, false, false, exit.Unavailable, "write --tls-ca"},
 		{`connection error: desc = "error reading server preface: remote error: tls: certificate required"`, true, false, exit.BadConfig, "write --tls-cert and --tls-key"},
 		{`connection error: desc = "error reading server preface: remote error: tls: unknown certificate authority"`, true, true, exit.BadConfig, "of another authority"},
