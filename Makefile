@@ -1,10 +1,11 @@
 # make          format, vet, staticcheck, tests
 # make quick    the inner loop: format, vet, short tests
 # make test     everything, with the race detector where code is concurrent; what CI runs
+# make fuzz     every fuzzer for a minute (FUZZTIME=10s for less, ARGS=./daml/... for some); make test runs their corpora
 # make bench    measure this network; make bench-peers measures it beside others, make soak for ten minutes
 # make sandbox  build and run a network of four sequencers on this machine
 .DEFAULT_GOAL := check
-.PHONY: check quick test test-tools lint format vet staticcheck build sandbox bench bench-peers soak generate clean go
+.PHONY: check quick test test-tools fuzz lint format vet staticcheck build sandbox bench bench-peers soak generate clean go
 
 GO ?= go
 STATICCHECK = $(GO) tool -modfile=tools/staticcheck.mod staticcheck
@@ -25,9 +26,12 @@ test: lint test-tools
 	@if command -v gcc >/dev/null; then race=-race; else echo 'no race detection: it needs gcc (apt-get install gcc)' >&2; race=; fi; \
 	set -x; $(GO) test -timeout 10m $$race $$($(GO) list ./... | grep -vE $(SEQUENTIAL)) $$($(GO) list ./... | grep -E $(SHARED))
 
-# PostgreSQL and Chromium, where they can be installed
+# PostgreSQL, Chromium, Node.js and the JavaScript SDKs, where they can be installed
 test-tools:
 	@tools/install-test-tools.sh
+
+fuzz: go
+	@tools/fuzz.sh $(ARGS)
 
 lint: format vet staticcheck
 

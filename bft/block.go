@@ -34,37 +34,37 @@ type Header struct {
 const refSize = 8 + 2 + 32
 
 func (h *Header) encode(w *writer) {
-	w.bytes(h.Network[:])
-	w.u64(uint64(h.Epoch))
-	w.u64(uint64(h.Round))
-	w.u16(uint16(h.Author))
-	w.u64(uint64(h.Timestamp))
-	w.u32(uint32(len(h.Parents)))
+	w.Bytes(h.Network[:])
+	w.U64(uint64(h.Epoch))
+	w.U64(uint64(h.Round))
+	w.U16(uint16(h.Author))
+	w.U64(uint64(h.Timestamp))
+	w.U32(uint32(len(h.Parents)))
 	for _, p := range h.Parents {
 		w.ref(p)
 	}
-	w.u32(h.Requests)
-	w.u32(h.PayloadSize)
-	w.bytes(h.Payload[:])
-	w.u64(uint64(h.Vote.Index))
-	w.bytes(h.Vote.Digest[:])
+	w.U32(h.Requests)
+	w.U32(h.PayloadSize)
+	w.Bytes(h.Payload[:])
+	w.U64(uint64(h.Vote.Index))
+	w.Bytes(h.Vote.Digest[:])
 }
 
 func decodeHeader(r *reader) (h Header) {
 	h.Network = NetworkID(r.digest())
-	h.Epoch = Epoch(r.u64())
-	h.Round = Round(r.u64())
-	h.Author = Author(r.u16())
-	h.Timestamp = Time(r.u64())
+	h.Epoch = Epoch(r.U64())
+	h.Round = Round(r.U64())
+	h.Author = Author(r.U16())
+	h.Timestamp = Time(r.U64())
 	n := r.count(MaxMembers, refSize)
 	h.Parents = make([]Ref, 0, n)
 	for range n {
 		h.Parents = append(h.Parents, r.ref())
 	}
-	h.Requests = r.u32()
-	h.PayloadSize = r.u32()
+	h.Requests = r.U32()
+	h.PayloadSize = r.U32()
 	h.Payload = r.digest()
-	h.Vote.Index = CommitIndex(r.u64())
+	h.Vote.Index = CommitIndex(r.U64())
 	h.Vote.Digest = r.digest()
 	return h
 }
@@ -92,10 +92,10 @@ func (h *Head) Ref() Ref { return Ref{Round: h.Round, Author: h.Author, Digest: 
 // Encode returns the canonical encoding of the head, which precedes the
 // payload on the wire and on disk.
 func (h *Head) Encode() []byte {
-	w := writer{buf: make([]byte, 0, 256+refSize*len(h.Parents))}
+	w := newWriter(make([]byte, 0, 256+refSize*len(h.Parents)))
 	h.encode(&w)
-	w.bytes(h.Signature[:])
-	return w.buf
+	w.Bytes(h.Signature[:])
+	return w.Buf
 }
 
 // Block is a block that was verified, or that this member built itself. Only
@@ -119,15 +119,15 @@ type UnverifiedBlock struct {
 // DecodeBlock takes a block apart. The payload aliases b, which must not be
 // modified afterwards.
 func DecodeBlock(b []byte) (UnverifiedBlock, error) {
-	r := reader{buf: b}
+	r := newReader(b)
 	u := UnverifiedBlock{Header: decodeHeader(&r), Signature: r.signature()}
-	if r.err != nil {
-		return UnverifiedBlock{}, fmt.Errorf("decode block: %w", r.err)
+	if r.Err != nil {
+		return UnverifiedBlock{}, fmt.Errorf("decode block: %w", r.Err)
 	}
-	if len(r.buf) != int(u.Header.PayloadSize) {
-		return UnverifiedBlock{}, fmt.Errorf("decode block: payload has %d bytes, header says %d", len(r.buf), u.Header.PayloadSize)
+	if len(r.Buf) != int(u.Header.PayloadSize) {
+		return UnverifiedBlock{}, fmt.Errorf("decode block: payload has %d bytes, header says %d", len(r.Buf), u.Header.PayloadSize)
 	}
-	u.Payload = r.buf
+	u.Payload = r.Buf
 	return u, nil
 }
 
@@ -136,10 +136,10 @@ func DecodeBlock(b []byte) (UnverifiedBlock, error) {
 func (u *UnverifiedBlock) Digest() Digest { return headerDigest(&u.Header) }
 
 func headerDigest(h *Header) Digest {
-	w := writer{buf: make([]byte, 0, 256+refSize*len(h.Parents))}
-	w.bytes([]byte(domainBlock))
+	w := newWriter(make([]byte, 0, 256+refSize*len(h.Parents)))
+	w.Bytes([]byte(domainBlock))
 	h.encode(&w)
-	return sha256.Sum256(w.buf)
+	return sha256.Sum256(w.Buf)
 }
 
 // signedBytes is what the author of a block signs: the digest under a domain
@@ -263,15 +263,15 @@ func (u *UnverifiedBlock) checkPayload(c *Committee) error {
 	case h.Requests > 1 && h.PayloadSize > c.Params.PayloadLimit:
 		return malformed("payload of %d bytes, limit %d", h.PayloadSize, c.Params.PayloadLimit)
 	}
-	r := reader{buf: u.Payload}
+	r := newReader(u.Payload)
 	for range h.Requests {
-		size := int(r.u32())
-		if r.err == nil && size > int(c.Params.RequestLimit) {
+		size := int(r.U32())
+		if r.Err == nil && size > int(c.Params.RequestLimit) {
 			return malformed("request of %d bytes, limit %d", size, c.Params.RequestLimit)
 		}
-		r.take(size)
+		r.Take(size)
 	}
-	if r.done() != nil {
+	if r.Done() != nil {
 		return malformed("payload is not a list of %d requests", h.Requests)
 	}
 	if h.Requests == 0 {

@@ -50,11 +50,11 @@ func seedBlock() *Block {
 	g := newGrid(c)
 	b := g.rounds(1, 1, membersOf(4)...)[0]
 	var w writer
-	w.u32(2)
-	w.bytes([]byte("hi"))
+	w.U32(2)
+	w.Bytes([]byte("hi"))
 	h := b.Header
-	h.Requests, h.PayloadSize, h.Payload = 1, uint32(len(w.buf)), PayloadDigest(w.buf)
-	return build(h, w.buf, testSign(c.Members[0]))
+	h.Requests, h.PayloadSize, h.Payload = 1, uint32(len(w.Buf)), PayloadDigest(w.Buf)
+	return build(h, w.Buf, testSign(c.Members[0]))
 }
 
 func seedMessages() []Message {

@@ -32,13 +32,13 @@ func (c *Commit) Digest() Digest { return c.digest }
 func (c *Commit) LastTime() Time { return c.Time + max(0, Time(c.Requests)-1) }
 
 func (c *Commit) encode(w *writer) {
-	w.u64(uint64(c.Index))
-	w.bytes(c.Previous[:])
-	w.u64(uint64(c.Epoch))
+	w.U64(uint64(c.Index))
+	w.Bytes(c.Previous[:])
+	w.U64(uint64(c.Epoch))
 	w.ref(c.Leader)
-	w.u64(uint64(c.Time))
-	w.u32(c.Requests)
-	w.u32(uint32(len(c.Blocks)))
+	w.U64(uint64(c.Time))
+	w.U32(c.Requests)
+	w.U32(uint32(len(c.Blocks)))
 	for _, b := range c.Blocks {
 		w.ref(b)
 	}
@@ -51,8 +51,8 @@ const maxCommitBlocks = 1 << 20
 
 func decodeCommit(r *reader, network NetworkID) *Commit {
 	c := &Commit{
-		Index: CommitIndex(r.u64()), Previous: r.digest(), Epoch: Epoch(r.u64()),
-		Leader: r.ref(), Time: Time(r.u64()), Requests: r.u32(),
+		Index: CommitIndex(r.U64()), Previous: r.digest(), Epoch: Epoch(r.U64()),
+		Leader: r.ref(), Time: Time(r.U64()), Requests: r.U32(),
 	}
 	n := r.count(maxCommitBlocks, refSize)
 	c.Blocks = make([]Ref, 0, n)
@@ -65,25 +65,25 @@ func decodeCommit(r *reader, network NetworkID) *Commit {
 
 // seal computes the digest once the other fields are final.
 func (c *Commit) seal(network NetworkID) {
-	w := writer{buf: make([]byte, 0, 256+refSize*len(c.Blocks))}
-	w.bytes([]byte(domainCommit))
-	w.bytes(network[:])
+	w := newWriter(make([]byte, 0, 256+refSize*len(c.Blocks)))
+	w.Bytes([]byte(domainCommit))
+	w.Bytes(network[:])
 	c.encode(&w)
-	c.digest = sha256.Sum256(w.buf)
+	c.digest = sha256.Sum256(w.Buf)
 }
 
 // Encode returns the canonical encoding of the commit.
 func (c *Commit) Encode() []byte {
 	var w writer
 	c.encode(&w)
-	return w.buf
+	return w.Buf
 }
 
 // DecodeCommit is the inverse of Commit.Encode.
 func DecodeCommit(b []byte, network NetworkID) (*Commit, error) {
-	r := reader{buf: b}
+	r := newReader(b)
 	c := decodeCommit(&r, network)
-	if err := r.done(); err != nil {
+	if err := r.Done(); err != nil {
 		return nil, fmt.Errorf("decode commit: %w", err)
 	}
 	return c, nil
@@ -101,15 +101,15 @@ func (c *CommitRecord) Encode() []byte {
 	var w writer
 	c.Commit.encode(&w)
 	c.Schedule.encode(&w)
-	return w.buf
+	return w.Buf
 }
 
 // DecodeCommitRecord is the inverse of CommitRecord.Encode.
 func DecodeCommitRecord(b []byte, network NetworkID) (*CommitRecord, error) {
-	r := reader{buf: b}
+	r := newReader(b)
 	c := &CommitRecord{Commit: decodeCommit(&r, network)}
 	c.Schedule = decodeSchedule(&r)
-	if err := r.done(); err != nil {
+	if err := r.Done(); err != nil {
 		return nil, fmt.Errorf("decode commit record: %w", err)
 	}
 	return c, nil

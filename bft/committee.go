@@ -74,20 +74,20 @@ func (p Params) Validate() error {
 }
 
 func (p Params) encode(w *writer) {
-	w.u64(uint64(p.LeaderTimeout))
-	w.u64(uint64(p.IdleInterval))
-	w.u32(p.PayloadLimit)
-	w.u32(p.PayloadRequests)
-	w.u32(p.RequestLimit)
-	w.u64(uint64(p.EpochDuration))
-	w.u64(uint64(p.GCDepth))
-	w.u64(uint64(p.DemotionWindow))
+	w.U64(uint64(p.LeaderTimeout))
+	w.U64(uint64(p.IdleInterval))
+	w.U32(p.PayloadLimit)
+	w.U32(p.PayloadRequests)
+	w.U32(p.RequestLimit)
+	w.U64(uint64(p.EpochDuration))
+	w.U64(uint64(p.GCDepth))
+	w.U64(uint64(p.DemotionWindow))
 }
 
 func decodeParams(r *reader) Params {
 	return Params{
-		LeaderTimeout: Time(r.u64()), IdleInterval: Time(r.u64()), PayloadLimit: r.u32(), PayloadRequests: r.u32(),
-		RequestLimit: r.u32(), EpochDuration: Time(r.u64()), GCDepth: Round(r.u64()), DemotionWindow: CommitIndex(r.u64()),
+		LeaderTimeout: Time(r.U64()), IdleInterval: Time(r.U64()), PayloadLimit: r.U32(), PayloadRequests: r.U32(),
+		RequestLimit: r.U32(), EpochDuration: Time(r.U64()), GCDepth: Round(r.U64()), DemotionWindow: CommitIndex(r.U64()),
 	}
 }
 
@@ -162,11 +162,11 @@ func (c *Committee) Author(k PublicKey) (Author, bool) {
 // it: it follows from what opened the epoch.
 func (c *Committee) Root(a Author) Ref {
 	var w writer
-	w.bytes([]byte(domainRoot))
-	w.bytes(c.Network[:])
-	w.u64(uint64(c.Epoch))
-	w.u16(uint16(a))
-	w.u64(uint64(c.Start))
-	w.bytes(c.Anchor[:])
-	return Ref{Author: a, Digest: sha256.Sum256(w.buf)}
+	w.Bytes([]byte(domainRoot))
+	w.Bytes(c.Network[:])
+	w.U64(uint64(c.Epoch))
+	w.U16(uint16(a))
+	w.U64(uint64(c.Start))
+	w.Bytes(c.Anchor[:])
+	return Ref{Author: a, Digest: sha256.Sum256(w.Buf)}
 }

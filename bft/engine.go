@@ -150,6 +150,7 @@ type Engine struct {
 	trust        Trust
 	distrusting  bool
 	trustAskedAt Time
+	trustAsks    int
 }
 
 type unsyncedCommit struct {

@@ -162,14 +162,14 @@ func (x *testNode) run(effects []Effect) {
 			w.at(w.now, func() {
 				var wr writer
 				for range k {
-					wr.u32(8)
-					wr.u64(w.rng.Uint64())
+					wr.U32(8)
+					wr.U64(w.rng.Uint64())
 				}
 				d := Digest{}
 				if k > 0 {
-					d = PayloadDigest(wr.buf)
+					d = PayloadDigest(wr.Buf)
 				}
-				x.step(PayloadReady{Payload: wr.buf, Digest: d, Requests: k, Left: RequestsQueued{Requests: x.queue}})
+				x.step(PayloadReady{Payload: wr.Buf, Digest: d, Requests: k, Left: RequestsQueued{Requests: x.queue}})
 			})
 		case ReturnPayload:
 			x.queue += f.Requests

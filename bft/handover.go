@@ -28,23 +28,23 @@ type HandoverContent struct {
 }
 
 func (h *HandoverContent) encode(w *writer) {
-	w.bytes(h.Network[:])
-	w.u64(uint64(h.Epoch))
-	w.u64(uint64(h.End))
-	w.bytes(h.EndDigest[:])
-	w.bytes(h.State[:])
+	w.Bytes(h.Network[:])
+	w.U64(uint64(h.Epoch))
+	w.U64(uint64(h.End))
+	w.Bytes(h.EndDigest[:])
+	w.Bytes(h.State[:])
 	h.Schedule.encode(w)
-	w.u32(uint32(len(h.Members)))
+	w.U32(uint32(len(h.Members)))
 	for _, m := range h.Members {
-		w.bytes(m[:])
+		w.Bytes(m[:])
 	}
 	h.Params.encode(w)
 }
 
 func decodeHandoverContent(r *reader) (h HandoverContent) {
 	h.Network = NetworkID(r.digest())
-	h.Epoch = Epoch(r.u64())
-	h.End = CommitIndex(r.u64())
+	h.Epoch = Epoch(r.U64())
+	h.End = CommitIndex(r.U64())
 	h.EndDigest = r.digest()
 	h.State = r.digest()
 	h.Schedule = decodeSchedule(r)
@@ -60,9 +60,9 @@ func decodeHandoverContent(r *reader) (h HandoverContent) {
 // Digest returns the digest that is signed, under a domain of its own.
 func (h *HandoverContent) Digest() Digest {
 	var w writer
-	w.bytes([]byte(domainHandover))
+	w.Bytes([]byte(domainHandover))
 	h.encode(&w)
-	return sha256.Sum256(w.buf)
+	return sha256.Sum256(w.Buf)
 }
 
 // signedBytes is the message that a member of the old committee signs.
@@ -94,10 +94,10 @@ type Handover struct {
 
 func (h *Handover) encode(w *writer) {
 	h.HandoverContent.encode(w)
-	w.u32(uint32(len(h.Signatures)))
+	w.U32(uint32(len(h.Signatures)))
 	for _, s := range h.Signatures {
-		w.u16(uint16(s.Author))
-		w.bytes(s.Signature[:])
+		w.U16(uint16(s.Author))
+		w.Bytes(s.Signature[:])
 	}
 }
 
@@ -105,7 +105,7 @@ func decodeHandover(r *reader) *Handover {
 	h := &Handover{HandoverContent: decodeHandoverContent(r)}
 	n := r.count(MaxMembers, 2+64)
 	for range n {
-		h.Signatures = append(h.Signatures, MemberSignature{Author: Author(r.u16()), Signature: r.signature()})
+		h.Signatures = append(h.Signatures, MemberSignature{Author: Author(r.U16()), Signature: r.signature()})
 	}
 	return h
 }
@@ -114,15 +114,15 @@ func decodeHandover(r *reader) *Handover {
 func (h *Handover) Encode() []byte {
 	var w writer
 	h.encode(&w)
-	return w.buf
+	return w.Buf
 }
 
 // DecodeHandover is the inverse of Handover.Encode. The result is not yet
 // believed: see Verify.
 func DecodeHandover(b []byte) (*Handover, error) {
-	r := reader{buf: b}
+	r := newReader(b)
 	h := decodeHandover(&r)
-	if err := r.done(); err != nil {
+	if err := r.Done(); err != nil {
 		return nil, fmt.Errorf("decode hand-over: %w", err)
 	}
 	return h, nil

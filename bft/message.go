@@ -1,6 +1,10 @@
 package bft
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/synod-network/synod/internal/canon"
+)
 
 // Message is what members send each other. A block is the only message of the
 // hot path; the others repair, catch up and hand over.
@@ -138,13 +142,13 @@ const (
 )
 
 func (m *BlockMessage) encode(w *writer) {
-	w.bytes(m.Block.Encode())
-	w.bytes(m.Block.Payload)
+	w.Bytes(m.Block.Encode())
+	w.Bytes(m.Block.Payload)
 }
 
 func (m *UnverifiedBlockMessage) encode(w *writer) {
-	w.bytes(encodeUnverifiedHead(&m.Block))
-	w.bytes(m.Block.Payload)
+	w.Bytes(encodeUnverifiedHead(&m.Block))
+	w.Bytes(m.Block.Payload)
 }
 
 func encodeUnverifiedHead(u *UnverifiedBlock) []byte {
@@ -153,88 +157,88 @@ func encodeUnverifiedHead(u *UnverifiedBlock) []byte {
 }
 
 func (m *BlockRequest) encode(w *writer) {
-	w.u64(uint64(m.Epoch))
-	w.u32(uint32(len(m.Refs)))
+	w.U64(uint64(m.Epoch))
+	w.U32(uint32(len(m.Refs)))
 	for _, r := range m.Refs {
 		w.ref(r)
 	}
 }
 
 func (m *DAGRequest) encode(w *writer) {
-	w.u64(uint64(m.Epoch))
-	w.u64(uint64(m.Above))
+	w.U64(uint64(m.Epoch))
+	w.U64(uint64(m.Above))
 }
 
 func (m *DAGEnd) encode(w *writer) {
-	w.u64(uint64(m.Epoch))
-	w.u64(uint64(m.Through))
-	w.bool(m.More)
+	w.U64(uint64(m.Epoch))
+	w.U64(uint64(m.Through))
+	w.Bool(m.More)
 }
 
-func (m *ChainRequest) encode(w *writer) { w.u64(uint64(m.From)) }
+func (m *ChainRequest) encode(w *writer) { w.U64(uint64(m.From)) }
 
 func (m *ChainResponse) encode(w *writer) {
-	w.u32(uint32(len(m.Commits)))
+	w.U32(uint32(len(m.Commits)))
 	for _, c := range m.Commits {
 		c.encode(w)
 	}
-	w.bool(m.Handover != nil)
+	w.Bool(m.Handover != nil)
 	if m.Handover != nil {
 		m.Handover.encode(w)
 	}
-	w.u32(uint32(len(m.Votes)))
+	w.U32(uint32(len(m.Votes)))
 	for _, v := range m.Votes {
 		v.Header.encode(w)
-		w.bytes(v.Signature[:])
+		w.Bytes(v.Signature[:])
 	}
-	w.u64(uint64(m.Lowest))
+	w.U64(uint64(m.Lowest))
 }
 
-func (m *HandoverRequest) encode(w *writer) { w.u64(uint64(m.From)) }
+func (m *HandoverRequest) encode(w *writer) { w.U64(uint64(m.From)) }
 
 func (m *HandoverVote) encode(w *writer) {
 	m.Content.encode(w)
-	w.u16(uint16(m.Author))
-	w.bytes(m.Signature[:])
+	w.U16(uint16(m.Author))
+	w.Bytes(m.Signature[:])
 }
 
 func (m *HandoverMessage) encode(w *writer) {
-	w.u32(uint32(len(m.Handovers)))
+	w.U32(uint32(len(m.Handovers)))
 	for _, h := range m.Handovers {
 		h.encode(w)
 	}
 }
 
 func (m *Status) encode(w *writer) {
-	w.u64(uint64(m.Epoch))
-	w.u64(uint64(m.Round))
-	w.u64(uint64(m.Commit))
+	w.U64(uint64(m.Epoch))
+	w.U64(uint64(m.Round))
+	w.U64(uint64(m.Commit))
 }
 
-func (m *RejoinQuery) encode(w *writer) { w.u64(m.Nonce) }
+func (m *RejoinQuery) encode(w *writer) { w.U64(m.Nonce) }
 
 func (m *RejoinAnswer) encode(w *writer) {
-	w.u64(m.Nonce)
-	w.u64(uint64(m.Epoch))
+	w.U64(m.Nonce)
+	w.U64(uint64(m.Epoch))
 }
 
 // EncodeMessage returns the wire form of a message in parts that are to be
 // sent one after the other; large payloads are parts of their own and not
 // copied.
 func EncodeMessage(m Message) [][]byte {
-	w := writer{buf: []byte{m.kind()}}
+	w := newWriter([]byte{m.kind()})
 	switch m := m.(type) {
 	case *BlockMessage:
-		w.bytes(m.Block.Encode())
+		w.Bytes(m.Block.Encode())
 		if len(m.Block.Payload) == 0 {
-			return [][]byte{w.buf}
+			return [][]byte{w.Buf}
 		}
-		return [][]byte{w.buf, m.Block.Payload}
+		return [][]byte{w.Buf, m.Block.Payload}
 	case *UnverifiedBlockMessage:
-		return [][]byte{append(w.buf, encodeUnverifiedHead(&m.Block)...), m.Block.Payload}
+		return [][]byte{append(w.Buf, encodeUnverifiedHead(&m.Block)...), m.Block.Payload}
 	default:
 		m.encode(&w)
-		return [][]byte{w.buf}
+		return [][]byte{w.Buf}
 	}
 }
 
@@ -242,7 +246,7 @@ func EncodeMessage(m Message) [][]byte {
 // yet believed; byte slices in it alias b.
 func DecodeMessage(b []byte, network NetworkID) (Message, error) {
 	if len(b) == 0 {
-		return nil, fmt.Errorf("decode message: %w", errTruncated)
+		return nil, fmt.Errorf("decode message: %w", canon.ErrTruncated)
 	}
 	if b[0] == kindBlock {
 		u, err := DecodeBlock(b[1:])
@@ -251,12 +255,12 @@ func DecodeMessage(b []byte, network NetworkID) (Message, error) {
 		}
 		return &UnverifiedBlockMessage{Block: u}, nil
 	}
-	r := reader{buf: b[1:]}
+	r := newReader(b[1:])
 	m := decodeBody(b[0], &r, network)
 	if m == nil {
 		return nil, fmt.Errorf("decode message: unknown kind %d", b[0])
 	}
-	if err := r.done(); err != nil {
+	if err := r.Done(); err != nil {
 		return nil, fmt.Errorf("decode message of kind %d: %w", b[0], err)
 	}
 	return m, nil
@@ -265,21 +269,21 @@ func DecodeMessage(b []byte, network NetworkID) (Message, error) {
 func decodeBody(kind byte, r *reader, network NetworkID) Message {
 	switch kind {
 	case kindBlockRequest:
-		m := &BlockRequest{Epoch: Epoch(r.u64())}
+		m := &BlockRequest{Epoch: Epoch(r.U64())}
 		for range r.count(MaxRefs, refSize) {
 			m.Refs = append(m.Refs, r.ref())
 		}
 		return m
 	case kindDAGRequest:
-		return &DAGRequest{Epoch: Epoch(r.u64()), Above: Round(r.u64())}
+		return &DAGRequest{Epoch: Epoch(r.U64()), Above: Round(r.U64())}
 	case kindDAGEnd:
-		return &DAGEnd{Epoch: Epoch(r.u64()), Through: Round(r.u64()), More: r.bool()}
+		return &DAGEnd{Epoch: Epoch(r.U64()), Through: Round(r.U64()), More: r.Bool()}
 	case kindChainRequest:
-		return &ChainRequest{From: CommitIndex(r.u64())}
+		return &ChainRequest{From: CommitIndex(r.U64())}
 	case kindChainResponse:
 		return decodeChainResponse(r, network)
 	case kindHandoverVote:
-		return &HandoverVote{Content: decodeHandoverContent(r), Author: Author(r.u16()), Signature: r.signature()}
+		return &HandoverVote{Content: decodeHandoverContent(r), Author: Author(r.U16()), Signature: r.signature()}
 	case kindHandover:
 		m := &HandoverMessage{}
 		for range r.count(MaxHandovers, minHandover) {
@@ -287,13 +291,13 @@ func decodeBody(kind byte, r *reader, network NetworkID) Message {
 		}
 		return m
 	case kindHandoverRequest:
-		return &HandoverRequest{From: Epoch(r.u64())}
+		return &HandoverRequest{From: Epoch(r.U64())}
 	case kindStatus:
-		return &Status{Epoch: Epoch(r.u64()), Round: Round(r.u64()), Commit: CommitIndex(r.u64())}
+		return &Status{Epoch: Epoch(r.U64()), Round: Round(r.U64()), Commit: CommitIndex(r.U64())}
 	case kindRejoinQuery:
-		return &RejoinQuery{Nonce: r.u64()}
+		return &RejoinQuery{Nonce: r.U64()}
 	case kindRejoinAnswer:
-		return &RejoinAnswer{Nonce: r.u64(), Epoch: Epoch(r.u64())}
+		return &RejoinAnswer{Nonce: r.U64(), Epoch: Epoch(r.U64())}
 	default:
 		return nil
 	}
@@ -311,12 +315,12 @@ func decodeChainResponse(r *reader, network NetworkID) *ChainResponse {
 	for range r.count(MaxChain, minCommit) {
 		m.Commits = append(m.Commits, decodeCommit(r, network))
 	}
-	if r.bool() {
+	if r.Bool() {
 		m.Handover = decodeHandover(r)
 	}
 	for range r.count(MaxMembers, minHead) {
 		m.Votes = append(m.Votes, &UnverifiedBlock{Header: decodeHeader(r), Signature: r.signature()})
 	}
-	m.Lowest = CommitIndex(r.u64())
+	m.Lowest = CommitIndex(r.U64())
 	return m
 }

@@ -169,24 +169,24 @@ func (s *Schedule) carry(from, to []PublicKey) Schedule {
 const standingSize = 2 + 2 + 4 + 4
 
 func (s *Schedule) encode(w *writer) {
-	w.u32(uint32(len(s.Standings)))
+	w.U32(uint32(len(s.Standings)))
 	for _, m := range s.Standings {
-		w.u16(m.Demoted)
-		w.u16(m.Term)
-		w.u32(m.Led)
-		w.u32(m.Lost)
+		w.U16(m.Demoted)
+		w.U16(m.Term)
+		w.U32(m.Led)
+		w.U32(m.Lost)
 	}
-	w.u64(uint64(s.Round))
-	w.u64(uint64(s.LastTime))
+	w.U64(uint64(s.Round))
+	w.U64(uint64(s.LastTime))
 }
 
 func decodeSchedule(r *reader) (s Schedule) {
 	n := r.count(MaxMembers, standingSize)
 	s.Standings = make([]Standing, n)
 	for i := range s.Standings {
-		s.Standings[i] = Standing{Demoted: r.u16(), Term: r.u16(), Led: r.u32(), Lost: r.u32()}
+		s.Standings[i] = Standing{Demoted: r.U16(), Term: r.U16(), Led: r.U32(), Lost: r.U32()}
 	}
-	s.Round = Round(r.u64())
-	s.LastTime = Time(r.u64())
+	s.Round = Round(r.U64())
+	s.LastTime = Time(r.U64())
 	return s
 }

@@ -293,9 +293,9 @@ type Evidence struct {
 // Encode returns the encoding that is stored and shown.
 func (e *Evidence) Encode() []byte {
 	var w writer
-	w.u8(uint8(e.Kind))
-	w.u64(uint64(e.Epoch))
-	w.bytes(e.First.Encode())
-	w.bytes(e.Other.Encode())
-	return w.buf
+	w.U8(uint8(e.Kind))
+	w.U64(uint64(e.Epoch))
+	w.Bytes(e.First.Encode())
+	w.Bytes(e.Other.Encode())
+	return w.Buf
 }

@@ -170,6 +170,25 @@ func TestTrustPeriod(t *testing.T) {
 		if again := slices.Concat(after(e, 2*Second), after(e, 2*Second)); len(again) == 0 {
 			t.Error("it stops asking")
 		}
+		// But not for ever.
+		for !e.halted && e.trustAsks < maxTrustAsks {
+			after(e, 2*Second)
+		}
+		if e.halted {
+			t.Fatal("it gives up early")
+		}
+		if halts := effects[Halt](after(e, 2*Second)); len(halts) != 1 || !strings.Contains(halts[0].Reason, hexOf(Digest{0xbd})) {
+			t.Errorf("after it has asked %d times: halts %v", maxTrustAsks, halts)
+		}
+	})
+	t.Run("nobody to ask", func(t *testing.T) {
+		e, _ := start(period+Second, Digest{0xbd})
+		for range 2 * maxTrustAsks {
+			after(e, 2*Second)
+		}
+		if e.halted {
+			t.Error("it gives up though nobody was asked")
+		}
 	})
 }
 

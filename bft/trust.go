@@ -62,6 +62,10 @@ func (e *Engine) onTrustedTrail() bool {
 	return slices.ContainsFunc(e.catchUp.handovers, func(h *Handover) bool { return h.Digest() == e.trust.Handover })
 }
 
+// maxTrustAsks is how often the others are asked for hand-overs before this member gives up: each time all that they have is followed, so
+// that what is not found by then is on no trail. It is several minutes.
+const maxTrustAsks = 300
+
 // pumpTrust asks the others for hand-overs, one after the other.
 func (e *Engine) pumpTrust() {
 	pause := e.committee.Params.LeaderTimeout + e.committee.Params.IdleInterval
@@ -71,6 +75,11 @@ func (e *Engine) pumpTrust() {
 	}
 	e.trustAskedAt = e.now.Mono
 	if len(e.links) > 0 && e.catchUp.installing == nil {
+		if e.trustAsks++; e.trustAsks > maxTrustAsks && !e.onTrustedTrail() {
+			e.halt(fmt.Sprintf("no hand-over that the others know after epoch %d is %s, which trust.handover names, though they were asked %d times: compare it with the log of another operator's sequencer",
+				e.committee.Epoch, hexOf(e.trust.Handover), maxTrustAsks))
+			return
+		}
 		e.send(e.links[int(e.now.Mono/pause)%len(e.links)], &HandoverRequest{From: e.newestKnown()})
 	}
 	e.tickAt(e.now.Mono + pause)

@@ -16,10 +16,10 @@ func TestValidity(t *testing.T) {
 	requests := func(sizes ...int) []byte {
 		var w writer
 		for _, n := range sizes {
-			w.u32(uint32(n))
-			w.bytes(make([]byte, n))
+			w.U32(uint32(n))
+			w.Bytes(make([]byte, n))
 		}
-		return w.buf
+		return w.Buf
 	}
 	carry := func(h *Header, payload []byte, n uint32) []byte {
 		h.Requests, h.PayloadSize, h.Payload = n, uint32(len(payload)), PayloadDigest(payload)

@@ -166,12 +166,12 @@ func membersOf(n int) (all []Author) {
 func payload(e *Engine, k int) []Effect {
 	var w writer
 	for i := range k {
-		w.u32(8)
-		w.u64(uint64(i))
+		w.U32(8)
+		w.U64(uint64(i))
 	}
-	in := PayloadReady{Payload: w.buf, Requests: k}
+	in := PayloadReady{Payload: w.Buf, Requests: k}
 	if k > 0 {
-		in.Digest = PayloadDigest(w.buf)
+		in.Digest = PayloadDigest(w.Buf)
 	}
 	return e.Step(e.now, in)
 }

@@ -46,14 +46,14 @@ func (c *Client) acknowledgeOnce(ctx context.Context, upTo sequencing.Time) erro
 	encoded := request.Encode()
 	var last error = &Failure{Message: "no sequencer is connected"}
 	for tried := map[*peer]bool{}; ; {
-		p, service := c.sender(tried)
+		p, by := c.sender(tried)
 		if p == nil {
 			return last
 		}
 		tried[p] = true
 		attempt, cancel := context.WithTimeout(ctx, c.config.CallTimeout)
-		f := c.call(attempt, p, service, func(ctx context.Context) error {
-			_, err := service.Acknowledge(ctx, &sequencerv1.AcknowledgeRequest{Request: encoded})
+		f := c.call(attempt, p, by, func(ctx context.Context, t token) error {
+			_, err := by.service.Acknowledge(t.authorize(ctx), &sequencerv1.AcknowledgeRequest{Request: encoded})
 			return err
 		})
 		cancel()

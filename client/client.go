@@ -8,6 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+
+	"github.com/synod-network/synod/internal/grpcbuf"
 	"github.com/synod-network/synod/sequencer/sequencing"
 )
 
@@ -32,12 +35,13 @@ type Event struct {
 // Client is a member's connection to its network. Make one with [New], run it with [Client.Run]. Its methods may be
 // called from any goroutine, but Next from one at a time.
 type Client struct {
-	config Config
-	news   chan struct{} // Next should look again
-	poke   chan struct{} // Run should look again
-	begun  chan struct{} // closed when Run has begun
-	ended  chan struct{} // closed when Run has ended
-	group  sync.WaitGroup
+	config  Config
+	buffers grpc.DialOption // shared by its connections
+	news    chan struct{}   // Next should look again
+	poke    chan struct{}   // Run should look again
+	begun   chan struct{}   // closed when Run has begun
+	ended   chan struct{}   // closed when Run has ended
+	group   sync.WaitGroup
 
 	mu         sync.Mutex
 	rng        *rand.Rand
@@ -70,7 +74,7 @@ func New(config Config) (*Client, error) {
 		seed = rand.Uint64()
 	}
 	c := &Client{
-		config: config, news: make(chan struct{}, 1), poke: make(chan struct{}, 1), begun: make(chan struct{}), ended: make(chan struct{}),
+		config: config, buffers: grpcbuf.Dial(), news: make(chan struct{}, 1), poke: make(chan struct{}, 1), begun: make(chan struct{}), ended: make(chan struct{}),
 		rng:       rand.New(rand.NewPCG(seed, 0)),
 		views:     map[view]map[sequencing.MemberID]bool{},
 		agreement: newAgreement(config.TrustThreshold, config.Start, config.Remember),

@@ -49,6 +49,11 @@ type Config struct {
 	Lifetime time.Duration
 	// CallTimeout ends a call that gets no answer. Default 10 s.
 	CallTimeout time.Duration
+	// SendWindow is how many submissions may be unanswered at one sequencer; further ones wait. Default 256.
+	SendWindow int
+	// Unary sends each submission in a call of its own, instead of many in one stream. Sequencers that have no streams are
+	// sent to like that anyway.
+	Unary bool
 	// AcknowledgeInterval is how often the member acknowledges what [Client.Confirm] was told. Default 1 min.
 	AcknowledgeInterval time.Duration
 	// RefreshBefore is how long before its end a token is replaced. Default 20 s.
@@ -153,17 +158,20 @@ func (c Config) Validate() error {
 		value int
 	}{
 		{"lag events", c.LagEvents}, {"remember", c.Remember}, {"buffer events", c.BufferEvents}, {"buffer bytes", c.BufferBytes}, {"max response", c.MaxResponse},
+		{"send window", c.SendWindow},
 	} {
 		complain(n.value < 1, "%s %d: want at least 1", n.name, n.value)
 	}
-	wrong = append(wrong, validateSequencers(c.Sequencers, c.Dial != nil))
+	wrong = append(wrong, ValidateSequencers(c.Sequencers, c.Dial != nil))
 	if err := errors.Join(wrong...); err != nil {
 		return fmt.Errorf("configuration of the client of %s: %w", c.Member, err)
 	}
 	return nil
 }
 
-func validateSequencers(sequencers []Sequencer, dials bool) error {
+// ValidateSequencers says what is wrong with a list of sequencers: every mistake, one a line. With dials, addresses need not be of
+// this machine to be spoken to without TLS.
+func ValidateSequencers(sequencers []Sequencer, dials bool) error {
 	var wrong []error
 	aliases, addresses := map[string]bool{}, map[string]string{}
 	for _, s := range sequencers {
@@ -182,7 +190,7 @@ func validateSequencers(sequencers []Sequencer, dials bool) error {
 				wrong = append(wrong, fmt.Errorf("endpoint %q is listed under %q and %q", e.Address, other, s.Alias))
 			}
 			addresses[e.Address] = s.Alias
-			if _, err := e.credentials(dials); err != nil {
+			if _, err := e.Credentials(dials); err != nil {
 				wrong = append(wrong, fmt.Errorf("sequencer %q: %w", s.Alias, err))
 			}
 		}
@@ -190,8 +198,8 @@ func validateSequencers(sequencers []Sequencer, dials bool) error {
 	return errors.Join(wrong...)
 }
 
-// credentials are those to connect with. With dials, addresses need not be of this machine to be spoken to without TLS.
-func (e Endpoint) credentials(dials bool) (credentials.TransportCredentials, error) {
+// Credentials are those to connect with. With dials, addresses need not be of this machine to be spoken to without TLS.
+func (e Endpoint) Credentials(dials bool) (credentials.TransportCredentials, error) {
 	host, port, err := net.SplitHostPort(e.Address)
 	if err != nil || host == "" || port == "" {
 		return nil, fmt.Errorf("endpoint %q: want host:port", e.Address)
@@ -226,6 +234,7 @@ func (c Config) withDefaults() Config {
 	c.Amplification.Patience = orDefault(c.Amplification.Patience, 10*time.Second)
 	c.Lifetime = orDefault(c.Lifetime, 2*time.Minute)
 	c.CallTimeout = orDefault(c.CallTimeout, 10*time.Second)
+	c.SendWindow = orDefault(c.SendWindow, 256)
 	c.AcknowledgeInterval = orDefault(c.AcknowledgeInterval, time.Minute)
 	c.RefreshBefore = orDefault(c.RefreshBefore, 20*time.Second)
 	c.LagTime = orDefault(c.LagTime, 2*time.Minute)

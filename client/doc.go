@@ -27,7 +27,8 @@
 //
 // [Client.Send] ends with the definite outcome. A submission is signed once; the network sequences it once, through however
 // many sequencers it was sent. If a sequencer takes a submission and does nothing, only [Config.Amplification] helps before
-// max-sequencing-time passes: after some patience it sends through the next sequencer too.
+// max-sequencing-time passes: after some patience it sends through the next sequencer too. Who takes submissions again and again
+// and has none sequenced is passed over for a while; [Client.Status] shows it.
 //
 // # Resuming
 //
@@ -36,7 +37,7 @@
 //
 // # How it fits
 //
-// agreement.go decides what to believe, and is pure. peer.go keeps connections, stream.go subscriptions, send.go follows
-// submissions to their end, client.go ties them together. Package clienttest has a network in memory, with sequencers that
-// lie on demand, for the tests of applications too.
+// agreement.go decides what to believe, and is pure. peer.go keeps connections, stream.go subscriptions; send.go follows
+// submissions to their end, outbox.go carries them, and promise.go remembers who had them sequenced; client.go ties them
+// together. Package clienttest has a network in memory, with sequencers that lie on demand, for the tests of applications too.
 package client

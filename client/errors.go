@@ -64,7 +64,8 @@ type Failure struct {
 	Rule       string
 	Message    string
 	RetryAfter time.Duration // 0: none was named
-	Status     codes.Code
+	// Status is the code of a call that failed. It is Unknown for a submission that was refused in a stream: the reason tells.
+	Status codes.Code
 	// Last is set for PRUNED: events up to that time are not kept.
 	Last sequencing.Time
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -30,10 +31,11 @@ type peer struct {
 	id  sequencing.MemberID // as configured, or as the first handshake said
 	key keys.PublicKey
 	// strange counts responses signed with an unknown key since one with a known one.
-	strange int
-	left    *Lie // why it is not used any more
-	login   chan struct{}
-	token   token
+	strange  int
+	left     *Lie // why it is not used any more
+	login    chan struct{}
+	token    token
+	promises promises
 
 	stream   *stream // open, or being opened
 	failures int     // of streams, since one told something
@@ -48,10 +50,16 @@ type link struct {
 	endpoint Endpoint
 	cancel   context.CancelFunc
 	conn     *grpc.ClientConn
-	service  sequencerv1.SequencerServiceClient
+	way           // zero without conn
 	view     view // zero until the handshake is done
 	failed   error
 	lastErr  error
+}
+
+// way is how calls get over one connection.
+type way struct {
+	service sequencerv1.SequencerServiceClient
+	outbox  *outbox
 }
 
 // view is what a sequencer says about which network it belongs to.
@@ -106,7 +114,7 @@ func (c *Client) runLink(ctx context.Context, p *peer, l *link) {
 		delay := c.backoff(failures)
 		failures++
 		c.mu.Lock()
-		l.conn, l.service, l.view, l.lastErr = nil, nil, view{}, err
+		l.conn, l.way, l.view, l.lastErr = nil, way{}, view{}, err
 		c.reconnects++
 		permanent := errors.Is(err, errMismatch)
 		if permanent {
@@ -149,11 +157,11 @@ func pause(ctx context.Context, d time.Duration) {
 // connect holds one connection, from the handshake until it is lost. A lost connection is never used again without a
 // new handshake: something else may answer at the address.
 func (c *Client) connect(ctx context.Context, p *peer, l *link) error {
-	credentials, err := l.endpoint.credentials(c.config.Dial != nil)
+	credentials, err := l.endpoint.Credentials(c.config.Dial != nil)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errMismatch, err)
 	}
-	options := []grpc.DialOption{grpc.WithTransportCredentials(credentials), grpc.WithIdleTimeout(0), grpc.WithDisableServiceConfig(),
+	options := []grpc.DialOption{grpc.WithTransportCredentials(credentials), grpc.WithIdleTimeout(0), grpc.WithDisableServiceConfig(), c.buffers,
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(c.config.MaxResponse))}
 	if c.config.Dial != nil {
 		options = append(options, grpc.WithContextDialer(c.config.Dial))
@@ -164,9 +172,15 @@ func (c *Client) connect(ctx context.Context, p *peer, l *link) error {
 	}
 	defer conn.Close()
 	service := sequencerv1.NewSequencerServiceClient(conn)
-	if err := c.handshake(ctx, p, l, conn, service); err != nil {
+	by := way{service: service, outbox: newOutbox(p.spec.Alias, service, c.config)}
+	if err := c.handshake(ctx, p, l, conn, by); err != nil {
 		return err
 	}
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	held, end := context.WithCancel(ctx)
+	defer end()
+	sending.Go(func() { by.outbox.run(held) })
 	for {
 		state := conn.GetState()
 		if state != connectivity.Ready {
@@ -180,14 +194,14 @@ func (c *Client) connect(ctx context.Context, p *peer, l *link) error {
 }
 
 // handshake finds out whether the other end is what it should be.
-func (c *Client) handshake(ctx context.Context, p *peer, l *link, conn *grpc.ClientConn, service sequencerv1.SequencerServiceClient) error {
+func (c *Client) handshake(ctx context.Context, p *peer, l *link, conn *grpc.ClientConn, by way) error {
 	ctx, cancel := context.WithTimeout(ctx, c.config.CallTimeout)
 	defer cancel()
 	request := &sequencerv1.HandshakeRequest{ClientVersions: []uint32{version}}
 	if c.config.Network != (sequencing.NetworkID{}) {
 		request.NetworkId = c.config.Network[:]
 	}
-	answer, err := service.Handshake(ctx, request)
+	answer, err := by.service.Handshake(ctx, request)
 	if err != nil {
 		f := failureOf(p.spec.Alias, err)
 		if f.Reason == "WRONG_NETWORK" || f.Reason == "WRONG_VERSION" || f.Reason == "INVALID" || f.Reason == "" && f.Status.String() == "Unimplemented" {
@@ -207,7 +221,7 @@ func (c *Client) handshake(ctx context.Context, p *peer, l *link, conn *grpc.Cli
 	if should := answer.GetTrustThreshold(); should > uint32(c.config.TrustThreshold) {
 		c.config.Log.Warn("the network wants more sequencers to agree than this client does", "sequencer", p.id, "network", should, "client", c.config.TrustThreshold)
 	}
-	l.conn, l.service, l.lastErr = conn, service, nil
+	l.conn, l.way, l.lastErr = conn, by, nil
 	signal(c.poke)
 	return nil
 }
@@ -315,7 +329,7 @@ func (p *peer) hopeless() bool {
 // SetSequencers changes which sequencers and endpoints are used, without interrupting what stays the same. A sequencer
 // that was left because it lied comes back if its entry changes, or if it is taken out and added again.
 func (c *Client) SetSequencers(sequencers []Sequencer) error {
-	if err := validateSequencers(sequencers, c.config.Dial != nil); err != nil {
+	if err := ValidateSequencers(sequencers, c.config.Dial != nil); err != nil {
 		return fmt.Errorf("change the sequencers of the client of %s: %w", c.config.Member, err)
 	}
 	if len(sequencers) < c.config.TrustThreshold {

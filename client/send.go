@@ -11,7 +11,6 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
 	"github.com/synod-network/synod/sequencer/sequencing"
 )
 
@@ -127,10 +126,11 @@ func (c *Client) SendSigned(ctx context.Context, signed Signed) (Outcome, error)
 		return Outcome{}, err
 	}
 	defer c.untrack(t)
-	err = c.handOver(ctx, t)
+	takers, err := c.handOver(ctx, t)
 	select {
 	case <-t.done:
 		err = t.err
+		c.judge(takers, t.outcome.Time, err)
 	default:
 	}
 	var refused *Failure
@@ -206,26 +206,25 @@ func (c *Client) expire(known sequencing.Time) {
 }
 
 // handOver gives a submission to sequencers, one after the other, until its outcome is known or there is nobody left to
-// give it to.
-func (c *Client) handOver(ctx context.Context, t *tracked) error {
+// give it to. It returns those that took it.
+func (c *Client) handOver(ctx context.Context, t *tracked) (takers []taker, err error) {
 	var (
-		taken   int // attempts that were accepted
 		refused = map[*peer]*Failure{}
 		tried   = map[*peer]bool{}
 		rounds  int
 		soonest time.Duration // that a sequencer of this round asked to be left alone
 	)
 	for {
-		p, service := c.sender(tried)
+		p, by := c.sender(tried)
 		if p == nil { // everybody was asked
-			if taken > 0 {
-				return c.await(ctx, t, 0)
+			if len(takers) > 0 {
+				return takers, c.await(ctx, t, 0)
 			}
 			if err := c.await(ctx, t, max(c.backoff(rounds), min(soonest, c.config.RestartMax))); err != errPatience {
 				if len(refused) > 0 && err != nil {
 					err = fmt.Errorf("%w; refused meanwhile: %w", err, firstOf(refused))
 				}
-				return err
+				return nil, err
 			}
 			rounds, soonest = rounds+1, 0
 			clear(tried)
@@ -235,34 +234,40 @@ func (c *Client) handOver(ctx context.Context, t *tracked) error {
 			continue
 		}
 		tried[p] = true
-		f := c.attempt(ctx, p, service, t.signed)
+		known := c.Position().Known
+		f := c.attempt(ctx, p, by, t.signed)
+		if f == nil {
+			if n := len(takers); n > 0 {
+				takers[n-1].alone = known
+			}
+			takers = append(takers, taker{peer: p})
+		}
 		select {
 		case <-t.done:
-			return nil
+			return takers, nil
 		default:
 		}
 		switch {
 		case f == nil:
-			taken++
 			patience := c.config.Amplification.Patience
-			if taken >= c.config.Amplification.Factor {
+			if len(takers) >= c.config.Amplification.Factor {
 				patience = 0
 			}
 			if err := c.await(ctx, t, patience); err != errPatience {
-				return err
+				return takers, err
 			}
 			for c.glimpsed(t.signed.Message) { // a receipt is on its way
 				if err := c.await(ctx, t, patience); err != errPatience {
-					return err
+					return takers, err
 				}
 			}
 		case ctx.Err() != nil:
-			return unknown(ctx)
+			return takers, unknown(ctx)
 		case f.answer() == final:
 			refused[p] = f
 			// One sequencer is not believed that the rules refuse a submission, if more are needed to believe anything.
-			if taken == 0 && (len(refused) >= c.config.TrustThreshold || c.config.fault == faultTakeRefusal) {
-				return firstOf(refused)
+			if len(takers) == 0 && (len(refused) >= c.config.TrustThreshold || c.config.fault == faultTakeRefusal) {
+				return nil, firstOf(refused)
 			}
 		case f.RetryAfter > 0 && (soonest == 0 || f.RetryAfter < soonest):
 			soonest = f.RetryAfter
@@ -287,38 +292,46 @@ func firstOf(refused map[*peer]*Failure) error {
 	return first
 }
 
-// sender chooses a sequencer at random among those not tried, nil if there is none.
-func (c *Client) sender(tried map[*peer]bool) (*peer, sequencerv1.SequencerServiceClient) {
+// sender chooses a sequencer at random among those not tried, and a connection to it; nil if there is none. Those that are passed
+// over come last.
+func (c *Client) sender(tried map[*peer]bool) (*peer, way) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var doubted *peer
+	var last way
+	now := time.Now()
 	for _, i := range c.rng.Perm(len(c.peers)) {
-		if p := c.peers[i]; !tried[p] {
-			if l := c.pick(p); l != nil {
-				return p, l.service
-			}
+		p := c.peers[i]
+		if tried[p] {
+			continue
+		}
+		l := c.pick(p)
+		switch {
+		case l == nil:
+		case now.Before(p.promises.until) && c.config.fault != faultTrustPromises:
+			doubted, last = p, l.way
+		default:
+			return p, l.way
 		}
 	}
-	return nil, nil
+	return doubted, last
 }
 
-// attempt makes one call, nil if the submission was taken.
-func (c *Client) attempt(ctx context.Context, p *peer, service sequencerv1.SequencerServiceClient, signed Signed) *Failure {
+// attempt gives a submission to a sequencer, nil if it was taken.
+func (c *Client) attempt(ctx context.Context, p *peer, by way, signed Signed) *Failure {
 	limit := c.config.CallTimeout
 	if c.config.Amplification.Factor > 1 {
 		limit = min(limit, c.config.Amplification.Patience)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return c.call(ctx, p, service, func(ctx context.Context) error {
-		_, err := service.SendAsync(ctx, &sequencerv1.SendAsyncRequest{Request: signed.Request})
-		return err
-	})
+	return c.call(ctx, p, by, func(ctx context.Context, t token) error { return by.outbox.send(ctx, t, signed.Request) })
 }
 
 // call makes one call with a token, and once more with a new one if that was refused. Nil means that it was accepted.
-func (c *Client) call(ctx context.Context, p *peer, service sequencerv1.SequencerServiceClient, do func(context.Context) error) *Failure {
+func (c *Client) call(ctx context.Context, p *peer, by way, do func(context.Context, token) error) *Failure {
 	for again := false; ; again = true {
-		token, err := c.token(ctx, p, service)
+		token, err := c.token(ctx, p, by.service)
 		if err != nil {
 			var f *Failure
 			if errors.As(err, &f) {
@@ -326,7 +339,7 @@ func (c *Client) call(ctx context.Context, p *peer, service sequencerv1.Sequence
 			}
 			return &Failure{Sequencer: p.spec.Alias, Message: err.Error(), Status: codes.Unavailable}
 		}
-		err = do(token.authorize(ctx))
+		err = do(ctx, token)
 		if err == nil {
 			return nil
 		}

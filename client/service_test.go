@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,11 +27,12 @@ import (
 // service is the real service of one sequencer, over an order in memory, that can be taken down and up again.
 type service struct {
 	address string
+	key     atomic.Pointer[keys.PrivateKey] // with which it signs
 	up      func()
 	down    func()
 }
 
-func startService(t *testing.T, network *membertest.Network, orderer ordering.Orderer, i int) *service {
+func startService(t testing.TB, network *membertest.Network, orderer ordering.Orderer, i int) *service {
 	self := network.Sequencers[i]
 	quiet := slog.New(slog.DiscardHandler)
 	state, err := synchronizer.Open(synchronizer.Config{Dir: t.TempDir(), Founding: network.Genesis, Network: network.ID,
@@ -46,9 +48,11 @@ func startService(t *testing.T, network *membertest.Network, orderer ordering.Or
 		}
 	})
 	s := &service{address: "127.0.0.1:0"}
+	key := membertest.Protocol(self)
+	s.key.Store(&key)
 	s.up = func() {
 		served, err := members.New(members.Config{State: state, Orderer: orderer, Self: self, TickEvery: 5 * time.Millisecond,
-			Key: func() keys.PrivateKey { return membertest.Protocol(self) }, Log: quiet})
+			Key: func() keys.PrivateKey { return *s.key.Load() }, Log: quiet})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,6 +79,19 @@ func startService(t *testing.T, network *membertest.Network, orderer ordering.Or
 		}
 	})
 	return s
+}
+
+// keepTime orders something again and again until the context ends: an order in memory has no time of its own.
+func keepTime(ctx context.Context, orderer ordering.Orderer) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		_ = orderer.Submit(ctx, sequencing.Request{Body: sequencing.Tick{}}.Encode()) // if it fails, the next one may not
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // Two members talk through four real sequencers, which die and come back one after the other.

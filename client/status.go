@@ -36,6 +36,10 @@ type SequencerStatus struct {
 	Reading bool
 	// Known is up to when it told everything.
 	Known sequencing.Time
+	// Kept and Broken count the sends that it took and that were, or were not, sequenced through it. One that breaks its
+	// word again and again is passed over until PassedOver, which is zero if it is not.
+	Kept, Broken uint64
+	PassedOver   time.Time
 	// Left is the lie for which it is not used any more.
 	Left *Lie
 	// Errors are those of its endpoints, in order, and of its last stream; empty for none.
@@ -52,7 +56,11 @@ func (c *Client) Status() Status {
 	s := Status{Position: c.agreement.position, Queued: len(c.queue), InFlight: len(c.tracked), Confirmed: c.confirmed}
 	reading := 0
 	for _, p := range c.peers {
-		one := SequencerStatus{Alias: p.spec.Alias, ID: p.id, Left: p.left, Reading: p.stream != nil && p.stream.told, StreamError: text(p.lastErr)}
+		one := SequencerStatus{Alias: p.spec.Alias, ID: p.id, Left: p.left, Reading: p.stream != nil && p.stream.told, StreamError: text(p.lastErr),
+			Kept: p.promises.kept, Broken: p.promises.broken}
+		if p.promises.until.After(time.Now()) {
+			one.PassedOver = p.promises.until
+		}
 		if v := c.agreement.voices[p.id]; v != nil {
 			one.Known = v.reach
 		}

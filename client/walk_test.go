@@ -53,7 +53,8 @@ func walkOnce(t *testing.T, seed uint64, planted fault) (wrong error) {
 		w.liar = w.net.Sequencer(w.rng.IntN(4))
 		w.config = Config{Member: alice, Authentication: clienttest.AuthenticationKey(alice), Signing: clienttest.SigningKey(alice), Network: w.net.ID,
 			TrustThreshold: 2, LivenessMargin: w.rng.IntN(2), Dial: w.net.Dial, Seed: seed + 1, fault: planted,
-			Amplification: Amplification{Factor: 1 + w.rng.IntN(3), Patience: 2 * time.Second}, BufferEvents: 1 + w.rng.IntN(20)}
+			Amplification: Amplification{Factor: 1 + w.rng.IntN(3), Patience: 2 * time.Second}, BufferEvents: 1 + w.rng.IntN(20),
+			SendWindow: 1 + w.rng.IntN(20), Unary: w.rng.IntN(4) == 0}
 		for _, s := range w.net.Sequencers() {
 			w.config.Sequencers = append(w.config.Sequencers, sequencer(s))
 		}
@@ -116,7 +117,7 @@ func (w *walk) step() {
 			s.Behave(b)
 		}
 	}
-	switch w.rng.IntN(16) {
+	switch w.rng.IntN(17) {
 	case 0, 1, 2:
 		for range 1 + w.rng.IntN(6) {
 			w.sent++
@@ -125,7 +126,9 @@ func (w *walk) step() {
 				Sets: []sequencing.RecipientSet{To(alice)}, Envelopes: []sequencing.Envelope{{Payload: []byte(text)}}})
 		}
 	case 3, 4, 5:
-		w.send()
+		for range 1 + w.rng.IntN(4) {
+			w.send()
+		}
 	case 6:
 		any.Down()
 	case 7, 8:
@@ -146,6 +149,8 @@ func (w *walk) step() {
 		time.Sleep(time.Duration(w.rng.IntN(1000)) * time.Millisecond)
 		w.begin()
 	case 15:
+		behave(any, clienttest.Behaviour{Hangs: w.rng.IntN(4), Unstreamed: w.rng.IntN(3) == 0})
+	case 16:
 		if w.lied {
 			return
 		}
@@ -272,6 +277,14 @@ func TestPlantedBugsAreNoticed(t *testing.T) {
 			for _, c := range agreementStories {
 				if got := story(t, planted, c.script); got != c.want {
 					t.Logf("story %q: %s", c.name, got)
+					return
+				}
+			}
+			for _, s := range sendingStories {
+				var wrong error
+				inWorld(t, 4, func(w *world) { wrong = s.tell(w, planted) })
+				if wrong != nil {
+					t.Logf("story %q: %v", s.name, wrong)
 					return
 				}
 			}

@@ -26,9 +26,11 @@ const (
 // exactly as [Verify] does: the equation of a batch has the cofactor in it, as ZIP-215 has, and its coefficients are
 // random, so that bad signatures cancel each other with probability 2^-125. It is safe for concurrent use.
 //
-// Keys by which something was signed are remembered in prepared form, up to a number.
+// Keys by which something was signed are remembered in prepared form, up to a number. So are signatures that were
+// verified ahead.
 type BatchVerifier struct {
-	most int
+	most  int
+	ahead *ahead
 
 	mu    sync.RWMutex
 	known map[PublicKey]*voi.ExpandedPublicKey
@@ -36,11 +38,36 @@ type BatchVerifier struct {
 
 // NewBatchVerifier returns a verifier that remembers so many keys, at 1.5 KiB each.
 func NewBatchVerifier(remembered int) *BatchVerifier {
-	return &BatchVerifier{most: remembered, known: map[PublicKey]*voi.ExpandedPublicKey{}}
+	return &BatchVerifier{most: remembered, ahead: newAhead(aheadMost), known: map[PublicKey]*voi.ExpandedPublicKey{}}
+}
+
+// VerifyAhead is Verify for signatures that will be asked for once more, as those of a submission before and after it
+// is ordered: the second time, the answer is remembered. It remembers some thousands, of messages that are digests of
+// 32 bytes.
+func (v *BatchVerifier) VerifyAhead(batch []Signed) []bool {
+	valid := v.verifyAll(batch)
+	v.ahead.add(batch, valid)
+	return valid
 }
 
 // Verify reports for each signature whether it is valid. It uses the processors that are there.
 func (v *BatchVerifier) Verify(batch []Signed) []bool {
+	valid := make([]bool, len(batch))
+	left := v.ahead.take(batch, valid)
+	if len(left) == len(batch) {
+		return v.verifyAll(batch)
+	}
+	others := make([]Signed, len(left))
+	for i, at := range left {
+		others[i] = batch[at]
+	}
+	for i, ok := range v.verifyAll(others) {
+		valid[left[i]] = ok
+	}
+	return valid
+}
+
+func (v *BatchVerifier) verifyAll(batch []Signed) []bool {
 	valid := make([]bool, len(batch))
 	size := min(batchMost, (len(batch)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
 	if size < batchMost/8 {

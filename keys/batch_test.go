@@ -1,6 +1,7 @@
 package keys_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -134,4 +135,34 @@ func BenchmarkBatch(b *testing.B) {
 			})
 		}
 	}
+}
+
+// A digest whose signature was verified ahead is answered as any other, and only the very same one.
+func TestWhatWasVerifiedAheadIsAnsweredTheSame(t *testing.T) {
+	bad, v := crafted(t), keys.NewBatchVerifier(5)
+	rapid.Check(t, func(r *rapid.T) {
+		var batch []keys.Signed
+		for range rapid.IntRange(1, 40).Draw(r, "size") {
+			number := rapid.IntRange(0, 1000).Draw(r, "number")
+			key, digest := keys.FromSeed([32]byte{byte(number % 7)}), sha256.Sum256([]byte{byte(number), byte(number >> 8)})
+			s := keys.Signed{Key: key.Public(), Message: digest[:], Signature: key.Sign(digest[:])}
+			if rapid.Bool().Draw(r, "ahead") {
+				v.VerifyAhead([]keys.Signed{s})
+			}
+			switch rapid.SampledFrom([]string{"", "", "", "crafted", "flipped", "of another", "another digest"}).Draw(r, "kind") {
+			case "crafted":
+				s = bad[number%len(bad)]
+				s.Message = digest[:]
+				v.VerifyAhead([]keys.Signed{s})
+			case "flipped":
+				s.Signature[number%64] ^= 1 << (number % 8)
+			case "of another":
+				s.Key = honest(number + 1).Key
+			case "another digest":
+				s.Message = append([]byte{digest[0] ^ 1}, digest[1:]...)
+			}
+			batch = append(batch, s)
+		}
+		wantSame(r, v, batch)
+	})
 }

@@ -25,6 +25,7 @@ func (r *Replica) apply(ctx context.Context) error {
 			if err := r.install(f.handover, f.record(), f.piece); err != nil {
 				return err
 			}
+			r.installing.Store(false)
 			next = f.handover.End + 1
 			continue
 		default:

@@ -77,6 +77,7 @@ func (r *Replica) publish() {
 		r.open.Store(int64(len(r.own)))
 		p := r.engine.Progress()
 		r.progress.Store(&p)
+		r.publishTransfer()
 	}
 }
 

@@ -31,6 +31,7 @@ type queue struct {
 	requests int
 	bytes    int
 	closed   bool
+	usual    int // bytes that the chunk that was emptied last held
 }
 
 // chunk is a run of encoded requests.
@@ -84,7 +85,8 @@ const overloadPause = 20 * time.Millisecond
 func (q *queue) append(r []byte) {
 	n := ordering.EncodedSize(len(r))
 	if len(q.chunks) == 0 || len(q.chunks[len(q.chunks)-1].data)+n > chunkSize {
-		q.chunks = append(q.chunks, &chunk{})
+		// Growing from nothing, a chunk would be copied, and its memory touched, twice over.
+		q.chunks = append(q.chunks, &chunk{data: make([]byte, 0, max(n, q.usual))})
 	}
 	c := q.chunks[len(q.chunks)-1]
 	c.data = ordering.AppendRequest(c.data, r)
@@ -110,6 +112,7 @@ func (q *queue) take(requests, bytes int) (t taken, left, leftBytes int) {
 		q.requests -= t.requests
 		q.bytes -= len(t.payload)
 		if q.chunks[0].taken == len(q.chunks[0].ends) {
+			q.usual = min(len(q.chunks[0].data), chunkSize)
 			q.chunks = q.chunks[1:]
 		}
 	}

@@ -92,6 +92,9 @@ type Replica struct {
 	// progress is the engine's newest state, for whoever asks.
 	progress  atomic.Pointer[bft.Progress]
 	connected atomic.Int64
+	// fetching is how much is here of a state that is fetched, installing whether the application takes one over.
+	fetching   atomic.Pointer[Transfer]
+	installing atomic.Bool
 	// open counts own blocks with requests that are not ordered yet.
 	open atomic.Int64
 
@@ -190,6 +193,9 @@ func (r *Replica) Run(ctx context.Context) error {
 	found, err := r.recover()
 	if err != nil {
 		return fmt.Errorf("recover from the store: %w", err)
+	}
+	if err := r.checkTrusted(&found); err != nil {
+		return err
 	}
 	r.enterCommittee(found.Committee()) // the application judges by it what ends the epoch
 	g, ctx := errgroup.WithContext(ctx)
@@ -319,6 +325,9 @@ func (r *Replica) Drain(ctx context.Context) error {
 		open := requests + int(r.open.Load())
 		if open == 0 || r.ended.Load() {
 			return nil // all ordered, or nothing more will be
+		}
+		if p := r.progress.Load(); p != nil && !p.Member {
+			return fmt.Errorf("%d requests or blocks of requests were not ordered, since this sequencer is not a member of the committee any more", open)
 		}
 		select {
 		case <-ctx.Done():

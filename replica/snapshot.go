@@ -82,6 +82,33 @@ func (t *transfer) takePiece(i uint32, data []byte) bool {
 	return true
 }
 
+// Transfer is how much is here of a state that is fetched. Pieces is 0 until it is known of how many the state consists.
+type Transfer struct {
+	Epoch        bft.Epoch // after which the state is
+	Have, Pieces int
+}
+
+// publishTransfer shows to other goroutines what is fetched.
+func (r *Replica) publishTransfer() {
+	t := r.transfer
+	if t == nil {
+		r.fetching.Store(nil)
+		return
+	}
+	shown := &Transfer{Epoch: t.handover.Epoch}
+	if t.list != nil {
+		shown.Pieces = len(t.pieces)
+		shown.Have = shown.Pieces - t.missing
+	}
+	r.fetching.Store(shown)
+}
+
+// Fetching returns how much is here of the state that is fetched now; nil if none is.
+func (r *Replica) Fetching() *Transfer { return r.fetching.Load() }
+
+// Installing reports whether the application is taking over a state that is here.
+func (r *Replica) Installing() bool { return r.installing.Load() }
+
 func (t *transfer) complete() bool { return t.list != nil && t.missing == 0 }
 
 // startTransfer begins to fetch the application's state after a hand-over.
@@ -197,6 +224,7 @@ func (r *Replica) resume(t *transfer) {
 func (r *Replica) fetchedAll(t *transfer) error {
 	r.transfer = nil
 	r.writer.add(work{key: installKey, value: t.record()})
+	r.installing.Store(true)
 	r.installs <- &t.fetched
 	r.chain.jump(t.handover.End)
 	return r.step(bft.SnapshotInstalled{Handover: t.handover})

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	orderingv1 "github.com/synod-network/synod/api/synod/ordering/v1"
+	"github.com/synod-network/synod/internal/grpcbuf"
 	"github.com/synod-network/synod/ordering"
 )
 
@@ -69,6 +70,7 @@ func New(orderer ordering.Orderer, listener net.Listener, config Config) (*Serve
 			grpc.UnaryInterceptor(gate.unary),
 			grpc.StreamInterceptor(gate.stream),
 			grpc.MaxRecvMsgSize(config.MessageBytes),
+			grpcbuf.Serve(),
 			grpc.MaxConcurrentStreams(uint32(config.StreamsPerConnection)),
 			grpc.InitialWindowSize(streamWindow),
 			grpc.InitialConnWindowSize(connectionWindow),

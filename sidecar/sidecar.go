@@ -211,7 +211,7 @@ func (p *parts) serve(ctx context.Context) error {
 
 func (p *parts) serveREST(ctx context.Context) error {
 	overview := page.New(func(ctx context.Context) any { return p.board.Overview(ctx, p.sources) }, time.Second)
-	handler, err := rest.New(rest.Options{Reader: p.store, Limit: p.o.REST.Limit, Version: Speaks, Page: overview})
+	handler, err := rest.New(rest.Options{Reader: p.board.Reader(p.store), Limit: p.o.REST.Limit, Version: Speaks, Page: overview})
 	if err != nil {
 		return fmt.Errorf("REST server: %w", err)
 	}
@@ -241,7 +241,7 @@ func running(run func(context.Context) error) func(context.Context, func()) erro
 // read runs the source. If it gives up, subscribers of /events/sidecar are told before everything ends.
 func (p *parts) read(ctx context.Context, ready func()) error {
 	ready()
-	err := p.o.Source(ctx, p.log, p.log, p.board)
+	err := p.o.Source(ctx, p.board.Sink(p.log), p.log, p.board)
 	if ctx.Err() != nil {
 		return nil
 	}

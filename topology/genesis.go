@@ -28,14 +28,14 @@ const tagGenesis = "synod/topology/genesis/1\x00"
 
 // Digest identifies the charter, in whatever order its transactions are listed.
 func (c Charter) Digest() Digest {
-	w := writer{buf: []byte(tagGenesis)}
+	w := newWriter([]byte(tagGenesis))
 	w.uid(c.Synchronizer)
 	w.time(c.Began)
 	writeList(&w, slices.SortedFunc(slices.Values(c.Transactions), byDependence), func(t Transaction) {
 		d := t.Digest()
-		w.bytes(d[:])
+		w.Bytes(d[:])
 	})
-	return sha256.Sum256(w.buf)
+	return sha256.Sum256(w.Buf)
 }
 
 // byDependence orders first changes so that each stands behind what it rests on: kinds grow that way, and root keys come
@@ -115,7 +115,7 @@ func (g *Genesis) Encode() []byte {
 	w.uid(g.charter.Synchronizer)
 	w.time(g.charter.Began)
 	writeList(&w, g.transactions, func(t SignedTransaction) { t.encode(&w) })
-	return w.buf
+	return w.Buf
 }
 
 // UnverifiedGenesis is well formed and not yet believed.
@@ -130,10 +130,10 @@ const sizeTransaction = 1 + 1 + 4 + 1 + sizeUID + 2
 
 // DecodeGenesis reads what [Genesis.Encode] writes.
 func DecodeGenesis(b []byte) (UnverifiedGenesis, error) {
-	r := reader{buf: b}
+	r := newReader(b)
 	u := UnverifiedGenesis{synchronizer: r.uid(), began: r.time()}
 	u.transactions = readList(&r, maxFounding, sizeTransaction, func() UnverifiedTransaction { return decodeUnverified(&r) })
-	if err := r.done(); err != nil {
+	if err := r.Done(); err != nil {
 		return UnverifiedGenesis{}, fmt.Errorf("decode topology genesis: %w", err)
 	}
 	if !ascending(u.Charter().Transactions, byDependence) {

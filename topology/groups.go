@@ -72,9 +72,9 @@ func (q SequencerSet) encode(w *writer) {
 	w.uid(q.Synchronizer)
 	writeList(w, q.Sequencers, func(n SequencerNode) {
 		w.member(n.Member)
-		w.bytes(n.Node[:])
+		w.Bytes(n.Node[:])
 	})
-	w.u16(q.Threshold)
+	w.U16(q.Threshold)
 }
 
 func decodeSequencerSet(r *reader) SequencerSet {
@@ -83,7 +83,7 @@ func decodeSequencerSet(r *reader) SequencerSet {
 		Sequencers: readList(r, bft.MaxMembers, sizeMember+32, func() SequencerNode {
 			return SequencerNode{Member: r.member(), Node: r.bytes32()}
 		}),
-		Threshold: r.u16(),
+		Threshold: r.U16(),
 	}
 }
 
@@ -178,8 +178,8 @@ func (m MediatorSet) check() *Rejection {
 
 func (m MediatorSet) encode(w *writer) {
 	w.uid(m.Synchronizer)
-	w.u32(uint32(m.Group))
-	w.u16(m.Threshold)
+	w.U32(uint32(m.Group))
+	w.U16(m.Threshold)
 	writeList(w, m.Active, w.member)
 	writeList(w, m.Observers, w.member)
 }
@@ -187,8 +187,8 @@ func (m MediatorSet) encode(w *writer) {
 func decodeMediatorSet(r *reader) MediatorSet {
 	return MediatorSet{
 		Synchronizer: r.uid(),
-		Group:        Group(r.u32()),
-		Threshold:    r.u16(),
+		Group:        Group(r.U32()),
+		Threshold:    r.U16(),
 		Active:       readList(r, MaxMediators, sizeMember, r.member),
 		Observers:    readList(r, MaxMediators, sizeMember, r.member),
 	}

@@ -34,11 +34,11 @@ const tagOwners = "synod/topology/owners/1\x00"
 // NamespaceOfOwners returns the namespace that owners found together. Their order does not matter.
 func NamespaceOfOwners(owners []Namespace) Namespace {
 	var w writer
-	w.bytes([]byte(tagOwners))
+	w.Bytes([]byte(tagOwners))
 	for _, o := range slices.SortedFunc(slices.Values(owners), Namespace.Compare) {
-		w.bytes(o[:])
+		w.Bytes(o[:])
 	}
-	return sha256.Sum256(w.buf)
+	return sha256.Sum256(w.Buf)
 }
 
 // String returns the namespace as a fingerprint, 68 characters.

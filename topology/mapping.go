@@ -119,13 +119,13 @@ type use struct {
 }
 
 func encodeMapping(w *writer, m Mapping) {
-	w.u8(uint8(m.Kind()))
+	w.U8(uint8(m.Kind()))
 	m.encode(w)
 }
 
 // decodeMapping returns nil after an error, which the reader remembers.
 func decodeMapping(r *reader) (m Mapping) {
-	switch Kind(r.u8()) {
+	switch Kind(r.U8()) {
 	case KindNamespaceDelegation:
 		m = decodeNamespaceDelegation(r)
 	case KindDecentralizedNamespace:
@@ -143,9 +143,9 @@ func decodeMapping(r *reader) (m Mapping) {
 	case KindMemberDisabled:
 		m = MemberDisabled{Synchronizer: r.uid(), Member: r.member()}
 	default:
-		r.fail(errUnknown)
+		r.Fail(errUnknown)
 	}
-	if r.err != nil {
+	if r.Err != nil {
 		return nil
 	}
 	return m

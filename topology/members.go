@@ -96,16 +96,16 @@ func purposesOf(role Role) []keys.Purpose {
 func (o OwnerToKeys) encode(w *writer) {
 	w.member(o.Member)
 	writeList(w, o.Signing, func(k SigningKey) {
-		w.u8(uint8(k.Purpose))
-		w.bytes(k.Key[:])
+		w.U8(uint8(k.Purpose))
+		w.Bytes(k.Key[:])
 	})
-	writeList(w, o.Encryption, func(k keys.EncryptionKey) { w.bytes(k[:]) })
+	writeList(w, o.Encryption, func(k keys.EncryptionKey) { w.Bytes(k[:]) })
 }
 
 func decodeOwnerToKeys(r *reader) OwnerToKeys {
 	return OwnerToKeys{
 		Member:     r.member(),
-		Signing:    readList(r, MaxKeys, 33, func() SigningKey { return SigningKey{keys.Purpose(r.u8()), r.bytes32()} }),
+		Signing:    readList(r, MaxKeys, 33, func() SigningKey { return SigningKey{keys.Purpose(r.U8()), r.bytes32()} }),
 		Encryption: readList(r, MaxKeys, 32, func() keys.EncryptionKey { return r.bytes32() }),
 	}
 }

@@ -43,13 +43,13 @@ func (d NamespaceDelegation) check() *Rejection {
 }
 
 func (d NamespaceDelegation) encode(w *writer) {
-	w.bytes(d.Namespace[:])
-	w.bytes(d.Target[:])
-	w.u64(uint64(d.Kinds))
+	w.Bytes(d.Namespace[:])
+	w.Bytes(d.Target[:])
+	w.U64(uint64(d.Kinds))
 }
 
 func decodeNamespaceDelegation(r *reader) NamespaceDelegation {
-	return NamespaceDelegation{Namespace: r.bytes32(), Target: r.bytes32(), Kinds: Kinds(r.u64())}
+	return NamespaceDelegation{Namespace: r.bytes32(), Target: r.bytes32(), Kinds: Kinds(r.U64())}
 }
 
 func (d NamespaceDelegation) needs(c change) authority {
@@ -111,16 +111,16 @@ func (d DecentralizedNamespace) check() *Rejection {
 }
 
 func (d DecentralizedNamespace) encode(w *writer) {
-	w.bytes(d.Namespace[:])
-	writeList(w, d.Owners, func(o Namespace) { w.bytes(o[:]) })
-	w.u16(d.Threshold)
+	w.Bytes(d.Namespace[:])
+	writeList(w, d.Owners, func(o Namespace) { w.Bytes(o[:]) })
+	w.U16(d.Threshold)
 }
 
 func decodeDecentralizedNamespace(r *reader) DecentralizedNamespace {
 	return DecentralizedNamespace{
 		Namespace: r.bytes32(),
 		Owners:    readList(r, MaxOwners, 32, func() Namespace { return r.bytes32() }),
-		Threshold: r.u16(),
+		Threshold: r.U16(),
 	}
 }
 

@@ -103,40 +103,40 @@ func (p SynchronizerParameters) encode(w *writer) {
 	w.time(p.TopologyChangeDelay)
 	w.time(p.ConfirmationResponseTimeout)
 	w.time(p.MediatorReactionTimeout)
-	w.u32(p.MaxRequestSize)
+	w.U32(p.MaxRequestSize)
 	w.time(p.SequencingTimeTolerance)
-	w.u64(p.Traffic.BaseAllowance)
+	w.U64(p.Traffic.BaseAllowance)
 	w.time(p.Traffic.Window)
-	w.u32(p.Traffic.WriteCost)
-	w.u32(p.Traffic.ReadCost)
-	w.u64(p.Traffic.EventCost)
+	w.U32(p.Traffic.WriteCost)
+	w.U32(p.Traffic.ReadCost)
+	w.U64(p.Traffic.EventCost)
 }
 
 func encodeOrdering(w *writer, p bft.Params) {
 	w.time(p.LeaderTimeout)
 	w.time(p.IdleInterval)
-	w.u32(p.PayloadLimit)
-	w.u32(p.PayloadRequests)
-	w.u32(p.RequestLimit)
+	w.U32(p.PayloadLimit)
+	w.U32(p.PayloadRequests)
+	w.U32(p.RequestLimit)
 	w.time(p.EpochDuration)
-	w.u64(uint64(p.GCDepth))
-	w.u64(uint64(p.DemotionWindow))
+	w.U64(uint64(p.GCDepth))
+	w.U64(uint64(p.DemotionWindow))
 }
 
 func decodeSynchronizerParameters(r *reader) SynchronizerParameters {
 	return SynchronizerParameters{
 		Synchronizer: r.uid(),
 		Ordering: bft.Params{
-			LeaderTimeout: r.time(), IdleInterval: r.time(), PayloadLimit: r.u32(), PayloadRequests: r.u32(),
-			RequestLimit: r.u32(), EpochDuration: r.time(), GCDepth: bft.Round(r.u64()), DemotionWindow: bft.CommitIndex(r.u64()),
+			LeaderTimeout: r.time(), IdleInterval: r.time(), PayloadLimit: r.U32(), PayloadRequests: r.U32(),
+			RequestLimit: r.U32(), EpochDuration: r.time(), GCDepth: bft.Round(r.U64()), DemotionWindow: bft.CommitIndex(r.U64()),
 		},
 		TopologyChangeDelay:         r.time(),
 		ConfirmationResponseTimeout: r.time(),
 		MediatorReactionTimeout:     r.time(),
-		MaxRequestSize:              r.u32(),
+		MaxRequestSize:              r.U32(),
 		SequencingTimeTolerance:     r.time(),
 		Traffic: Traffic{
-			BaseAllowance: r.u64(), Window: r.time(), WriteCost: r.u32(), ReadCost: r.u32(), EventCost: r.u64(),
+			BaseAllowance: r.U64(), Window: r.time(), WriteCost: r.U32(), ReadCost: r.U32(), EventCost: r.U64(),
 		},
 	}
 }

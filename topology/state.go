@@ -188,7 +188,7 @@ func same(a, b Mapping) bool { return string(encoded(a)) == string(encoded(b)) }
 func encoded(m Mapping) []byte {
 	var w writer
 	encodeMapping(&w, m)
-	return w.buf
+	return w.Buf
 }
 
 // delayAt returns the delay in force at a time.

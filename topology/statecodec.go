@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+
+	"github.com/synod-network/synod/internal/canon"
 )
 
 const (
@@ -15,36 +17,36 @@ var errState = errors.New("no state encodes like this")
 
 // chain binds a version to all versions before it.
 func chain(last Digest, v version) Digest {
-	w := writer{buf: []byte(tagVersion)}
-	w.bytes(last[:])
-	w.u32(uint32(v.serial))
+	w := newWriter([]byte(tagVersion))
+	w.Bytes(last[:])
+	w.U32(uint32(v.serial))
 	v.encode(&w)
-	return sha256.Sum256(w.buf)
+	return sha256.Sum256(w.Buf)
 }
 
 func (v version) encode(w *writer) {
-	w.bool(v.removed)
+	w.Bool(v.removed)
 	w.time(v.sequenced)
 	w.time(v.effective)
 	encodeMapping(w, v.mapping)
 }
 
 func decodeVersion(r *reader) version {
-	return version{removed: r.bool(), sequenced: r.time(), effective: r.time(), mapping: decodeMapping(r)}
+	return version{removed: r.Bool(), sequenced: r.time(), effective: r.time(), mapping: decodeMapping(r)}
 }
 
 // Digest identifies the network and every change that was ever accepted, with its times. Pruning does not change it, so
 // nodes that keep more or less compare equal.
 func (s *State) Digest() Digest {
-	w := writer{buf: []byte(tagState)}
+	w := newWriter([]byte(tagState))
 	s.encodeHead(&w)
-	w.bytes(s.tree.root.hash())
-	return sha256.Sum256(w.buf)
+	w.Bytes(s.tree.root.hash())
+	return sha256.Sum256(w.Buf)
 }
 
 func (s *State) encodeHead(w *writer) {
-	w.bytes(s.network[:])
-	w.bytes(s.genesis[:])
+	w.Bytes(s.network[:])
+	w.Bytes(s.genesis[:])
 	w.uid(s.synchronizer)
 	w.time(s.sequenced)
 	w.time(s.effective)
@@ -60,11 +62,11 @@ func (s *State) Encode(from Time) ([]byte, error) {
 	var w writer
 	s.encodeHead(&w)
 	w.time(from)
-	w.u32(uint32(len(s.order)))
+	w.U32(uint32(len(s.order)))
 	for _, key := range s.order {
 		s.histories[key].encode(&w, from)
 	}
-	return w.buf, nil
+	return w.Buf, nil
 }
 
 func (h *history) encode(w *writer, from Time) {
@@ -74,9 +76,9 @@ func (h *history) encode(w *writer, from Time) {
 		forgot = h.chains[skip-1]
 	}
 	kept := h.versions[skip:]
-	w.u32(uint32(kept[0].serial))
-	w.bytes(forgot[:])
-	w.u32(uint32(len(kept)))
+	w.U32(uint32(kept[0].serial))
+	w.Bytes(forgot[:])
+	w.U32(uint32(len(kept)))
 	for _, v := range kept {
 		v.encode(w)
 	}
@@ -101,29 +103,29 @@ func DecodeState(b []byte, want Digest) (*State, error) {
 }
 
 func decodeState(b []byte) (*State, error) {
-	r := reader{buf: b}
+	r := newReader(b)
 	s := newState(r.bytes32(), r.bytes32(), r.uid())
 	s.sequenced, s.effective, s.floor = r.time(), r.time(), r.time()
-	n := int(r.u32())
-	if n > len(r.buf)/sizeHistory {
-		r.fail(errTooMany)
+	n := int(r.U32())
+	if n > len(r.Buf)/sizeHistory {
+		r.Fail(canon.ErrTooMany)
 	}
-	for i := 0; i < n && r.err == nil; i++ {
+	for i := 0; i < n && r.Err == nil; i++ {
 		s.adopt(decodeHistory(&r, s.floor), &r)
 	}
 	if s.synchronizer.check() != nil {
-		r.fail(errState)
+		r.Fail(errState)
 	}
-	return s, r.done()
+	return s, r.Done()
 }
 
 // adopt adds a history that must follow those before.
 func (s *State) adopt(h *history, r *reader) {
-	if r.err != nil {
+	if r.Err != nil {
 		return
 	}
 	if n := len(s.order); n > 0 && s.order[n-1].Compare(h.key) >= 0 || h.newest().effective > s.effective {
-		r.fail(errState)
+		r.Fail(errState)
 		return
 	}
 	s.histories[h.key] = h
@@ -135,21 +137,21 @@ func (s *State) adopt(h *history, r *reader) {
 }
 
 func decodeHistory(r *reader, floor Time) *history {
-	serial := Serial(r.u32())
+	serial := Serial(r.U32())
 	h := &history{forgot: r.bytes32()}
-	n := int(r.u32())
-	if n < 1 || n > len(r.buf)/sizeVersion {
-		r.fail(errTooMany)
+	n := int(r.U32())
+	if n < 1 || n > len(r.Buf)/sizeVersion {
+		r.Fail(canon.ErrTooMany)
 	}
-	for i := 0; i < n && r.err == nil; i++ {
+	for i := 0; i < n && r.Err == nil; i++ {
 		v := decodeVersion(r)
 		v.serial = serial + Serial(i)
-		if r.err == nil {
+		if r.Err == nil {
 			h.adopt(v, r)
 		}
 	}
-	if r.err == nil && !h.complete(floor) {
-		r.fail(errState)
+	if r.Err == nil && !h.complete(floor) {
+		r.Fail(errState)
 	}
 	return h
 }
@@ -157,12 +159,12 @@ func decodeHistory(r *reader, floor Time) *history {
 // adopt adds a version that must follow those before.
 func (h *history) adopt(v version, r *reader) {
 	if v.mapping.check() != nil {
-		r.fail(errState)
+		r.Fail(errState)
 		return
 	}
 	key := v.mapping.Key()
 	if len(h.versions) > 0 && (key != h.key || v.effective < h.newest().effective) {
-		r.fail(errState)
+		r.Fail(errState)
 		return
 	}
 	h.key = key

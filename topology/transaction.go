@@ -52,23 +52,23 @@ func Removal(serial Serial, m Mapping) Transaction { return Transaction{Remove, 
 
 // Digest identifies the statement whoever signs it; it is what they sign.
 func (t Transaction) Digest() Digest {
-	w := writer{buf: []byte(tagTransaction)}
+	w := newWriter([]byte(tagTransaction))
 	t.encode(&w)
-	return sha256.Sum256(w.buf)
+	return sha256.Sum256(w.Buf)
 }
 
 func (t Transaction) encode(w *writer) {
-	w.u8(formatVersion)
-	w.u8(uint8(t.Operation))
-	w.u32(uint32(t.Serial))
+	w.U8(formatVersion)
+	w.U8(uint8(t.Operation))
+	w.U32(uint32(t.Serial))
 	encodeMapping(w, t.Mapping)
 }
 
 func decodeContent(r *reader) Transaction {
-	if r.u8() != formatVersion {
-		r.fail(errUnknown)
+	if r.U8() != formatVersion {
+		r.Fail(errUnknown)
 	}
-	return Transaction{Operation: Operation(r.u8()), Serial: Serial(r.u32()), Mapping: decodeMapping(r)}
+	return Transaction{Operation: Operation(r.U8()), Serial: Serial(r.U32()), Mapping: decodeMapping(r)}
 }
 
 // check judges the statement by itself.
@@ -111,9 +111,9 @@ func DecodeTransaction(b []byte) (UnverifiedTransaction, error) {
 	if len(b) > MaxTransactionSize {
 		return UnverifiedTransaction{}, fmt.Errorf("decode topology transaction: %d bytes are more than the limit of %d", len(b), MaxTransactionSize)
 	}
-	r := reader{buf: b}
+	r := newReader(b)
 	u := decodeUnverified(&r)
-	if err := r.done(); err != nil {
+	if err := r.Done(); err != nil {
 		return UnverifiedTransaction{}, fmt.Errorf("decode topology transaction: %w", err)
 	}
 	return u, nil
@@ -125,7 +125,7 @@ func decodeUnverified(r *reader) UnverifiedTransaction {
 		return KeySignature{Key: r.bytes32(), Signature: r.signature()}
 	})
 	if !ascending(u.Signatures, KeySignature.byKey) {
-		r.fail(errUnsorted)
+		r.Fail(errUnsorted)
 	}
 	return u
 }
@@ -217,13 +217,13 @@ func (t SignedTransaction) Signers() []keys.PublicKey {
 func (t SignedTransaction) Encode() []byte {
 	var w writer
 	t.encode(&w)
-	return w.buf
+	return w.Buf
 }
 
 func (t SignedTransaction) encode(w *writer) {
 	t.content.encode(w)
 	writeList(w, t.signatures, func(s KeySignature) {
-		w.bytes(s.Key[:])
-		w.bytes(s.Signature[:])
+		w.Bytes(s.Key[:])
+		w.Bytes(s.Signature[:])
 	})
 }

@@ -28,10 +28,10 @@ const (
 )
 
 func pathOf(key Key) Digest {
-	w := writer{buf: []byte(tagPath)}
-	w.u8(uint8(key.Kind))
-	w.bytes([]byte(key.Subject))
-	return sha256.Sum256(w.buf)
+	w := newWriter([]byte(tagPath))
+	w.U8(uint8(key.Kind))
+	w.Bytes([]byte(key.Subject))
+	return sha256.Sum256(w.Buf)
 }
 
 // set gives the key a value.
@@ -59,16 +59,16 @@ func (n *node) set(path, value Digest, depth int) *node {
 func (n *node) sum() Digest {
 	var w writer
 	if n.inner {
-		w.u8(tagInner)
+		w.U8(tagInner)
 		for _, c := range n.child {
-			w.bytes(c.hash())
+			w.Bytes(c.hash())
 		}
 	} else {
-		w.u8(tagLeaf)
-		w.bytes(n.path[:])
-		w.bytes(n.value[:])
+		w.U8(tagLeaf)
+		w.Bytes(n.path[:])
+		w.Bytes(n.value[:])
 	}
-	return sha256.Sum256(w.buf)
+	return sha256.Sum256(w.Buf)
 }
 
 // hash is 32 zeros for what is not there.

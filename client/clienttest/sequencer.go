@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -44,6 +45,11 @@ type Behaviour struct {
 	Swallow bool
 	// Slow delays each answer to a call, but not streams.
 	Slow time.Duration
+	// Unstreamed answers streams for sending as a sequencer that knows none, Hangs breaks them instead of taking each so many-th
+	// submission, Garbles changes the answers on them.
+	Unstreamed bool
+	Hangs      int
+	Garbles    func(*sequencerv1.SendStreamResponse)
 	// Handshake changes what the handshake says.
 	Handshake func(h *sequencerv1.HandshakeResponse)
 	// TokenLife is how long tokens last; 0 for an hour.
@@ -202,12 +208,23 @@ func (s *Sequencer) Streams() int {
 	return s.streams
 }
 
+func (s *Sequencer) behaves() Behaviour {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.behaviour
+}
+
 // asked counts a call and returns how to answer, when it is time to.
 func (s *Sequencer) asked(ctx context.Context, count *int) Behaviour {
 	s.mu.Lock()
 	*count++
 	b := s.behaviour
 	s.mu.Unlock()
+	b.hesitate(ctx)
+	return b
+}
+
+func (b Behaviour) hesitate(ctx context.Context) {
 	if b.Slow > 0 {
 		timer := time.NewTimer(b.Slow)
 		defer timer.Stop()
@@ -216,7 +233,6 @@ func (s *Sequencer) asked(ctx context.Context, count *int) Behaviour {
 		case <-ctx.Done():
 		}
 	}
-	return b
 }
 
 // Failure is an error as sequencers send it.
@@ -325,6 +341,65 @@ func (s *Sequencer) Acknowledge(ctx context.Context, r *sequencerv1.AcknowledgeR
 	return &sequencerv1.AcknowledgeResponse{}, s.take(ctx, s.asked(ctx, &s.counts.Acknowledgements), r.GetRequest())
 }
 
+// SendStream implements the service.
+func (s *Sequencer) SendStream(stream grpc.BidiStreamingServer[sequencerv1.SendStreamRequest, sequencerv1.SendStreamResponse]) error {
+	ctx := stream.Context()
+	if _, err := s.caller(ctx); err != nil {
+		return err
+	}
+	for last := uint64(0); ; {
+		message, err := stream.Recv()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if message.GetSequence() <= last || len(message.GetRequests()) == 0 {
+			return Failure(codes.InvalidArgument, "INVALID", "", 0)
+		}
+		last = message.GetSequence()
+		answer := &sequencerv1.SendStreamResponse{Sequence: last}
+		for i, request := range message.GetRequests() {
+			b := s.asked(ctx, &s.counts.Sends)
+			if b.Unstreamed {
+				return status.Error(codes.Unimplemented, "there are no streams for sending here")
+			}
+			if b.Hangs > 0 && s.Counts().Sends%b.Hangs == 0 {
+				return status.Error(codes.Unavailable, "hung up")
+			}
+			err := s.take(ctx, b, request)
+			if status.Code(err) == codes.Unauthenticated {
+				return err
+			}
+			if err != nil {
+				answer.Refusals = append(answer.Refusals, refusal(last, i, err))
+			}
+		}
+		if b := s.behaves(); b.Garbles != nil {
+			b.Garbles(answer)
+		}
+		if err := stream.Send(answer); err != nil {
+			return err
+		}
+	}
+}
+
+// refusal is an error in the answer to a stream.
+func refusal(sequence uint64, index int, err error) *sequencerv1.SendStreamResponse_Refusal {
+	st := status.Convert(err)
+	r := &sequencerv1.SendStreamResponse_Refusal{Sequence: sequence, Index: uint32(index), Message: st.Message()}
+	for _, detail := range st.Details() {
+		switch d := detail.(type) {
+		case *errdetails.ErrorInfo:
+			r.Reason, r.Code = d.GetReason(), d.GetMetadata()["code"]
+		case *errdetails.RetryInfo:
+			r.RetryAfter = d.GetRetryDelay()
+		}
+	}
+	return r
+}
+
 func (s *Sequencer) take(ctx context.Context, b Behaviour, request []byte) error {
 	if _, err := s.caller(ctx); err != nil {
 		return err
@@ -430,6 +505,11 @@ func (s *Sequencer) next(member sequencing.MemberID, after sequencing.Time, firs
 	if known <= after || b.Withhold {
 		return nil, 0, nil
 	}
+	return b.tell(s.network.ID, key, member, events, after, known), known, nil
+}
+
+// tell makes the response that tells some events.
+func (b Behaviour) tell(network sequencing.NetworkID, key keys.PrivateKey, member sequencing.MemberID, events []sequencing.Delivery, after, known sequencing.Time) *sequencerv1.SubscribeResponse {
 	encoded := make([][]byte, len(events))
 	for i := range events {
 		encoded[i] = events[i].Encode()
@@ -440,5 +520,5 @@ func (s *Sequencer) next(member sequencing.MemberID, after sequencing.Time, firs
 	if b.Forger {
 		key = keys.FromSeed([32]byte{1})
 	}
-	return signed(s.network.ID, key, session.Events{Member: member, After: after, Encoded: encoded, Known: known}), known, nil
+	return signed(network, key, session.Events{Member: member, After: after, Encoded: encoded, Known: known})
 }

@@ -5,7 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -26,7 +29,7 @@ type adminReach struct {
 func (r *adminReach) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&r.address, "admin", "", "`host:port` of the sequencer's admin gRPC listener")
-	f.StringVar(&r.dir, "net", "", "`directory` as synod network init writes it, from which --node is reached with its operator's certificate (default none)")
+	f.StringVar(&r.dir, "net", "", "`directory` as synod network init or sequencer join writes it, from which --node is reached with its operator's certificate (default none)")
 	f.StringVar(&r.readyFile, "ready-file", "", "`file` that a sandbox wrote, from which --node is reached (default none)")
 	f.StringVar(&r.node, "node", "", "`name` of the sequencer in --net or --ready-file; the first if it is left out")
 	f.StringVar(&r.authorities, "tls-ca", "", "`file` of certificates (PEM) that the sequencer's must be from; without it the connection is plain")
@@ -45,6 +48,15 @@ func (r *adminReach) connect() (*grpc.ClientConn, error) {
 	if r.address == "" {
 		return nil, exit.Errorf(exit.Usage, "no sequencer is named; write --admin host:port")
 	}
+	if _, _, err := net.SplitHostPort(r.address); err != nil {
+		return nil, exit.Errorf(exit.Usage, "--admin %q is not host:port", r.address)
+	}
+	if (r.certificate == "") != (r.key == "") {
+		return nil, exit.Errorf(exit.Usage, "--tls-cert and --tls-key go together; write both")
+	}
+	if r.certificate != "" && r.authorities == "" {
+		return nil, exit.Errorf(exit.Usage, "--tls-cert without --tls-ca would be shown to nobody, since the connection would be plain; write --tls-ca too")
+	}
 	transport, err := r.credentials()
 	if err != nil {
 		return nil, err
@@ -60,24 +72,58 @@ func (r *adminReach) credentials() (credentials.TransportCredentials, error) {
 	if r.authorities == "" {
 		return insecure.NewCredentials(), nil
 	}
+	config, err := r.encryption()
+	if err != nil {
+		return nil, err
+	}
+	return credentials.NewTLS(config), nil
+}
+
+// encryption is how TLS is spoken.
+func (r *adminReach) encryption() (*tls.Config, error) {
 	content, err := os.ReadFile(r.authorities)
 	if err != nil {
-		return nil, fmt.Errorf("read the authorities to trust: %w", err)
+		return nil, exit.Errorf(exit.BadConfig, "--tls-ca: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(content) {
-		return nil, fmt.Errorf("read the authorities to trust: %w", errors.New(r.authorities+" holds no certificate in PEM"))
+		return nil, exit.Errorf(exit.BadConfig, "--tls-ca: %s holds no certificate in PEM", r.authorities)
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool}
 	if r.certificate != "" {
 		pair, err := tls.LoadX509KeyPair(r.certificate, r.key)
 		if err != nil {
-			return nil, fmt.Errorf("read the certificate to show: %w", err)
+			return nil, exit.Errorf(exit.BadConfig, "--tls-cert %s and --tls-key %s: %w", r.certificate, r.key, err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
-	return credentials.NewTLS(config), nil
+	return config, nil
 }
+
+// refusal asks a sequencer that hung up why: it says so after the handshake, and whoever writes meanwhile may not hear it. It returns
+// what gRPC said if there is nothing more to hear.
+func (r *adminReach) refusal(said string) string {
+	config, err := r.encryption()
+	if err != nil || !hungUp(said) {
+		return said
+	}
+	config.NextProtos = []string{"h2"}
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: refusalPatience}, "tcp", r.address, config)
+	if err != nil {
+		return err.Error()
+	}
+	defer conn.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(refusalPatience)); err != nil {
+		return said
+	}
+	if _, err := conn.Read(make([]byte, 1)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, io.EOF) {
+		return err.Error()
+	}
+	return said
+}
+
+// refusalPatience is how long to listen for why.
+const refusalPatience = 2 * time.Second
 
 // explain words the failure of a call.
 func (r *adminReach) explain(err error) error {
@@ -86,7 +132,16 @@ func (r *adminReach) explain(err error) error {
 	case err == nil || !ok:
 		return err
 	case s.Code() == codes.Unavailable:
-		return exit.Errorf(exit.Unavailable, "%s: %s", r.address, s.Message())
+		message := s.Message()
+		if r.authorities != "" {
+			message = r.refusal(message)
+		}
+		text, code := connectionTrouble(message, r.authorities != "", r.certificate != "")
+		return exit.Errorf(code, "%s: %s", r.address, text)
+	case s.Code() == codes.DeadlineExceeded:
+		return exit.Errorf(exit.Unavailable, "%s: no answer within %s", r.address, adminPatience)
+	case s.Code() == codes.Unimplemented:
+		return exit.Errorf(exit.BadConfig, "%s: it does not serve this: name the listener for operators (admin.grpc_listen), of a sequencer that is not older than this command", r.address)
 	case s.Code() == codes.InvalidArgument:
 		return exit.Errorf(exit.Usage, "%s: %s", r.address, s.Message())
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"strings"
 
 	"github.com/synod-network/synod/node"
 	"github.com/synod-network/synod/node/config"
@@ -30,7 +31,11 @@ func (r *adminReach) all() (list []adminReach, err error) {
 				return []adminReach{one}, nil
 			}
 		}
-		return nil, exit.Errorf(exit.Usage, "no sequencer with a listener for operators is called %q there", r.node)
+		var names []string
+		for _, one := range list {
+			names = append(names, one.node)
+		}
+		return nil, exit.Errorf(exit.Usage, "no sequencer with a listener for operators is called %q there; name one of %s", r.node, strings.Join(names, ", "))
 	}
 	if len(list) == 0 {
 		return nil, exit.Errorf(exit.Usage, "no sequencer with a listener for operators is named; write --admin host:port, --net DIR or --ready-file FILE")
@@ -39,12 +44,12 @@ func (r *adminReach) all() (list []adminReach, err error) {
 }
 
 func (r *adminReach) ofNetwork() (list []adminReach, err error) {
-	n, err := network.Open(r.dir)
+	nodes, err := network.NodesBelow(r.dir)
 	if err != nil {
-		return nil, err
+		return nil, exit.Errorf(exit.BadConfig, "--net %s is no directory of a network or of a sequencer: %w", r.dir, err)
 	}
 	operator := network.OperatorAt(r.dir)
-	for _, at := range n.Nodes {
+	for _, at := range nodes {
 		c, _, err := config.LoadSequencer(config.Sources{File: at.ConfigFile})
 		if err != nil {
 			return nil, exit.With(exit.BadConfig, err)

@@ -28,6 +28,7 @@ func newBench() *cobra.Command {
 			if o.Workload.Name == "" {
 				return bench.RunSuite(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON)
 			}
+			o.Workload = shaped(o.Workload, cmd.Flags().Changed)
 			result, err := bench.RunOne(cmd.Context(), o, cmd.ErrOrStderr())
 			if err != nil {
 				return err
@@ -45,7 +46,7 @@ func newBench() *cobra.Command {
 	}
 	w := &o.Workload
 	f := cmd.Flags()
-	f.StringVar(&w.Name, "workload", "", "run one workload: a name in its result; the flags below shape it")
+	f.StringVar(&w.Name, "workload", "", "run one workload: of the suite, or another name for its result; flags shape it")
 	f.IntVar(&w.Nodes, "nodes", 4, "number of sequencers")
 	f.IntVar(&w.Size, "size", 1024, "bytes of a request")
 	f.Float64Var(&w.Rate, "rate", 0, "requests per second; 0 for as fast as it goes, -1 for none at all")
@@ -58,8 +59,34 @@ func newBench() *cobra.Command {
 	f.IntVar(&w.Recipients, "recipients", 1, "members to whom each submission goes")
 	f.BoolVar(&w.Unary, "unary", false, "members send each submission in a call of its own (default false)")
 	f.StringVar(&o.Dir, "dir", os.TempDir(), "directory on a real disk for the stores, which are removed afterwards")
-	f.StringVar(&o.CPUProfile, "cpu-profile", "", "file for a CPU profile of one workload")
+	f.StringVar(&o.CPUProfile, "cpu-profile", "", "file for a CPU profile of one workload; with members, of each sequencer too, in FILE-1 and so on")
 	f.BoolVar(&asJSON, "json", false, "print JSON, one object a workload")
 	f.BoolVar(&engineJSON, "engine-json", false, "print one workload's result as one JSON object in the last line")
 	return cmd
+}
+
+// shaped is the workload of the suite with the name of w, if there is one, with what flags say of it.
+func shaped(w bench.Workload, changed func(flag string) bool) bench.Workload {
+	named, ok := bench.Named(w.Name)
+	if !ok {
+		return w
+	}
+	for flag, take := range map[string]func(){
+		"nodes":       func() { named.Nodes = w.Nodes },
+		"size":        func() { named.Size = w.Size },
+		"rate":        func() { named.Rate = w.Rate },
+		"outstanding": func() { named.Outstanding = w.Outstanding },
+		"warm-up":     func() { named.WarmUp = w.WarmUp },
+		"duration":    func() { named.Measure = w.Measure },
+		"crash-after": func() { named.CrashAfter = w.CrashAfter },
+		"away":        func() { named.Away = w.Away },
+		"members":     func() { named.Members = w.Members },
+		"recipients":  func() { named.Recipients = w.Recipients },
+		"unary":       func() { named.Unary = w.Unary },
+	} {
+		if changed(flag) {
+			take()
+		}
+	}
+	return named
 }

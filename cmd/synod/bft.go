@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	adminv1 "github.com/synod-network/synod/api/synod/admin/v1"
 )
@@ -16,9 +15,9 @@ import (
 func newBft() *cobra.Command {
 	return group("bft", "See and change how a sequencer orders with others",
 		group("peer", "Change where other sequencers are dialed", peerAdd(), peerRemove(), peerList()),
-		peerStatus(), readiness(), orderingTopology(),
+		peerStatus(), readiness(), onboardingState(), orderingTopology(),
 		group("pruning", "Drop what is not needed", pruningStatus(), pruningRun(),
-			group("schedule", "Prune by a schedule", scheduleShow(), scheduleSet(), scheduleClear())))
+			group("schedule", "Prune by a schedule", scheduleGet(), scheduleSet(), scheduleClear())))
 }
 
 func peerAdd() *cobra.Command {
@@ -116,72 +115,4 @@ func orderingTopology() *cobra.Command {
 				}
 			})
 		})
-}
-
-func pruningStatus() *cobra.Command {
-	return adminCall(&cobra.Command{Use: "status", Short: "Show what is kept", Args: noArgs},
-		func(ctx context.Context, conn *grpc.ClientConn, _ []string) (*adminv1.GetPruningStatusResponse, error) {
-			return adminv1.NewPruningServiceClient(conn).GetPruningStatus(ctx, &adminv1.GetPruningStatusRequest{})
-		},
-		func(out io.Writer, r *adminv1.GetPruningStatusResponse) error {
-			return table(out, "", func(row func(string, ...any)) {
-				row("blocks kept\t%d to %d", r.GetLowestHeight(), r.GetHeight())
-				row("last block\t%s", clock(r.GetLastBlockAt()))
-				row("store\t%d bytes", r.GetStoreBytes())
-				row("acknowledged by all\t%s", clock(r.GetMembersNeedFrom()))
-				row("readable up to\t%s", clock(r.GetOrderTime()))
-			})
-		})
-}
-
-func pruningRun() *cobra.Command {
-	cmd := &cobra.Command{Use: "run", Short: "Prune now", Args: noArgs}
-	retention := cmd.Flags().Duration("retention", 24*time.Hour, "age from which members' events may go, once acknowledged")
-	keep := cmd.Flags().Uint64("min-blocks", 0, "ordered blocks to keep, at least 1000; 0 leaves blocks alone")
-	return adminCall(cmd, func(ctx context.Context, conn *grpc.ClientConn, _ []string) (*adminv1.PruneResponse, error) {
-		return adminv1.NewPruningServiceClient(conn).Prune(ctx, &adminv1.PruneRequest{Retention: durationpb.New(*retention), MinBlocksToKeep: *keep})
-	}, func(out io.Writer, r *adminv1.PruneResponse) error {
-		return table(out, "", func(row func(string, ...any)) {
-			row("events dropped up to\t%s: %s", clock(r.GetPrunedUpTo()), r.GetMessage())
-			row("blocks kept from\t%d", r.GetLowestHeight())
-		})
-	})
-}
-
-func scheduleShow() *cobra.Command {
-	return adminCall(&cobra.Command{Use: "show", Short: "Show the schedule", Args: noArgs},
-		func(ctx context.Context, conn *grpc.ClientConn, _ []string) (*adminv1.GetPruningScheduleResponse, error) {
-			return adminv1.NewPruningServiceClient(conn).GetPruningSchedule(ctx, &adminv1.GetPruningScheduleRequest{})
-		},
-		func(out io.Writer, r *adminv1.GetPruningScheduleResponse) error {
-			return table(out, "", func(row func(string, ...any)) {
-				if s := r.GetSchedule(); s != nil {
-					row("every\t%s", s.GetEvery().AsDuration())
-					row("retention\t%s", s.GetRetention().AsDuration())
-					row("blocks to keep\t%d", s.GetMinBlocksToKeep())
-				} else {
-					row("no schedule\t")
-				}
-				row("last run\t%s %s", clock(r.GetLastAt()), r.GetLastResult())
-			})
-		})
-}
-
-func scheduleSet() *cobra.Command {
-	cmd := &cobra.Command{Use: "set", Short: "Prune by a schedule from now on", Args: noArgs}
-	every := cmd.Flags().Duration("every", time.Hour, "time between two runs, at least 1s")
-	retention := cmd.Flags().Duration("retention", 24*time.Hour, "age from which members' events may go, once acknowledged")
-	keep := cmd.Flags().Uint64("min-blocks", 0, "ordered blocks to keep, at least 1000; 0 leaves blocks alone")
-	return adminCall(cmd, func(ctx context.Context, conn *grpc.ClientConn, _ []string) (*adminv1.SetPruningScheduleResponse, error) {
-		return adminv1.NewPruningServiceClient(conn).SetPruningSchedule(ctx, &adminv1.SetPruningScheduleRequest{Schedule: &adminv1.PruningSchedule{
-			Every: durationpb.New(*every), Retention: durationpb.New(*retention), MinBlocksToKeep: *keep,
-		}})
-	}, func(io.Writer, *adminv1.SetPruningScheduleResponse) error { return nil })
-}
-
-func scheduleClear() *cobra.Command {
-	return adminCall(&cobra.Command{Use: "clear", Short: "End pruning by a schedule", Args: noArgs},
-		func(ctx context.Context, conn *grpc.ClientConn, _ []string) (*adminv1.ClearPruningScheduleResponse, error) {
-			return adminv1.NewPruningServiceClient(conn).ClearPruningSchedule(ctx, &adminv1.ClearPruningScheduleRequest{})
-		}, func(io.Writer, *adminv1.ClearPruningScheduleResponse) error { return nil })
 }

@@ -22,7 +22,7 @@ func newSequencerJoin() *cobra.Command {
 			"follows the order; once the owners have listed it (synod network add-sequencer with the identity file) and it has\n" +
 			"caught up, it says so and orders from the next epoch on. It trusts the genesis file and, if one is given, the digest of\n" +
 			"a hand-over; what it fetches from others is checked against these. Stopped, it goes on where it was: run it again, with\n" +
-			"this command or with synod sequencer --config.",
+			"this command or with synod sequencer --config. Meanwhile synod bft onboarding --net DIR tells how far it is.",
 		Example: "  synod sequencer join --dir ./sequencer5 --name sequencer5 --genesis ./net/genesis.toml --base-port 7150 \\\n" +
 			"    --peer sequencer1=127.0.0.1:7112 --peer sequencer2=127.0.0.1:7122 --endpoint 127.0.0.1:7111",
 		Args: noArgs,
@@ -31,7 +31,7 @@ func newSequencerJoin() *cobra.Command {
 	flags.StringVar(&newcomer.Dir, "dir", "./sequencer", "directory of the new sequencer")
 	flags.StringVar(&newcomer.Name, "name", "", "name of the new sequencer (required)")
 	flags.StringVar(&newcomer.GenesisFile, "genesis", "", "genesis `file` of the network (required)")
-	basePort := flags.Int("base-port", 7150, "port that its ports are counted from: +1 for clients, 2 for peers, 3 for health and metrics, 4 for profiles")
+	basePort := flags.Int("base-port", 7150, "port that its ports are counted from: +1 for clients, 2 for peers, 3 for health and metrics, 4 for profiles, 5 for operators")
 	host := flags.String("host", "127.0.0.1", "address on which it listens for the other sequencers")
 	peers := flags.StringArray("peer", nil, "another sequencer, as `name=host:port`, or name=key@host:port if it is not in the genesis; repeatable")
 	endpoints := flags.StringArray("endpoint", nil, "`host:port` of a sequencer's public listener, to say that this one is ready; repeatable")
@@ -53,7 +53,7 @@ func newSequencerJoin() *cobra.Command {
 		newcomer.Adjust = func(c *config.Sequencer) {
 			listen := func(host string, digit int) string { return fmt.Sprintf("%s:%d", host, *basePort+digit) }
 			c.Public.Listen, c.Peer.Listen = listen("127.0.0.1", 1), listen(*host, 2)
-			c.Admin.Listen, c.Admin.Pprof = listen("127.0.0.1", 3), listen("127.0.0.1", 4)
+			c.Admin.Listen, c.Admin.Pprof, c.Admin.GRPC = listen("127.0.0.1", 3), listen("127.0.0.1", 4), listen("127.0.0.1", 5)
 			c.Peers, c.Trust.Handover = known, trusted
 			c.Join = config.Join{Endpoints: strings.Join(*endpoints, ","), TLSCA: absolute(*authorities)}
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"text/tabwriter"
@@ -144,6 +145,9 @@ func printMembersResult(out io.Writer, r members.Result, asJSON bool) error {
 	if r.Trouble != "" {
 		fmt.Fprintf(table, "broken connections\t%d, mostly\t%s\n", r.Reconnects, r.Trouble)
 	}
+	for _, s := range r.Suspects {
+		fmt.Fprintf(table, "suspect %s\tforged %d\tgaps %d\tdifferences %d\t%s\n", s.Address, s.Forged, s.Gaps, s.Differences, s.Sequencer)
+	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
@@ -202,7 +206,14 @@ func classified(err error) error {
 		return nil
 	case !ok:
 		return exit.With(exit.Usage, err)
-	case answer.Code() == codes.Unavailable, answer.Code() == codes.DeadlineExceeded:
+	case answer.Code() == codes.Unavailable:
+		text, code := connectionTrouble(answer.Message(), true, true)
+		where, _, _ := strings.Cut(err.Error(), "rpc error:")
+		if strings.Count(err.Error(), "rpc error:") > 1 {
+			return exit.With(exit.Unavailable, err) // several were tried
+		}
+		return exit.Errorf(code, "%s%s", where, text)
+	case answer.Code() == codes.DeadlineExceeded:
 		return exit.With(exit.Unavailable, err)
 	default:
 		return err

@@ -15,30 +15,62 @@ import (
 )
 
 func newMembers() *cobra.Command {
-	cmd := group("members", "See members and their traffic, and decide about them", membersList(), membersBuy(), membersDisable(), membersSign())
+	cmd := group("members", "See members and their traffic, and decide about them", membersList(), membersTraffic(), membersBuy(), membersDisable(), membersSign())
 	cmd.Long = "What is decided about a member needs the signatures of a quorum of sequencers. The first operator proposes and writes a\n" +
 		"file with --out; the others sign it, one after the other, each at a sequencer of their own; the last signature has it ordered."
 	return cmd
 }
 
 func membersList() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List members with what they may send", Args: noArgs}
+	cmd := &cobra.Command{Use: "list", Short: "List members with how far they are", Args: noArgs}
 	prefix := cmd.Flags().String("prefix", "", "`text` with which names begin (default all)")
-	call := adminCall(cmd, func(ctx context.Context, conn *grpc.ClientConn, _ []string) (*adminv1.ListMembersResponse, error) {
+	return adminCall(cmd, func(ctx context.Context, conn *grpc.ClientConn, _ []string) (*adminv1.ListMembersResponse, error) {
 		return adminv1.NewMemberServiceClient(conn).ListMembers(ctx, &adminv1.ListMembersRequest{Prefix: *prefix}, grpc.MaxCallRecvMsgSize(16<<20))
-	}, showMembers)
-	call.Aliases = []string{"traffic"}
-	return call
+	}, func(out io.Writer, r *adminv1.ListMembersResponse) error {
+		err := table(out, "MEMBER\tDISABLED\tSINCE\tLAST EVENT\tACKNOWLEDGED\tIN FLIGHT\tTRAFFIC LEFT", func(row func(string, ...any)) {
+			for _, m := range r.GetMembers() {
+				row("%s\t%s\t%s\t%s\t%s\t%d\t%d", m.GetMember(), yesNo(m.GetDisabled()), clock(m.GetRegisteredAt()), clock(m.GetLastEventAt()),
+					clock(m.GetAcknowledged()), m.GetInFlight(), m.GetLeft())
+			}
+		})
+		return thereAreMore(out, r.GetMore(), err)
+	})
 }
 
-func showMembers(out io.Writer, r *adminv1.ListMembersResponse) error {
-	err := table(out, "MEMBER\tDISABLED\tACKNOWLEDGED\tLEFT\tBASE\tBOUGHT\tSPENT OF IT\tSERIAL", func(row func(string, ...any)) {
-		for _, m := range r.GetMembers() {
-			row("%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d", m.GetMember(), yesNo(m.GetDisabled()), clock(m.GetAcknowledged()), m.GetLeft(), m.GetBase(),
-				m.GetPurchased(), m.GetConsumed(), m.GetSerial())
+func membersTraffic() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "traffic", Short: "Show what members may spend on traffic, and what they bought", Args: noArgs,
+		Long: "Shows the rules in force, and for each member the balance (LEFT) of its allowance (BASE), which refills at a steady rate, and of\n" +
+			"what it bought (EXTRA, of BOUGHT in all by purchase SERIAL), with when it last changed. All numbers are bytes.",
+	}
+	prefix := cmd.Flags().String("prefix", "", "`text` with which names begin (default all)")
+	return adminCall(cmd, func(ctx context.Context, conn *grpc.ClientConn, _ []string) (*adminv1.ListTrafficResponse, error) {
+		return adminv1.NewMemberServiceClient(conn).ListTraffic(ctx, &adminv1.ListTrafficRequest{Prefix: *prefix}, grpc.MaxCallRecvMsgSize(16<<20))
+	}, func(out io.Writer, r *adminv1.ListTrafficResponse) error {
+		rules := r.GetRules()
+		text := "traffic costs nothing in this network\n"
+		if rules.GetMetered() {
+			text = fmt.Sprintf("allowance %d in %s; a submission costs %d, and %g of its payload, and %g of it for each recipient\n", rules.GetBase(),
+				rules.GetWindow().AsDuration(), rules.GetEventCost(), float64(rules.GetWriteCost())/10_000, float64(rules.GetReadCost())/10_000)
 		}
+		if _, err := io.WriteString(out, text); err != nil {
+			return err
+		}
+		err := table(out, "MEMBER\tLEFT\tBASE\tRATE\tEXTRA\tBOUGHT\tSERIAL\tCHANGED", func(row func(string, ...any)) {
+			for _, m := range r.GetMembers() {
+				left, base, rate := strconv.FormatUint(m.GetLeft(), 10), strconv.FormatUint(m.GetBaseLeft(), 10), fmt.Sprintf("%.0f/s", m.GetBaseRate())
+				if m.GetFree() || !rules.GetMetered() {
+					left, base, rate = "free", "-", "-"
+				}
+				row("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s", m.GetMember(), left, base, rate, m.GetExtraLeft(), m.GetPurchased(), m.GetSerial(), clock(m.GetChangedAt()))
+			}
+		})
+		return thereAreMore(out, r.GetMore(), err)
 	})
-	if err == nil && r.GetMore() {
+}
+
+func thereAreMore(out io.Writer, more bool, err error) error {
+	if err == nil && more {
 		_, err = fmt.Fprintln(out, "there are more; name a --prefix")
 	}
 	return err

@@ -58,9 +58,10 @@ func newSandbox() *cobra.Command {
 // printListeners prints where everything listens, a line for each node.
 func printListeners(out io.Writer, ready node.Ready) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NODE\tCLIENTS (gRPC)\tPEERS (TLS)\tHEALTH, METRICS (HTTP)\tPROFILES (HTTP)")
+	fmt.Fprintln(table, "NODE\tCLIENTS (gRPC)\tPEERS (TLS)\tHEALTH, METRICS (HTTP)\tPROFILES (HTTP)\tOPERATORS (gRPC)")
 	for _, n := range ready.Nodes {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", n.Name, n.Listeners["public"], n.Listeners["peer"], n.Listeners["admin"], n.Listeners["pprof"])
+		l := n.Listeners
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, l["public"], l["peer"], l["admin"], l["pprof"], l["admin-grpc"])
 	}
 	return table.Flush()
 }

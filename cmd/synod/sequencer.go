@@ -23,7 +23,7 @@ func newSequencer() *cobra.Command {
 		Example: "  synod sequencer --config ./net/sequencer1/node.toml",
 		Args:    noArgs,
 	}
-	cmd.AddCommand(newSequencerJoin())
+	cmd.AddCommand(newSequencerJoin(), newSequencerRotate())
 	file := cmd.Flags().String("config", "", "configuration `file` of the node (required)")
 	readyFile := cmd.Flags().String("ready-file", "", "`file` to write once the node can order, with where it listens (default none)")
 	rejoin := cmd.Flags().Bool("rejoin", false, "the store is a copy or from a backup: propose only when nothing signed since can be contradicted (default false)")

@@ -129,7 +129,7 @@ func newHealth() *cobra.Command {
 
 func newLogLevel() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "log-level [LEVEL]", Short: "Show or set the least that a sequencer logs", Args: cobra.MaximumNArgs(1),
+		Use: "log-level [LEVEL]", Short: "Show or set the least that a sequencer logs", Args: atMostOne("LEVEL"),
 		Long: "Shows the level, or sets it to debug, info, warn or error until the next restart or reload.",
 	}
 	return adminCall(cmd,

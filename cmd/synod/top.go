@@ -34,13 +34,23 @@ type topRow struct {
 	Why         string    `json:"why"`
 }
 
-var topOrders = map[string]func(a, b topRow) int{
-	"name":       func(a, b topRow) int { return strings.Compare(a.Name, b.Name) },
-	"height":     func(a, b topRow) int { return cmp.Compare(b.Height, a.Height) },
-	"lag":        func(a, b topRow) int { return cmp.Compare(b.Lag, a.Lag) },
-	"rtt":        func(a, b topRow) int { return cmp.Compare(b.RoundTripUs, a.RoundTripUs) },
-	"score":      func(a, b topRow) int { return cmp.Compare(a.Score, b.Score) },
-	"last-block": func(a, b topRow) int { return a.LastBlock.Compare(b.LastBlock) },
+// topOrder is how rows are sorted by what --sort names; nil if there is no such order.
+func topOrder(by string) func(a, b topRow) int {
+	switch by {
+	case "name":
+		return func(a, b topRow) int { return strings.Compare(a.Name, b.Name) }
+	case "height":
+		return func(a, b topRow) int { return cmp.Compare(b.Height, a.Height) }
+	case "lag":
+		return func(a, b topRow) int { return cmp.Compare(b.Lag, a.Lag) }
+	case "rtt":
+		return func(a, b topRow) int { return cmp.Compare(b.RoundTripUs, a.RoundTripUs) }
+	case "score":
+		return func(a, b topRow) int { return cmp.Compare(a.Score, b.Score) }
+	case "last-block":
+		return func(a, b topRow) int { return a.LastBlock.Compare(b.LastBlock) }
+	}
+	return nil
 }
 
 func newTop() *cobra.Command {
@@ -57,8 +67,8 @@ func newTop() *cobra.Command {
 	asJSON := cmd.Flags().Bool("json", false, "print JSON, a line each time (default false)")
 	every := cmd.Flags().Duration("every", time.Second, "time between two looks")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		order, ok := topOrders[*sorted]
-		if !ok {
+		order := topOrder(*sorted)
+		if order == nil {
 			return exit.Errorf(exit.Usage, "--sort %q is unknown; use name, height, lag, rtt, score or last-block", *sorted)
 		}
 		if *every < 100*time.Millisecond {

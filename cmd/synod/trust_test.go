@@ -343,8 +343,15 @@ func TestTrustCommands(t *testing.T) {
 			t.Errorf("synod trust %s: code %d and\n%s%swant %d and %q", strings.Join(c.args, " "), code, out, err, c.code, c.says)
 		}
 	}
-	if log := w.log.String(); strings.Count(log, "an operator's word: ") != 4 || !strings.Contains(log, `reason=maintenance`) {
-		t.Errorf("the log keeps\n%s", log)
+	// The same line as that of every other change by an operator, failed ones too.
+	log := w.log.String()
+	for _, want := range []string{"msg=audit action=\"ban a peer\" by=", "reason=maintenance", "action=\"clear what is held against a peer\"", "action=\"change the protection of a peer\""} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log lacks %q:\n%s", want, log)
+		}
+	}
+	if done, failed := strings.Count(log, "result=done"), strings.Count(log, "result=failed"); done != 4 || failed != strings.Count(log, "level=WARN msg=audit") || failed == 0 {
+		t.Errorf("%d changes and %d failures are told:\n%s", done, failed, log)
 	}
 	var stdout, stderr bytes.Buffer
 	if code := run(t.Context(), []string{"trust", "list", "--admin", "127.0.0.1:1"}, &stdout, &stderr); code != 75 {

@@ -93,9 +93,18 @@ func (e *Engine) Validate(packages ...*lf.Package) error {
 	return nil
 }
 
-// CheckUpgrade checks whether a package may replace an older version of it. Both are valid.
+// CheckUpgrade checks whether a package may replace an older version of it. Both are valid. The error is of type
+// validate.UpgradeFaults, without what is advisory only.
 func (e *Engine) CheckUpgrade(past, present *lf.Package) error {
-	return validate.Upgrade(past, present, e.types.Together(past, present))
+	var faults validate.UpgradeFaults
+	err := validate.Upgrade(past, present, e.types.Together(past, present))
+	if !errors.As(err, &faults) {
+		return err
+	}
+	if binding := faults.Binding(); len(binding) > 0 {
+		return binding
+	}
+	return nil
 }
 
 // builtin finds a stable builtin.

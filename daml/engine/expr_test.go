@@ -302,7 +302,7 @@ func TestSecp256k1(t *testing.T) {
 		{"Bool", fmt.Sprintf(`SECP256K1_BOOL %q %q %q`, signature, message, good), "true"},
 		{"Bool", fmt.Sprintf(`SECP256K1_BOOL %q %q %q`, signature, message+"00", good), "false"},
 		{"Bool", fmt.Sprintf(`SECP256K1_BOOL %q %q %q`, signature, "xy", good), "!MALFORMED_BYTE_ENCODING"},
-		{"Bool", fmt.Sprintf(`SECP256K1_BOOL %q %q %q`, "3006", message, good), "!MALFORMED_SIGNATURE"},
+		{"Bool", fmt.Sprintf(`SECP256K1_BOOL %q %q %q`, "3006", message, good), "!INTERPRETATION_CRYPTO_ERROR_MALFORMED_SIGNATURE"},
 		{"Bool", fmt.Sprintf(`SECP256K1_BOOL %q %q %q`, signature, message, key), "!" + malformed},
 		{"Bool", fmt.Sprintf(`SECP256K1_WITH_ECDSA_BOOL %q (SHA256_HEX %q) %q`, signature, message, good), "true"},
 		{"Bool", fmt.Sprintf(`SECP256K1_VALIDATE_KEY %q`, good), "true"},

@@ -49,6 +49,7 @@ var Categories = map[string]int{
 	"DAML_EFFECTFUL_ROLLBACK_ERROR":                       invalidAlways,
 	"DAML_INTERPRETATION_ERROR":                           stateOther,
 	"FETCH_EMPTY_CONTRACT_KEY_MAINTAINERS":                invalidAlways,
+	"INCONSISTENT_CONTRACT_KEY":                           stateOther,
 	"INTERPRETATION_BUDGET_EXCEEDED":                      stateOther,
 	"INTERPRETATION_CRYPTO_ERROR_MALFORMED_BYTE_ENCODING": stateOther,
 	"INTERPRETATION_CRYPTO_ERROR_MALFORMED_KEY":           stateOther,
@@ -110,6 +111,7 @@ func failure(err error) error {
 		notFound      *tx.NotFoundError
 		maintainers   *tx.EmptyMaintainersError
 		rollback      *tx.EffectfulRollbackError
+		inconsistent  *tx.InconsistentKeyError
 		ids           *value.IncomparableIDError
 	)
 	switch {
@@ -123,6 +125,8 @@ func failure(err error) error {
 		f.Code = "CREATE_EMPTY_CONTRACT_KEY_MAINTAINERS"
 	case errors.As(err, &maintainers):
 		f.Code = "FETCH_EMPTY_CONTRACT_KEY_MAINTAINERS"
+	case errors.As(err, &inconsistent):
+		f.Code = "INCONSISTENT_CONTRACT_KEY"
 	case errors.As(err, &rollback):
 		f.Code = "DAML_EFFECTFUL_ROLLBACK_ERROR"
 	case errors.As(err, &ids):

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/synod-network/synod/daml/lf"
 	"github.com/synod-network/synod/daml/shape"
@@ -276,6 +277,11 @@ func (m *machine) source(id value.ContractID) (*source, error) {
 			return nil, failure(&tx.NotFoundError{ID: id})
 		}
 		return nil, &need{&NeedContract{id}}
+	}
+	if scheme := id.Suffix(); strings.HasPrefix(scheme, "\xca\x10") || strings.HasPrefix(scheme, "\xca\x11") {
+		return nil, &Failure{Code: "INTERPRETATION_UPGRADE_ERROR_AUTHENTICATION_FAILED", Message: fmt.Sprintf(
+			"failed to authenticate contract %s of %s: the scheme %x of its id binds a hash older than the typed normal form, "+
+				"which is not supported; create the contract anew", id, c.Template, scheme[:2])}
 	}
 	s := &source{id: id, template: c.Template, pkgName: c.PackageName, arg: c.Arg, stored: c}
 	return s, failureOrNil(m.builder.CheckActive(id, s.template))

@@ -106,6 +106,11 @@ var exprType = reflect.TypeFor[lf.Expr]()
 
 // expressions finds the places of all expressions of a package.
 func expressions(pkg *lf.Package) []reflect.Value {
+	return slotsOf(pkg, func(ty reflect.Type) bool { return ty == exprType })
+}
+
+// slotsOf finds the places of all interface values of a package whose types are wanted.
+func slotsOf(pkg *lf.Package, wanted func(reflect.Type) bool) []reflect.Value {
 	var slots []reflect.Value
 	seen := map[uintptr]bool{}
 	var visit func(v reflect.Value)
@@ -120,7 +125,7 @@ func expressions(pkg *lf.Package) []reflect.Value {
 			if v.IsNil() {
 				return
 			}
-			if v.Type() == exprType && v.CanSet() {
+			if wanted(v.Type()) && v.CanSet() {
 				slots = append(slots, v)
 			}
 			visit(v.Elem())

@@ -69,15 +69,16 @@ func parse(d *json.Decoder, depth int) (any, error) {
 	}
 	switch token {
 	case json.Delim('{'):
-		object := Object{}
+		object, names := Object{}, map[string]bool{}
 		for d.More() {
 			name, err := d.Token()
 			if err != nil {
 				return nil, err
 			}
-			if _, twice := object.Get(name.(string)); twice {
+			if names[name.(string)] {
 				return nil, fmt.Errorf("object has %q twice", name)
 			}
+			names[name.(string)] = true
 			v, err := parse(d, depth+1)
 			if err != nil {
 				return nil, err
@@ -214,7 +215,9 @@ func decodeScalar(s *shape.Shape, parsed any) (value.Value, error) {
 	switch s.Kind {
 	case value.KindInt64:
 		var n int64
-		n, err = strconv.ParseInt(text, 10, 64)
+		if n, err = strconv.ParseInt(text, 10, 64); err != nil {
+			err = errors.New("an Int64 is a whole number from -9223372036854775808 to 9223372036854775807")
+		}
 		v = value.Int64(n)
 	case value.KindNumeric:
 		v, err = value.ParseNumericAt(text, s.Scale)

@@ -89,7 +89,7 @@ func TestMistakesAreExplained(t *testing.T) {
 	_, of := types(t)
 	for _, tc := range []struct{ ty, in, want string }{
 		{"Int64", `"x"`, `want Int64 (as a string like "42"), got "x"`},
-		{"Int64", `"9223372036854775808"`, "out of range"},
+		{"Int64", `"9223372036854775808"`, "a whole number from"},
 		{"Int64", `true`, "got true"},
 		{"Numeric 2", `"1.555"`, "range"},
 		{"Text", `"a\u0000"`, "null character"},

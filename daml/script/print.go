@@ -20,7 +20,8 @@ type Printer struct {
 	Whole   bool // do not shorten values
 	Parties bool // also write what each party sees
 
-	names map[string]string // of contract ids: transaction and node that created them
+	names   map[string]string     // of contract ids: transaction and node that created them
+	creates map[string]*tx.Create // of contract ids
 }
 
 // maxLine is how much of a value is shown in a line.
@@ -49,6 +50,7 @@ func (p *Printer) Outcome(o *Outcome) error {
 			mark, code = "failed", "31"
 		}
 		fmt.Fprintf(&b, "%s  as %s\n  %s\n", p.paint(code, mark), p.parties(o.Step.As), o.Err)
+		p.explain(&b, o.Err.Error())
 	default:
 		p.commit(&b, o)
 	}
@@ -80,11 +82,21 @@ func (p *Printer) commit(b *strings.Builder, o *Outcome) {
 // learn gives contract ids names that people can tell apart.
 func (p *Printer) learn(c *ledger.Commit) {
 	if p.names == nil {
-		p.names = map[string]string{}
+		p.names, p.creates = map[string]string{}, map[string]*tx.Create{}
 	}
 	for id, n := range c.Transaction.Nodes {
 		if create, ok := n.(*tx.Create); ok {
 			p.names[create.ID.String()] = fmt.Sprintf("#%d:%d", c.Number, id)
+			p.creates[create.ID.String()] = create
+		}
+	}
+}
+
+// explain says which contracts the ids in an error are, and who may use them.
+func (p *Printer) explain(b *strings.Builder, text string) {
+	for _, id := range slices.Sorted(maps.Keys(p.creates)) {
+		if c := p.creates[id]; strings.Contains(text, id) {
+			fmt.Fprintf(b, "  %s… is %s %s, a contract of %s\n", id[:16], p.contract(c.ID), c.Template.Qualified(), p.parties(c.Stakeholders))
 		}
 	}
 }

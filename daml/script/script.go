@@ -12,6 +12,7 @@ import (
 	"github.com/synod-network/synod/daml/lf"
 	"github.com/synod-network/synod/daml/lfjson"
 	"github.com/synod-network/synod/daml/shape"
+	"github.com/synod-network/synod/daml/tx"
 	"github.com/synod-network/synod/daml/value"
 )
 
@@ -467,8 +468,12 @@ func (r *Runner) resolve(v any) (any, error) {
 	return v, nil
 }
 
-// result finds a result, or a part of it: the names of fields and the positions in lists follow behind dots.
+// result finds a result, or a part of it: the names of fields and the positions in lists follow behind dots. Behind # stand the numbers
+// of a transaction and of the node in it that created a contract, as they are printed.
 func (r *Runner) result(path string) (any, error) {
+	if at, ok := strings.CutPrefix(path, "#"); ok {
+		return r.created(at)
+	}
 	parts := strings.Split(path, ".")
 	v, ok := r.results[parts[0]]
 	if !ok {
@@ -489,4 +494,22 @@ func (r *Runner) result(path string) (any, error) {
 		return nil, fmt.Errorf("$%s: there is no %q in the result", path, part)
 	}
 	return v, nil
+}
+
+// created finds the contract that a node created, such as 5:4.
+func (r *Runner) created(at string) (any, error) {
+	transaction, node, ok := strings.Cut(at, ":")
+	number, err1 := strconv.Atoi(transaction)
+	id, err2 := strconv.Atoi(node)
+	if !ok || err1 != nil || err2 != nil {
+		return nil, fmt.Errorf("$#%s: want the numbers of a transaction and of a node, like $#5:4", at)
+	}
+	if commits := r.Ledger.Commits(); number >= 1 && number <= len(commits) {
+		if nodes := commits[number-1].Transaction.Nodes; id >= 0 && id < len(nodes) {
+			if create, ok := nodes[id].(*tx.Create); ok {
+				return create.ID.String(), nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("$#%s: transaction %d has no node %d that creates a contract", at, number, id)
 }

@@ -3,19 +3,24 @@ package text
 import "github.com/synod-network/synod/daml/lf"
 
 func (p *parser) kind() lf.Kind {
-	depth := p.deep
-	p.enter()
-	r := p.kindForm()
-	p.deep = depth // no defer: a fault far down would run thousands of them
-	return r
+	k, _ := p.groupedKind()
+	return k
 }
 
-func (p *parser) kindForm() lf.Kind {
-	k := p.atomicKind()
+// groupedKind also says whether the kind stands in parentheses: in 2.1, archives write
+// * -> (* -> *) as two arrows, and * -> * -> * as one with two parameters.
+func (p *parser) groupedKind() (k lf.Kind, grouped bool) {
+	depth := p.deep
+	p.enter()
+	grouped = p.is("(")
+	k = p.atomicKind()
 	if p.accept("->") {
-		return &lf.KindArrow{Param: k, Result: p.kind(), Joined: !p.version.Flat()}
+		result, apart := p.groupedKind()
+		_, more := result.(*lf.KindArrow)
+		k, grouped = &lf.KindArrow{Param: k, Result: result, Joined: more && !apart && !p.version.Flat()}, false
 	}
-	return k
+	p.deep = depth // no defer: a fault far down would run thousands of them
+	return k, grouped
 }
 
 func (p *parser) atomicKind() lf.Kind {

@@ -118,7 +118,7 @@ func (p *printer) location(loc *lf.Location) {
 
 func (p *printer) typeBinders(params []lf.TypeVarBinder) {
 	for _, v := range params {
-		p.write(" ", typeBinderText(v))
+		p.write(" ", p.typeBinderText(v))
 	}
 }
 

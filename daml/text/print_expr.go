@@ -208,7 +208,7 @@ func (p *printer) abstraction(e lf.Expr, bar bool) {
 				if i+j > 0 {
 					p.write(" ")
 				}
-				p.write(typeBinderText(v))
+				p.write(p.typeBinderText(v))
 			}
 			body = e.Body
 			inner, ok := body.(*lf.TyAbs)

@@ -31,24 +31,27 @@ func (p *printer) refText(r lf.Ref) string {
 	return s
 }
 
-func kindText(k lf.Kind) string {
+func (p *printer) kindText(k lf.Kind) string {
 	switch k := k.(type) {
 	case lf.KindStar:
 		return "*"
 	case lf.KindNat:
 		return "nat"
 	case *lf.KindArrow:
-		param := kindText(k.Param)
+		param, result := p.kindText(k.Param), p.kindText(k.Result)
 		if _, arrow := k.Param.(*lf.KindArrow); arrow {
 			param = "(" + param + ")"
 		}
-		return param + " -> " + kindText(k.Result)
+		if _, arrow := k.Result.(*lf.KindArrow); arrow && !k.Joined && !p.flatVersion {
+			result = "(" + result + ")"
+		}
+		return param + " -> " + result
 	}
 	return "?"
 }
 
-func typeBinderText(v lf.TypeVarBinder) string {
-	return "(" + quoteName(v.Name) + ": " + kindText(v.Kind) + ")"
+func (p *printer) typeBinderText(v lf.TypeVarBinder) string {
+	return "(" + quoteName(v.Name) + ": " + p.kindText(v.Kind) + ")"
 }
 
 // Precedences of types.
@@ -113,7 +116,7 @@ func (p *printer) typeForall(t *lf.TypeForall) {
 	p.write("forall")
 	var body lf.Type = t
 	for f, ok := body.(*lf.TypeForall); ok; f, ok = body.(*lf.TypeForall) {
-		p.write(" ", typeBinderText(f.Var))
+		p.write(" ", p.typeBinderText(f.Var))
 		body = f.Body
 	}
 	p.write(". ")

@@ -44,7 +44,6 @@ func TestRealPackagesSurviveTheTextualForm(t *testing.T) {
 			parsed, err := text.Parse(printed)
 			if err != nil {
 				t.Errorf("%s %s: %v", path, pkg.Metadata.Name, err)
-				os.WriteFile("/tmp/lfdiff/fail.lf", []byte(printed), 0o644)
 				continue
 			}
 			if again := text.Print(parsed); again != printed {

@@ -27,8 +27,8 @@ const (
 	UpgradeKeyRemoved         UpgradeRule = "key-removed"              // keys stay
 	UpgradeKeyAdded           UpgradeRule = "key-added"                // and none comes
 	UpgradeInstance           UpgradeRule = "instance-removed"         // interface instances stay
-	UpgradeInterface          UpgradeRule = "interface"                // interfaces are never defined in both versions
-	UpgradeException          UpgradeRule = "exception"                // nor are exceptions
+	UpgradeInterface          UpgradeRule = "interface"                // interfaces should not be defined in both versions
+	UpgradeException          UpgradeRule = "exception"                // nor should exceptions
 	UpgradeType               UpgradeRule = "type-removed"             // data types that can be stored stay
 	UpgradeSerializable       UpgradeRule = "type-serializable"        // and can still be stored
 	UpgradeOrigin             UpgradeRule = "type-origin"              // a template's record stays one, a choice's argument too
@@ -47,6 +47,12 @@ const (
 	UpgradeEnumOrder          UpgradeRule = "enum-constructor-order"   // new ones come last
 	UpgradeUnknown            UpgradeRule = "upgraded-package-unknown" // the package that is said to be upgraded is there
 )
+
+// Advisory says whether a ledger lets packages pass that break the rule. An interface
+// or exception that both versions define is another one in each, which is seldom what
+// its author wants, so a check before upload tells of it; but contracts keep their
+// meaning, and packages in use do so.
+func (r UpgradeRule) Advisory() bool { return r == UpgradeInterface || r == UpgradeException }
 
 // UpgradeFault says which rule a new version breaks where and how.
 type UpgradeFault struct {
@@ -67,6 +73,12 @@ func (f UpgradeFaults) Error() string {
 		lines[i] = fault.Error()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Binding are the faults that a ledger refuses an upload for: those of rules that
+// are not advisory.
+func (f UpgradeFaults) Binding() UpgradeFaults {
+	return slices.DeleteFunc(slices.Clone(f), func(fault *UpgradeFault) bool { return fault.Rule.Advisory() })
 }
 
 // Upgrade checks whether a package may replace an older one. The set must hold both
@@ -222,19 +234,11 @@ func (u *upgrade) template(old, new *lf.Template) {
 		u.fault(UpgradeKeyType, "the key had type %s and has now %s", lf.TypeString(old.Key.Type), lf.TypeString(new.Key.Type))
 	}
 	for _, i := range old.Implements {
-		if !slices.ContainsFunc(new.Implements, func(n *lf.Implementation) bool { return u.sameInterface(i.Interface, n.Interface) }) {
-			u.fault(UpgradeInstance, "the template no longer implements %s", i.Interface.Qualified())
+		// An interface of the same name in the new version is another interface.
+		if !slices.ContainsFunc(new.Implements, func(n *lf.Implementation) bool { return i.Interface == n.Interface }) {
+			u.fault(UpgradeInstance, "the template no longer implements %s of package %s", i.Interface.Qualified(), i.Interface.Package)
 		}
 	}
-}
-
-// sameInterface compares interfaces of both versions: the same one, or defined in
-// the versions themselves.
-func (u *upgrade) sameInterface(past, present lf.Ref) bool {
-	if past.Package == u.past.ID && present.Package == u.present.ID {
-		past.Package = present.Package
-	}
-	return past == present
 }
 
 // origin says what a data type serves as.

@@ -66,7 +66,8 @@ func TestUpgradesAreRefused(t *testing.T) {
 		{"key gone", party + keyed, party + bare, validate.UpgradeKeyRemoved, "had a key and has none now"},
 		{"key new", party + bare, party + keyed, validate.UpgradeKeyAdded, "had no key and has one now"},
 		{"key type", party + keyed, party + strings.NewReplacer("key @Int64 1", `key @Text ""`, "k: Int64", "k: Text").Replace(keyed), validate.UpgradeKeyType, "the key had type Int64 and has now Text"},
-		{"instance", party + seen + face + instance, party + seen + face + bare, validate.UpgradeInstance, "the template no longer implements M:I"},
+		{"instance", party + seen + face + instance, party + seen + face + bare, validate.UpgradeInstance, "the template no longer implements M:I of package"},
+		{"instance of an interface of its own", party + seen + face + instance, party + seen + face + instance, validate.UpgradeInstance, "the template no longer implements M:I of package"},
 		{"interface", seen + face, seen + face, validate.UpgradeInterface, "interface I: interfaces cannot be upgraded"},
 		{"exception", "record @serializable X = {}; exception X = { message \\(x: M:X) -> \"\" };", "record @serializable X = {}; exception X = { message \\(x: M:X) -> \"\" };", validate.UpgradeException, "exception X: exceptions cannot be upgraded"},
 		{"type", record, argument, validate.UpgradeType, "data type R: the data type is gone"},
@@ -74,6 +75,7 @@ func TestUpgradesAreRefused(t *testing.T) {
 		{"origin", party + argument, party + argument + bare, validate.UpgradeOrigin, "the type was a data type of its own and is now the record of template T"},
 		{"origin of an argument", party + argument + bare, party + argument + choosy, validate.UpgradeOrigin, "and is now the argument of choice C of template T"},
 		{"form", record, "variant @serializable R = A: Int64;", validate.UpgradeForm, "the type was a record and is now a variant"},
+		{"parameter kinds", "record @serializable B (n: nat) = { c: Numeric n };", "record @serializable B (n: *) = { c: Optional n };", validate.UpgradeParameterKinds, "type parameter n had kind nat and has now *"},
 		{"parameters", "record @serializable B a = { c: a };", "record @serializable B a b = { c: a };", validate.UpgradeParameters, "had 1 type parameters and has now 2"},
 		{"field gone", record, "record @serializable R = { a: Int64 };", validate.UpgradeFieldRemoved, "field b is gone"},
 		{"field type", record, "record @serializable R = { a: Int64, b: Int64 };", validate.UpgradeFieldType, "field b had type Text and has now Int64"},
@@ -132,7 +134,7 @@ func TestUpgradeOfADependency(t *testing.T) {
 		t.Errorf("a newer version of the dependency: %v", err)
 	}
 	err := check(uses("1", dep2), uses("2", dep1))
-	if err == nil || !strings.Contains(err.Error(), "[dependency-version]") {
+	if err == nil || !strings.Contains(err.Error(), "["+string(validate.UpgradeDependency)+"]") {
 		t.Errorf("an older version of the dependency: %v", err)
 	}
 }

@@ -21,8 +21,9 @@ const module = "github.com/synod-network/synod"
 var mayImport = map[string][]string{
 	"api":                   {},
 	"bench":                 {"*"},
-	"bft":                   {}, // the pure core knows only itself
+	"bft":                   {}, // the pure core knows only itself and how encodings are written
 	"client":                {"api", "keys", "ordering", "sequencer/sequencing", "sequencer/session"},
+	"client/directory":      {"api", "keys", "sequencer/sequencing", "topology"},
 	"cmd":                   {"*"},
 	"daml":                  {}, // pure: the language and its programs know no network
 	"internal":              {}, // leaf tools without domain meaning

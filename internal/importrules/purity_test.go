@@ -18,10 +18,11 @@ import (
 // The whole behaviour of a pure folder is a function of its inputs, so that a network of engines replays from a seed, and all
 // nodes judge alike. What could break that cannot be imported, and what could break it without an import is found in the syntax.
 var pureFolders = map[string][]string{ // with the other packages of the module that each may import
-	"bft":                  {},
-	"sequencer/sequencing": {"ordering"},           // the blocks of the promise
-	"replica/trust":        {"bft/quorum", "keys"}, // each node judges for itself, and yet by nothing but what it is told
-	"topology":             {"bft", "keys"},
+	"bft":                  {"internal/canon"},
+	"internal/canon":       {},
+	"sequencer/sequencing": {"internal/canon", "ordering"}, // the blocks of the promise
+	"replica/trust":        {"bft/quorum", "keys"},         // each node judges for itself, and yet by nothing but what it is told
+	"topology":             {"bft", "internal/canon", "keys"},
 }
 
 // pureOf lists what pure folders may use of a folder that is not pure as a whole.

@@ -42,6 +42,16 @@ type Workload struct {
 	Unary               bool
 }
 
+// Named returns the workload of the suite with that name.
+func Named(name string) (Workload, bool) {
+	for _, w := range Suite() {
+		if w.Name == name {
+			return w, true
+		}
+	}
+	return Workload{}, false
+}
+
 // Suite is what "make bench" measures.
 func Suite() []Workload {
 	saturate := Workload{Nodes: 4, Outstanding: 60_000, WarmUp: 2 * time.Second, Measure: 8 * time.Second}
@@ -112,10 +122,11 @@ type Result struct {
 	BeforeP99        float64 `json:"p99_before_ms,omitempty"`
 }
 
-// Run runs one workload on a new network in dir, which must be on a real disk.
-func Run(ctx context.Context, w Workload, dir string, log io.Writer) (Result, error) {
+// run runs one workload on a new network in dir, which must be on a real disk.
+func run(ctx context.Context, o Options, dir string, log io.Writer) (Result, error) {
+	w := o.Workload
 	if w.Members > 0 {
-		return runMembers(ctx, w, dir, log)
+		return runMembers(ctx, o, dir, log)
 	}
 	plan := network.DefaultPlan(dir)
 	plan.Sequencers, plan.BasePort = w.Nodes, 0

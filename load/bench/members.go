@@ -14,6 +14,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
@@ -31,7 +33,8 @@ import (
 
 // runMembers runs a workload of members: each sequencer is a process of its own, this one is the load. All
 // listeners have TLS.
-func runMembers(ctx context.Context, w Workload, dir string, log io.Writer) (_ Result, err error) {
+func runMembers(ctx context.Context, o Options, dir string, log io.Writer) (_ Result, err error) {
+	w := o.Workload
 	self, err := os.Executable()
 	if err != nil {
 		return Result{}, err
@@ -59,10 +62,14 @@ func runMembers(ctx context.Context, w Workload, dir string, log io.Writer) (_ R
 		}
 	}()
 	dial := []grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}))}
+	pprof := ""
+	if o.CPUProfile != "" {
+		pprof = "127.0.0.1:0"
+	}
 	var targets []members.Target
 	for _, at := range n.Nodes {
 		c := exec.CommandContext(ctx, self, "sequencer", "--config", at.ConfigFile, "--ready-file", at.Dir+"/ready",
-			"--set", "public.tls_cert_file="+certificate, "--set", "public.tls_key_file="+key, "--set", "log.level=warn",
+			"--set", "public.tls_cert_file="+certificate, "--set", "public.tls_key_file="+key, "--set", "log.level=warn", "--set", "admin.pprof_listen="+pprof,
 			"--set", "public.registrations_per_second=10000", "--set", "public.host_registrations_per_second=10000")
 		c.Stderr = log
 		if err := c.Start(); err != nil {
@@ -70,12 +77,16 @@ func runMembers(ctx context.Context, w Workload, dir string, log io.Writer) (_ R
 		}
 		nodes = append(nodes, c)
 	}
+	var profiled []string
 	for _, at := range n.Nodes {
-		address, err := waitReady(ctx, at.Dir+"/ready")
+		listeners, err := waitReady(ctx, at.Dir+"/ready")
 		if err != nil {
 			return Result{}, fmt.Errorf("%s: %w", at.Name, err)
 		}
-		targets = append(targets, members.Target{Address: address, Options: dial})
+		targets = append(targets, members.Target{Address: listeners["public"], Options: dial})
+		if pprof != "" {
+			profiled = append(profiled, listeners["pprof"])
+		}
 	}
 	work := members.Config{Rate: w.Rate, Size: w.Size, Members: w.Members, Recipients: w.Recipients, InFlight: max(1, w.Outstanding/w.Members), Unary: w.Unary, Listen: 1}
 	work.Duration = w.WarmUp
@@ -83,9 +94,13 @@ func runMembers(ctx context.Context, w Workload, dir string, log io.Writer) (_ R
 		return Result{}, err
 	}
 	work.Duration = w.Measure
+	var profiles errgroup.Group
+	for i, address := range profiled {
+		profiles.Go(func() error { return fetchProfile(ctx, address, w.Measure, fmt.Sprintf("%s-%d", o.CPUProfile, i+1)) })
+	}
 	before := processorTime()
 	r, err := members.Run(ctx, work, targets...)
-	if err != nil {
+	if err := errors.Join(err, profiles.Wait()); err != nil {
 		return Result{}, err
 	}
 	loadUsed := processorTime() - before
@@ -134,19 +149,42 @@ func freeBase(nodes int) (int, error) {
 	return 0, errors.New("no free ports")
 }
 
-// waitReady waits for a ready file and returns the public address in it.
-func waitReady(ctx context.Context, file string) (string, error) {
+// fetchProfile writes what a sequencer does for so long to a file.
+func fetchProfile(ctx context.Context, address string, during time.Duration, file string) error {
+	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", address, max(1, int(during.Seconds())))
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("fetch a profile: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("fetch a profile from %s: %s", url, response.Status)
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, response.Body)
+	return errors.Join(err, f.Close())
+}
+
+// waitReady waits for a ready file and returns the addresses in it.
+func waitReady(ctx context.Context, file string) (listeners map[string]string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if ready, err := node.ReadReady(file); err == nil && len(ready.Nodes) > 0 {
-			return ready.Nodes[0].Listeners["public"], nil
+			return ready.Nodes[0].Listeners, nil
 		}
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("it is not ready: %w", ctx.Err())
+			return nil, fmt.Errorf("it is not ready: %w", ctx.Err())
 		case <-tick.C:
 		}
 	}

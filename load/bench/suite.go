@@ -14,8 +14,10 @@ import (
 
 // Options are one run of the command.
 type Options struct {
-	Workload   Workload
-	Dir        string // where stores are made, and removed afterwards
+	Workload Workload
+	Dir      string // where stores are made, and removed afterwards
+	// CPUProfile is the file for a profile of this process, "" for none. Sequencers that are processes of
+	// their own write theirs beside it, with "-1", "-2" and so on behind the name.
 	CPUProfile string
 }
 
@@ -37,7 +39,7 @@ func RunOne(ctx context.Context, o Options, log io.Writer) (_ Result, err error)
 		}
 		defer pprof.StopCPUProfile()
 	}
-	return Run(ctx, o.Workload, dir, log)
+	return run(ctx, o, dir, log)
 }
 
 // RunSuite runs every workload of the suite in a process of its own, so that

@@ -10,5 +10,11 @@
 // each event must name the event before it; all sequencers must tell a member the same;
 // and what they tell must be signed by them. What is missing counts as lost, what comes
 // twice as duplicated, a broken chain or a difference as reordered, a bad signature as
-// forged.
+// forged. Who it was that told otherwise is in [Result.Suspects].
+//
+// # Why it does not use package client
+//
+// What the client decides is what the load must be able to judge: a verdict by the same code would not notice that code's faults. Nor
+// may a measure cost as much as what it measures: a client releases what a threshold agreed on and follows each send by itself,
+// where the load only counts. BenchmarkThroughTheRealService in package client has both.
 package members

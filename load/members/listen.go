@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -57,6 +58,10 @@ func (l *listener) listen(ctx context.Context, listening func()) error {
 	if _, err := stream.Header(); err != nil {
 		return err
 	}
+	key, err := l.at.signs(ctx) // it may have exchanged its key since the last stream
+	if err != nil {
+		return err
+	}
 	l.at.up.Store(true)
 	listening()
 	for {
@@ -65,29 +70,45 @@ func (l *listener) listen(ctx context.Context, listening func()) error {
 			return err
 		}
 		l.at.up.Store(true)
-		l.take(response)
+		l.take(response, key)
 	}
 }
 
-// take checks one response and notes what it tells.
-func (l *listener) take(response *sequencerv1.SubscribeResponse) {
+// signs asks a sequencer for the key with which it signs what it delivers.
+func (s *sequencer) signs(ctx context.Context) (key keys.PublicKey, err error) {
+	hello, err := s.service.Handshake(ctx, &sequencerv1.HandshakeRequest{ClientVersions: []uint32{1}})
+	if err != nil {
+		return key, err
+	}
+	if sequencing.MemberID(hello.GetSequencer()) != s.id || len(hello.GetSigningKey()) != len(key) {
+		return key, fmt.Errorf("%s says that it is %.80q, and was %s", s.address, hello.GetSequencer(), s.id)
+	}
+	return keys.PublicKey(hello.GetSigningKey()), nil
+}
+
+// take checks one response, signed with key, and notes what it tells.
+func (l *listener) take(response *sequencerv1.SubscribeResponse, key keys.PublicKey) {
 	events := session.Events{Member: l.member.id, After: l.known, Encoded: response.GetEvents(), Known: sequencing.Time(response.GetKnownMicros())}
-	signed := len(response.GetKey()) == len(l.at.key) && len(response.GetSignature()) == len(keys.Signature{}) &&
-		keys.PublicKey(response.GetKey()) == l.at.key &&
-		events.Signed(l.run.network.id, l.at.key, keys.Signature(response.GetSignature()))
+	signed := len(response.GetKey()) == len(key) && len(response.GetSignature()) == len(keys.Signature{}) &&
+		keys.PublicKey(response.GetKey()) == key &&
+		events.Signed(l.run.network.id, key, keys.Signature(response.GetSignature()))
 	if !signed {
+		l.suspect(func(s *Suspect) { s.Forged++ })
 		l.run.count(func(r *Result) { r.Forged++ })
 	}
 	for _, encoded := range events.Encoded {
 		d, err := sequencing.DecodeDelivery(encoded)
 		if err != nil || d.Previous != l.last || d.Time <= l.last {
+			l.suspect(func(s *Suspect) { s.Gaps++ })
 			l.run.count(func(r *Result) { r.Reordered++ })
 			if err != nil {
 				continue
 			}
 		}
 		l.last = d.Time
-		if !l.told.same(l.number, encoded) {
+		if before := l.told.compare(l, encoded); before != nil {
+			l.suspect(func(s *Suspect) { s.Differences++ })
+			before.suspect(func(s *Suspect) { s.Differences++ })
 			l.run.count(func(r *Result) { r.Reordered++ })
 		}
 		l.event(d)
@@ -114,39 +135,54 @@ func (l *listener) event(d *sequencing.Delivery) {
 	}
 }
 
+// suspect notes what speaks against the sequencer.
+func (l *listener) suspect(note func(*Suspect)) {
+	l.run.mu.Lock()
+	defer l.run.mu.Unlock()
+	note(&l.at.suspect)
+}
+
 // told compares what several sequencers tell one member.
 type told struct {
-	mu      sync.Mutex
-	first   int // index of digests[0]
-	digests [][32]byte
-	at      []int // next index of each listener
+	mu    sync.Mutex
+	first int // index of said[0]
+	said  []said
+	at    []int // next index of each listener
+}
+
+// said is an event as one of the listeners was told it first.
+type said struct {
+	digest [32]byte
+	to     *listener
 }
 
 // maxTold bounds what is remembered for a listener that is behind; beyond it the run
 // compares no more.
 const maxTold = 1 << 20
 
-// same reports whether the next event of a listener is what others were told.
-func (t *told) same(listener int, encoded []byte) bool {
+// compare returns the listener that was told something else than this one as its next event, nil if there is none.
+func (t *told) compare(l *listener, encoded []byte) (differs *listener) {
 	digest := sha256.Sum256(encoded)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i := t.at[listener] - t.first
-	t.at[listener]++
+	i := t.at[l.number] - t.first
+	t.at[l.number]++
 	if i < 0 {
-		return true // forgotten
+		return nil // forgotten
 	}
-	if i == len(t.digests) {
-		t.digests = append(t.digests, digest)
+	if i == len(t.said) {
+		t.said = append(t.said, said{digest, l})
 	}
-	same := t.digests[i] == digest
-	slowest := t.at[listener]
+	if t.said[i].digest != digest {
+		differs = t.said[i].to
+	}
+	slowest := t.at[l.number]
 	for _, at := range t.at {
 		slowest = min(slowest, at)
 	}
-	if slowest = max(slowest, t.first+len(t.digests)-maxTold); slowest-t.first > 1024 {
-		t.digests = append([][32]byte(nil), t.digests[slowest-t.first:]...)
+	if slowest = max(slowest, t.first+len(t.said)-maxTold); slowest-t.first > 1024 {
+		t.said = append([]said(nil), t.said[slowest-t.first:]...)
 		t.first = slowest
 	}
-	return same
+	return differs
 }

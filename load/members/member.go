@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
+	"github.com/synod-network/synod/internal/grpcbuf"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/sequencer/session"
@@ -28,9 +29,10 @@ type sequencer struct {
 	conn    *grpc.ClientConn
 	service sequencerv1.SequencerServiceClient
 	id      sequencing.MemberID
-	key     keys.PublicKey
 	// up is whether the last that was heard of a stream from it was good.
 	up atomic.Bool
+
+	suspect Suspect // under the run's mutex
 }
 
 // network is what all targets say of themselves.
@@ -43,10 +45,10 @@ type network struct {
 // connect shakes hands with all targets. Those that do not answer are an error: a run
 // that begins without one would not notice what it does.
 func connect(ctx context.Context, targets []Target) (*network, error) {
-	n := &network{}
+	n, buffers := &network{}, grpcbuf.Dial()
 	for i, t := range targets {
 		conn, err := grpc.NewClient(t.Address, append([]grpc.DialOption{
-			grpc.WithInitialWindowSize(4 << 20), grpc.WithInitialConnWindowSize(8 << 20),
+			buffers, grpc.WithInitialWindowSize(4 << 20), grpc.WithInitialConnWindowSize(8 << 20),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64 << 20)),
 		}, t.Options...)...)
 		if err != nil {
@@ -58,10 +60,10 @@ func connect(ctx context.Context, targets []Target) (*network, error) {
 		if err != nil {
 			return n, fmt.Errorf("load: %s: %w", t.Address, err)
 		}
-		if len(hello.GetNetworkId()) != len(n.id) || len(hello.GetSigningKey()) != len(s.key) {
+		if len(hello.GetNetworkId()) != len(n.id) || len(hello.GetSigningKey()) != len(keys.PublicKey{}) {
 			return n, fmt.Errorf("load: %s says nothing sensible about itself", t.Address)
 		}
-		s.id, s.key = sequencing.MemberID(hello.GetSequencer()), keys.PublicKey(hello.GetSigningKey())
+		s.id = sequencing.MemberID(hello.GetSequencer())
 		id := sequencing.NetworkID(hello.GetNetworkId())
 		if i > 0 && id != n.id {
 			return n, fmt.Errorf("load: %s is of another network than %s", t.Address, targets[0].Address)

@@ -1,6 +1,10 @@
 package members
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Result is what a workload measured, and its verdict.
 type Result struct {
@@ -37,6 +41,10 @@ type Result struct {
 	Forged     int64 `json:"forged"`
 	Unknown    int64 `json:"unknown"`
 
+	// Suspects are the sequencers that something speaks against, most suspect first. Of two that tell a member different
+	// things either may lie; who does so to all members comes first.
+	Suspects []Suspect `json:"suspects,omitempty"`
+
 	// Reconnects counts connections and streams that broke, Trouble says most often why,
 	// Reasons why submissions were not taken.
 	Reconnects int64  `json:"reconnects"`
@@ -48,6 +56,31 @@ type Result struct {
 
 	// Clean: something was sequenced, and nothing lost, duplicated, reordered or forged.
 	Clean bool `json:"clean"`
+}
+
+// Suspect is a sequencer, and how often what speaks against it.
+type Suspect struct {
+	Sequencer string `json:"sequencer"`
+	Address   string `json:"address"`
+	// Forged: responses that it did not sign. Gaps: events that do not follow the one before. Differences: events that it
+	// told otherwise than another sequencer told them to the same member.
+	Forged      int64 `json:"forged"`
+	Gaps        int64 `json:"gaps"`
+	Differences int64 `json:"differences"`
+}
+
+func (s Suspect) weight() int64 { return s.Forged + s.Gaps + s.Differences }
+
+// suspects lists them. The caller holds the mutex.
+func (r *run) suspects() (list []Suspect) {
+	for _, s := range r.network.sequencers {
+		if one := s.suspect; one.weight() > 0 {
+			one.Sequencer, one.Address = string(s.id), s.address
+			list = append(list, one)
+		}
+	}
+	slices.SortStableFunc(list, func(x, y Suspect) int { return cmp.Compare(y.weight(), x.weight()) })
+	return list
 }
 
 func (r *run) verdict() Result {
@@ -68,6 +101,7 @@ func (r *run) verdict() Result {
 	out.P50, out.P90, out.P99, out.P999 = at(50), at(90), at(99), at(99.9)
 	out.DeliveryP50, out.DeliveryP99 = float64(r.arrivals.ValueAtQuantile(50))/1000, float64(r.arrivals.ValueAtQuantile(99))/1000
 	out.LongestPause = float64(r.longest) / float64(time.Millisecond)
+	out.Suspects = r.suspects()
 	out.Trouble, out.Reasons = most(r.breakages), most(r.refusals)
 	out.Clean = out.Receipts > 0 && out.Lost == 0 && out.Duplicated == 0 && out.Reordered == 0 && out.Forged == 0
 	return out

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -224,9 +223,6 @@ func (l *lane) answers(stream sendStream, open <-chan batch) error {
 			l.answered(number, !refused[b.sequence][uint32(i)])
 		}
 		delete(refused, b.sequence)
-	}
-	if errors.Is(broken, io.EOF) {
-		return nil
 	}
 	return broken
 }

@@ -20,15 +20,16 @@ type Sequencer struct {
 	KeysDir     string `toml:"keys_dir" doc:"Directory of the keys with which this sequencer speaks to members, as a member of the network itself. Its owner alone may enter it."`
 	GenesisFile string `toml:"genesis_file" doc:"The file that founded the network; the same at every node."`
 
-	Public   Public   `toml:"public" doc:"Where members of the network connect (gRPC)."`
-	Peer     Peer     `toml:"peer" doc:"Where the other sequencers connect (TLS 1.3, both sides proven by node key)."`
-	Admin    Admin    `toml:"admin" doc:"Ports for operators."`
-	Storage  Storage  `toml:"storage" doc:"What is kept on disk."`
-	Trust    Trust    `toml:"trust" doc:"Whom this node believes after it was away for long, or when it is new in an old network."`
-	Join     Join     `toml:"join" doc:"For a sequencer that joins a running network."`
-	Queue    Queue    `toml:"queue" doc:"Requests accepted from clients that no block carries yet. Above either limit clients are told to retry."`
-	Log      Log      `toml:"log" doc:"The log goes to standard error."`
-	Shutdown Shutdown `toml:"shutdown" doc:"How the node stops on TERM or INT. A second signal ends it at once."`
+	Public    Public    `toml:"public" doc:"Where members of the network connect (gRPC)."`
+	Peer      Peer      `toml:"peer" doc:"Where the other sequencers connect (TLS 1.3, both sides proven by node key)."`
+	Admin     Admin     `toml:"admin" doc:"Ports for operators."`
+	Storage   Storage   `toml:"storage" doc:"What is kept on disk."`
+	Trust     Trust     `toml:"trust" doc:"Whom this node believes after it was away for long, or when it is new in an old network."`
+	PeerTrust PeerTrust `toml:"peer_trust" doc:"How this node judges its peers: see docs/operations/trust.md. Each node judges for itself."`
+	Join      Join      `toml:"join" doc:"For a sequencer that joins a running network."`
+	Queue     Queue     `toml:"queue" doc:"Requests accepted from clients that no block carries yet. Above either limit clients are told to retry."`
+	Log       Log       `toml:"log" doc:"The log goes to standard error."`
+	Shutdown  Shutdown  `toml:"shutdown" doc:"How the node stops on TERM or INT. A second signal ends it at once."`
 
 	Peers []PeerAddress `toml:"peers" doc:"The other sequencers, one table each."`
 }
@@ -72,6 +73,22 @@ type Storage struct {
 type Trust struct {
 	Period   Duration `toml:"period" doc:"A node whose newest ordered block is older does not order before trust.handover is set: since then keys may have been retired and stolen, with which a false history can be signed. 0s for no limit."`
 	Handover Digest   `toml:"handover" doc:"Digest of a hand-over between epochs that you were told by another operator, from the log of a node that is up to date; this node then takes over the state after it. Empty for none."`
+}
+
+// PeerTrust is how a node judges its peers. Scores lie between -1 and 1.
+type PeerTrust struct {
+	HalfLife        Duration `toml:"half_life" doc:"Time in which a score halves."`
+	LimitAt         Score    `toml:"limit_at" doc:"At or below this score a peer is read slowly, above -1 and below -0.3."`
+	Probation       Score    `toml:"probation" doc:"Score after a ban, above -1 and at most 0."`
+	FirstBan        Duration `toml:"first_ban" doc:"Length of a first ban; each further one is twice as long."`
+	LongestBan      Duration `toml:"longest_ban" doc:"The most that a ban lasts, up to 8784h."`
+	BanJitter       Score    `toml:"ban_jitter" doc:"By up to which share a ban is longer or shorter, 0 to 0.5: so that bans do not end at once everywhere."`
+	StrikeWindow    Duration `toml:"strike_window" doc:"Time without a ban after which the next one counts as a first one again."`
+	SuspectWindow   Duration `toml:"suspect_window" doc:"If a third of the members look bad within this time, this node suspects itself and bans nobody."`
+	LooksBadAt      Score    `toml:"looks_bad_at" doc:"What a peer must lose in that time to look bad, above 0."`
+	SuspectFor      Duration `toml:"suspect_for" doc:"How long such a suspicion lasts."`
+	QuorumGrace     Duration `toml:"quorum_grace" doc:"How long a quorum may lack before bans of members are put on hold."`
+	RememberedPeers int64    `toml:"remembered_peers" doc:"Of how many peers something is remembered, 1 to 1024; the least important is forgotten first."`
 }
 
 // Join says where a newcomer announces itself.
@@ -128,9 +145,15 @@ func DefaultSequencer() *Sequencer {
 		Admin:       Admin{Listen: "127.0.0.1:7113", Pprof: "127.0.0.1:7114"},
 		Storage:     Storage{RetainCommits: 100_000, RetainBytes: 20 * GiB, SegmentSize: 64 * MiB},
 		Trust:       Trust{Period: Duration(14 * 24 * time.Hour)},
-		Queue:       Queue{Bytes: 64 * MiB, Requests: 100_000},
-		Log:         Log{Level: Level(slog.LevelInfo), Format: "auto"},
-		Shutdown:    Shutdown{LameDuck: 0, DrainTimeout: Duration(10 * time.Second)},
+		PeerTrust: PeerTrust{
+			HalfLife: Duration(time.Hour), LimitAt: -0.5, Probation: -0.6,
+			FirstBan: Duration(5 * time.Minute), LongestBan: Duration(30 * 24 * time.Hour), BanJitter: 0.1, StrikeWindow: Duration(30 * 24 * time.Hour),
+			SuspectWindow: Duration(time.Minute), LooksBadAt: 0.2, SuspectFor: Duration(5 * time.Minute),
+			QuorumGrace: Duration(10 * time.Second), RememberedPeers: 1024,
+		},
+		Queue:    Queue{Bytes: 64 * MiB, Requests: 100_000},
+		Log:      Log{Level: Level(slog.LevelInfo), Format: "auto"},
+		Shutdown: Shutdown{LameDuck: 0, DrainTimeout: Duration(10 * time.Second)},
 	}
 }
 
@@ -153,7 +176,7 @@ func LoadSequencer(sources Sources) (*Sequencer, *Loaded, error) {
 // Validate implements [Validator].
 func (c *Sequencer) Validate() error {
 	for _, check := range []func() error{
-		c.validateIdentity, c.validatePublic, c.validateOperators, c.validateListeners, c.validateLimits, c.validatePeers, c.validateJoin,
+		c.validateIdentity, c.validatePublic, c.validateOperators, c.validateListeners, c.validateLimits, c.validatePeerTrust, c.validatePeers, c.validateJoin,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -260,6 +283,39 @@ func (c *Sequencer) validateLimits() error {
 		return Keyf("log.format", "%q is unknown; use auto, text or json", c.Log.Format)
 	case c.Shutdown.DrainTimeout == 0:
 		return Keyf("shutdown.drain_timeout", "0s would lose requests in hand at each stop; use 10s")
+	}
+	return nil
+}
+
+// longestBan is the most that may be configured.
+const longestBan = 366 * 24 * time.Hour
+
+func (c *Sequencer) validatePeerTrust() error {
+	p := c.PeerTrust
+	for _, d := range []struct {
+		key   string
+		value Duration
+	}{
+		{"half_life", p.HalfLife}, {"first_ban", p.FirstBan}, {"strike_window", p.StrikeWindow}, {"suspect_window", p.SuspectWindow},
+		{"suspect_for", p.SuspectFor}, {"quorum_grace", p.QuorumGrace},
+	} {
+		if time.Duration(d.value) < time.Millisecond {
+			return Keyf("peer_trust."+d.key, "%s is too short; write 1ms or more", d.value)
+		}
+	}
+	switch {
+	case p.LongestBan < p.FirstBan || time.Duration(p.LongestBan) > longestBan:
+		return Keyf("peer_trust.longest_ban", "%s is outside peer_trust.first_ban, which is %s, to 8784h", p.LongestBan, p.FirstBan)
+	case !(p.LimitAt > -1 && p.LimitAt < -0.3):
+		return Keyf("peer_trust.limit_at", "%s is not above -1 and below -0.3", p.LimitAt)
+	case !(p.Probation > -1 && p.Probation <= 0):
+		return Keyf("peer_trust.probation", "%s is not above -1 and at most 0", p.Probation)
+	case !(p.BanJitter >= 0 && p.BanJitter <= 0.5):
+		return Keyf("peer_trust.ban_jitter", "%s is not from 0 to 0.5", p.BanJitter)
+	case !(p.LooksBadAt > 0 && p.LooksBadAt <= 2):
+		return Keyf("peer_trust.looks_bad_at", "%s is not above 0 and at most 2", p.LooksBadAt)
+	case p.RememberedPeers < 1 || p.RememberedPeers > 1024:
+		return Keyf("peer_trust.remembered_peers", "%d is not from 1 to 1024", p.RememberedPeers)
 	}
 	return nil
 }

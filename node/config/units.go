@@ -31,6 +31,25 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Score is a number on the scale of peers' scores, from -1 to 1, or a distance on it: "-0.5".
+type Score float64
+
+// String returns the number in the form that UnmarshalText reads.
+func (s Score) String() string { return strconv.FormatFloat(float64(s), 'g', -1, 64) }
+
+// MarshalText writes the number as "-0.5".
+func (s Score) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads "-0.5".
+func (s *Score) UnmarshalText(text []byte) error {
+	number, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || number != number || number < -2 || number > 2 {
+		return fmt.Errorf("%q is no score; write a number like -0.5", text)
+	}
+	*s = Score(number)
+	return nil
+}
+
 // Size is a number of bytes written with a binary unit: "512B", "64KiB", "4MiB", "2GiB".
 type Size int64
 

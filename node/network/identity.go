@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/node/config"
@@ -20,6 +21,7 @@ type Identity struct {
 	Network      genesis.ID     `toml:"network" doc:"Id of the network that it was made for."`
 	Member       string         `toml:"member" doc:"The sequencer as a member of the network."`
 	NodeKey      keys.PublicKey `toml:"node_key" doc:"The key by which it orders."`
+	NodeProof    config.Bytes   `toml:"node_proof" doc:"Signature by that key over network, member and key, base64: whoever made this file holds the key."`
 	Transactions []Signed       `toml:"transactions" doc:"Topology transactions that make its identity known, with its signatures."`
 }
 
@@ -33,10 +35,34 @@ func (i *Identity) Validate() error {
 	if _, err := topology.ParseMember(i.Member); err != nil {
 		return config.Keyf("member", "%v", err)
 	}
+	if len(i.NodeProof) != len(keys.Signature{}) || !keys.VerifyDomain(i.NodeKey, i.Network, domainNode, i.nodeStatement(), keys.Signature(i.NodeProof)) {
+		return config.Keyf("node_proof", "is no signature by node_key over this network and member; make the file anew with synod sequencer join or rotate")
+	}
 	if _, err := i.Signed(); err != nil {
 		return config.Keyf("transactions", "%v", err)
 	}
 	return nil
+}
+
+// domainNode is that of the proof that a sequencer holds the key by which it is to order.
+const domainNode keys.Domain = "synod/sequencer/node/1"
+
+func (i *Identity) nodeStatement() []byte { return append([]byte(i.Member+"\x00"), i.NodeKey[:]...) }
+
+// prove signs with the node key.
+func (i *Identity) prove(key keys.PrivateKey) {
+	signature := key.SignDomain(i.Network, domainNode, i.nodeStatement())
+	i.NodeProof = signature[:]
+}
+
+// write writes the file whole, or leaves what was there.
+func (i *Identity) write(path, name string, g *genesis.Genesis) error {
+	header := "Identity of the sequencer " + name + " for the owners of the network " + g.Name + ". It holds no secret."
+	draft := path + draftDir
+	if err := os.WriteFile(draft, config.Render(i, header), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(draft, path)
 }
 
 // Signed returns the transactions, with their signatures checked.
@@ -59,7 +85,7 @@ func (i *Identity) Signed() (list []topology.SignedTransaction, err error) {
 func LoadIdentity(path string) (*Identity, error) {
 	i := &Identity{}
 	if _, err := config.Load(i, config.Sources{File: path}); err != nil {
-		return nil, fmt.Errorf("identity: %w", err)
+		return nil, fmt.Errorf("identity (the identity.toml that synod sequencer join or rotate writes): %w", err)
 	}
 	return i, nil
 }
@@ -70,7 +96,8 @@ type Newcomer struct {
 	Dir         string
 	Name        string
 	GenesisFile string
-	// Adjust sets the listeners, the peers and where to announce itself.
+	// Adjust sets the listeners, the peers and where to announce itself. A listener for operators that it gives no certificate gets
+	// one, from an authority of the newcomer's own.
 	Adjust func(*config.Sequencer)
 }
 
@@ -131,6 +158,17 @@ func (n Newcomer) write(draft string, g *genesis.Genesis) error {
 	c := config.DefaultSequencer()
 	c.Name, c.GenesisFile, c.Peers = n.Name, genesisFile, nil
 	n.Adjust(c)
+	if c.Admin.GRPC != "" && c.Admin.Cert == "" {
+		authority, err := newAuthority(draft, n.Name, time.Now())
+		if err != nil {
+			return err
+		}
+		hosts := []string{loopback, "::1", "localhost", n.Name}
+		if err := authority.Server(n.Name, hosts, filepath.Join(draft, adminCert), filepath.Join(draft, adminKey), time.Now()); err != nil {
+			return err
+		}
+		c.Admin.Cert, c.Admin.Key, c.Admin.CA = adminCert, adminKey, operatorsDir+"/"+filepath.Base(OperatorAt(draft).Authority)
+	}
 	if err := c.Validate(); err != nil {
 		return err
 	}
@@ -151,8 +189,8 @@ func (n Newcomer) writeIdentity(draft string, g *genesis.Genesis, s founder) err
 		}
 		i.Transactions = append(i.Transactions, Signed{signed.Encode()})
 	}
-	header := "Identity of the sequencer " + n.Name + " for the owners of the network " + g.Name + ". It holds no secret."
-	return os.WriteFile(filepath.Join(draft, identityFile), config.Render(i, header), 0o644)
+	i.prove(s.node)
+	return i.write(filepath.Join(draft, identityFile), n.Name, g)
 }
 
 // identify makes a sequencer's identity known.

@@ -145,6 +145,24 @@ func Open(dir string) (*Network, error) {
 	return n, nil
 }
 
+// NodesBelow returns the sequencers of a directory: those of a network, or the one whose folder it is.
+func NodesBelow(dir string) ([]Node, error) {
+	own := nodeNamed(filepath.Dir(filepath.Clean(dir)), filepath.Base(filepath.Clean(dir)))
+	if _, err := os.Stat(own.ConfigFile); err == nil {
+		c, _, err := config.LoadSequencer(config.Sources{File: own.ConfigFile})
+		if err != nil {
+			return nil, exit.With(exit.BadConfig, err)
+		}
+		own.Name = c.Name
+		return []Node{own}, nil
+	}
+	n, err := Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	return n.Nodes, nil
+}
+
 // Ensure opens the network in the plan's directory, or creates it where there is none. A network of another size than planned is
 // an error: membership does not change by restarting.
 func Ensure(plan Plan) (*Network, error) {
@@ -234,7 +252,7 @@ func (p Plan) writeConfig(node Node, i int, members []genesis.Member) error {
 	c.Admin.Listen = p.address(loopback, i, operators)
 	c.Admin.Pprof = p.address(loopback, i, profiles)
 	c.Admin.GRPC = p.address(loopback, i, adminGRPC)
-	c.Admin.Cert, c.Admin.Key, c.Admin.CA = "admin-cert.pem", "admin-key.pem", "../"+operatorsDir+"/ca-cert.pem"
+	c.Admin.Cert, c.Admin.Key, c.Admin.CA = adminCert, adminKey, "../"+operatorsDir+"/ca-cert.pem"
 	for j, member := range members {
 		if j == i {
 			continue

@@ -15,9 +15,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"net"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -95,6 +97,8 @@ func (a *Authority) Server(name string, hosts []string, certFile, keyFile string
 	for _, host := range hosts {
 		if ip := net.ParseIP(host); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
+		} else if host == "" || strings.ContainsAny(host, ":/@[] ") {
+			return fmt.Errorf("%q is no host; write a name or an IP address, without scheme and port", host)
 		} else {
 			template.DNSNames = append(template.DNSNames, host)
 		}
@@ -138,7 +142,11 @@ func (a *Authority) issue(template *x509.Certificate, key crypto.Signer, certFil
 	if err := writePEM(keyFile, "PRIVATE KEY", private, 0o600); err != nil {
 		return err
 	}
-	return writePEM(certFile, "CERTIFICATE", der, 0o644)
+	if err := writePEM(certFile, "CERTIFICATE", der, 0o644); err != nil {
+		_ = os.Remove(keyFile) // it was made just now, and is of no use without; the first error says more
+		return err
+	}
+	return nil
 }
 
 // maxName bounds a name in a certificate (RFC 5280, appendix A.1: ub-common-name).
@@ -160,7 +168,7 @@ func certificate(name string, now time.Time, valid time.Duration) (*x509.Certifi
 func readPEM(file, kind string) ([]byte, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the authority: %w", err)
+		return nil, fmt.Errorf("read the authority, which synod cert authority makes: %w", err)
 	}
 	block, _ := pem.Decode(content)
 	if block == nil || block.Type != kind {
@@ -172,7 +180,10 @@ func readPEM(file, kind string) ([]byte, error) {
 func writePEM(file, kind string, der []byte, mode os.FileMode) error {
 	out, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return fmt.Errorf("write a certificate: %w; nothing is overwritten", err)
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("write a certificate: %w; nothing is overwritten", err)
+		}
+		return fmt.Errorf("write a certificate: %w", err)
 	}
 	err = pem.Encode(out, &pem.Block{Type: kind, Bytes: der})
 	if closed := out.Close(); err == nil {

@@ -19,11 +19,13 @@ const (
 	reasonNotReady      = "NOT_READY"
 	reasonNotNeeded     = "NOT_NEEDED"
 	reasonNotStored     = "NOT_STORED"
+	reasonFailed        = "FAILED"
 )
 
 const errorDomain = "admin.synod.network"
 
-func failure(code codes.Code, reason, message string) error {
+// Failure is an answer that the API lists: a reason, with its code.
+func Failure(code codes.Code, reason, message string) error {
 	plain := status.New(code, message)
 	detailed, err := plain.WithDetails(&errdetails.ErrorInfo{Reason: reason, Domain: errorDomain})
 	if err != nil { // only what cannot be marshalled gets here
@@ -32,13 +34,16 @@ func failure(code codes.Code, reason, message string) error {
 	return detailed.Err()
 }
 
-func invalid(message string) error { return failure(codes.InvalidArgument, reasonInvalid, message) }
+func invalid(message string) error { return Failure(codes.InvalidArgument, reasonInvalid, message) }
 
-// auditor logs what operators change.
-type auditor struct{ log *slog.Logger }
+// Auditor logs what operators change, a line "audit" each time.
+type Auditor struct{ log *slog.Logger }
 
-// note says who did what, and from where, also when it failed.
-func (a auditor) note(ctx context.Context, what string, err error, more ...slog.Attr) {
+// NewAuditor returns an auditor that writes to a log.
+func NewAuditor(log *slog.Logger) Auditor { return Auditor{log} }
+
+// Note says who did what, and from where, also when it failed.
+func (a Auditor) Note(ctx context.Context, what string, err error, more ...slog.Attr) {
 	name, from := caller(ctx)
 	level, result := slog.LevelInfo, "done"
 	attributes := []slog.Attr{slog.String("action", what), slog.String("by", name), slog.String("from", from)}

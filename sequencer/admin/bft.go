@@ -52,12 +52,12 @@ type Bft struct {
 	self    keys.PublicKey
 	replica Replica
 	peers   Peers
-	audit   auditor
+	audit   Auditor
 }
 
 // NewBft returns the service of the sequencer with the key self.
 func NewBft(self keys.PublicKey, replica Replica, peers Peers, log *slog.Logger) *Bft {
-	return &Bft{self: self, replica: replica, peers: peers, audit: auditor{log}}
+	return &Bft{self: self, replica: replica, peers: peers, audit: NewAuditor(log)}
 }
 
 // Register implements Service.
@@ -98,7 +98,7 @@ func (s *Bft) RemovePeerEndpoint(ctx context.Context, r *adminv1.RemovePeerEndpo
 		return nil, err
 	}
 	if known.Removed {
-		return nil, failure(codes.FailedPrecondition, reasonNotNeeded, s.peers.Name(known.Key)+" is removed already")
+		return nil, Failure(codes.FailedPrecondition, reasonNotNeeded, s.peers.Name(known.Key)+" is removed already")
 	}
 	word := Endpoint{Name: known.Name, Removed: true}
 	return &adminv1.RemovePeerEndpointResponse{Endpoint: s.message(Peer{Key: known.Key, Endpoint: word, Origin: "operator", Listed: known.Listed})},
@@ -107,9 +107,9 @@ func (s *Bft) RemovePeerEndpoint(ctx context.Context, r *adminv1.RemovePeerEndpo
 
 func (s *Bft) set(ctx context.Context, what string, key keys.PublicKey, word Endpoint) error {
 	err := s.peers.Set(key, word)
-	s.audit.note(ctx, what, err, slog.String("peer", s.peers.Name(key)), slog.String("address", word.Address))
+	s.audit.Note(ctx, what, err, slog.String("peer", s.peers.Name(key)), slog.String("address", word.Address))
 	if err != nil {
-		return failure(codes.Internal, reasonNotStored, err.Error())
+		return Failure(codes.Internal, reasonNotStored, err.Error())
 	}
 	return nil
 }
@@ -192,7 +192,7 @@ func (s *Bft) GetWriteReadiness(context.Context, *adminv1.GetWriteReadinessReque
 func (s *Bft) GetOrderingTopology(context.Context, *adminv1.GetOrderingTopologyRequest) (*adminv1.GetOrderingTopologyResponse, error) {
 	p, c := s.replica.Progress(), s.replica.Committee()
 	if p == nil || c == nil {
-		return nil, failure(codes.Unavailable, reasonNotReady, "the sequencer is starting")
+		return nil, Failure(codes.Unavailable, reasonNotReady, "the sequencer is starting")
 	}
 	out := &adminv1.GetOrderingTopologyResponse{
 		Epoch: uint64(p.Epoch), Round: uint64(p.Round), Quorum: int32(c.Quorum()), MaxFaults: int32(c.Witness() - 1), Parameters: parameters(c.Params),
@@ -228,11 +228,18 @@ func (s *Bft) find(text string) (Peer, error) {
 	if len(found) == 1 {
 		return found[0], nil
 	}
+	if text == s.peers.Name(s.self) {
+		return Peer{}, invalid(text + " is this sequencer itself, which is no peer of itself")
+	}
 	why := "no peer is called " + strconv.Quote(text)
 	if len(found) > 1 {
 		why = strconv.Itoa(len(found)) + " peers are called " + strconv.Quote(text)
 	}
-	return Peer{}, failure(codes.NotFound, reasonUnknownPeer, why+"; name one of "+s.names()+", or a peer's key of 64 hexadecimal digits")
+	names := s.names()
+	if names == "" {
+		return Peer{}, Failure(codes.NotFound, reasonUnknownPeer, why+", for this sequencer knows none; name a peer's key of 64 hexadecimal digits")
+	}
+	return Peer{}, Failure(codes.NotFound, reasonUnknownPeer, why+"; name one of "+names+", or a peer's key of 64 hexadecimal digits")
 }
 
 func (s *Bft) names() string {

@@ -25,6 +25,11 @@ type State interface {
 	Member(sequencing.MemberID) (sequencing.Member, bool)
 	Members(yield func(sequencing.Member) bool)
 	Traffic(sequencing.MemberID) (sequencing.Traffic, sequencing.Time, bool)
+	// Balances yields every member that ever took part with what it may spend now and whether it pays for nothing; it returns by
+	// which rules, and for what time.
+	Balances(yield func(m sequencing.Member, now sequencing.Traffic, free bool) bool) (sequencing.TrafficRules, sequencing.Time)
+	// Active reports whether a member is one now, also one that took no part yet.
+	Active(sequencing.MemberID) bool
 	// Deciders returns how many of those who decide hold one of the keys, and how many must.
 	Deciders(keys []sequencing.Key) (have, needed int)
 }
@@ -43,11 +48,11 @@ type MembersConfig struct {
 type Members struct {
 	adminv1.UnimplementedMemberServiceServer
 	cfg   MembersConfig
-	audit auditor
+	audit Auditor
 }
 
 // NewMembers returns the service.
-func NewMembers(cfg MembersConfig) *Members { return &Members{cfg: cfg, audit: auditor{cfg.Log}} }
+func NewMembers(cfg MembersConfig) *Members { return &Members{cfg: cfg, audit: NewAuditor(cfg.Log)} }
 
 // Register implements Service.
 func (s *Members) Register(r grpc.ServiceRegistrar) { adminv1.RegisterMemberServiceServer(r, s) }
@@ -100,7 +105,7 @@ func (s *Members) ProposeDisable(ctx context.Context, r *adminv1.ProposeDisableR
 		return nil, err
 	}
 	if member.Disabled {
-		return nil, failure(codes.FailedPrecondition, reasonNotNeeded, string(member.ID)+" is shut out already")
+		return nil, Failure(codes.FailedPrecondition, reasonNotNeeded, string(member.ID)+" is shut out already")
 	}
 	return s.sign(ctx, sequencing.Request{Body: &sequencing.Disable{Member: member.ID}})
 }
@@ -114,11 +119,11 @@ func (s *Members) Sign(ctx context.Context, r *adminv1.SignRequest) (*adminv1.De
 	switch body := request.Body.(type) {
 	case *sequencing.TrafficPurchase:
 		if m, ok := s.cfg.State.Member(body.Member); ok && m.Traffic.Serial >= body.Serial {
-			return nil, failure(codes.FailedPrecondition, reasonNotNeeded, fmt.Sprintf("purchase %d of %s was decided meanwhile; propose anew", m.Traffic.Serial, body.Member))
+			return nil, Failure(codes.FailedPrecondition, reasonNotNeeded, fmt.Sprintf("purchase %d of %s was decided meanwhile; propose anew", m.Traffic.Serial, body.Member))
 		}
 	case *sequencing.Disable:
 		if m, ok := s.cfg.State.Member(body.Member); ok && m.Disabled {
-			return nil, failure(codes.FailedPrecondition, reasonNotNeeded, string(body.Member)+" is shut out already")
+			return nil, Failure(codes.FailedPrecondition, reasonNotNeeded, string(body.Member)+" is shut out already")
 		}
 	default:
 		return nil, invalid("this request is no decision about a member")
@@ -159,9 +164,9 @@ func (s *Members) sign(ctx context.Context, request sequencing.Request) (*adminv
 	if out.Submitted = have >= needed; out.Submitted {
 		err = s.cfg.Submit(ctx, out.Request)
 	}
-	s.audit.note(ctx, "sign a decision", err, slog.String("decision", out.Description), slog.Int("signatures", have), slog.Int("needed", needed), slog.Bool("submitted", out.Submitted))
+	s.audit.Note(ctx, "sign a decision", err, slog.String("decision", out.Description), slog.Int("signatures", have), slog.Int("needed", needed), slog.Bool("submitted", out.Submitted))
 	if err != nil {
-		return nil, failure(codes.Unavailable, reasonNotReady, "the decision is complete, but cannot be ordered: "+err.Error())
+		return nil, Failure(codes.Unavailable, reasonNotReady, "the decision is complete, but cannot be ordered: "+err.Error())
 	}
 	return out, nil
 }
@@ -177,7 +182,7 @@ func describe(body sequencing.Body) string {
 	return "nothing"
 }
 
-// known finds a member by its name, or by a beginning of it that only one has.
+// known finds a member by its name, or by a beginning of it that only one of those has that ever took part.
 func (s *Members) known(text string) (sequencing.Member, error) {
 	id := sequencing.MemberID(text)
 	if m, ok := s.cfg.State.Member(id); ok {
@@ -185,6 +190,9 @@ func (s *Members) known(text string) (sequencing.Member, error) {
 	}
 	if text == "" || len(text) > sequencing.MaxMemberID {
 		return sequencing.Member{}, invalid("name a member, such as PAR::alice::1220…")
+	}
+	if s.cfg.State.Active(id) { // it takes part from this decision on
+		return sequencing.Member{ID: id}, nil
 	}
 	var found []sequencing.Member
 	s.cfg.State.Members(func(m sequencing.Member) bool {
@@ -197,7 +205,7 @@ func (s *Members) known(text string) (sequencing.Member, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return sequencing.Member{}, failure(codes.NotFound, reasonUnknownMember, fmt.Sprintf("no member that ever took part is called %q", text))
+		return sequencing.Member{}, Failure(codes.NotFound, reasonUnknownMember, fmt.Sprintf("no member is called %q, and the name of none that ever took part begins so", text))
 	}
-	return sequencing.Member{}, failure(codes.NotFound, reasonUnknownMember, fmt.Sprintf("more than one member's name begins with %q; write more of it", text))
+	return sequencing.Member{}, Failure(codes.NotFound, reasonUnknownMember, fmt.Sprintf("more than one member's name begins with %q; write more of it", text))
 }

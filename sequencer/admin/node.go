@@ -34,18 +34,20 @@ type NodeConfig struct {
 	Peers   Peers
 	// Scores are this sequencer's of its peers; nil for none.
 	Scores func() map[keys.PublicKey]float64
-	Log    *slog.Logger
+	// Onboarding tells of sequencers on their way to order.
+	Onboarding Onboarding
+	Log        *slog.Logger
 }
 
 // Node implements adminv1.NodeServiceServer.
 type Node struct {
 	adminv1.UnimplementedNodeServiceServer
 	cfg   NodeConfig
-	audit auditor
+	audit Auditor
 }
 
 // NewNode returns the service.
-func NewNode(cfg NodeConfig) *Node { return &Node{cfg: cfg, audit: auditor{cfg.Log}} }
+func NewNode(cfg NodeConfig) *Node { return &Node{cfg: cfg, audit: NewAuditor(cfg.Log)} }
 
 // Register implements Service.
 func (s *Node) Register(r grpc.ServiceRegistrar) { adminv1.RegisterNodeServiceServer(r, s) }
@@ -128,6 +130,6 @@ func (s *Node) SetLogLevel(ctx context.Context, r *adminv1.SetLogLevelRequest) (
 	}
 	before := config.Level(s.cfg.Level.Level()).String()
 	s.cfg.Level.Set(slog.Level(level))
-	s.audit.note(ctx, "set the log level", nil, slog.String("before", before), slog.String("level", level.String()))
+	s.audit.Note(ctx, "set the log level", nil, slog.String("before", before), slog.String("level", level.String()))
 	return &adminv1.SetLogLevelResponse{Previous: before}, nil
 }

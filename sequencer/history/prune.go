@@ -27,6 +27,13 @@ func (s *Store) Prune(upTo, point sequencing.Time) error {
 	return s.final(s.prune(upTo))
 }
 
+// Pruned is the time up to which nothing can be read any more, 0 if nothing was ever pruned.
+func (s *Store) Pruned() sequencing.Time {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.pruned
+}
+
 func (s *Store) prune(upTo sequencing.Time) error {
 	// The segment that is written stays, so that its rows, some still in memory, go
 	// another time.

@@ -45,8 +45,10 @@ func (i *Instance) announce(ctx context.Context) error {
 			switch {
 			case err == nil:
 				heard = time.Now()
+				i.onboard.setTrouble("")
 			case ctx.Err() == nil && err.Error() != said:
 				said = err.Error()
+				i.onboard.setTrouble(said)
 				i.Log.Warn("cannot say that this sequencer is ready to order; trying again", slog.String("error", said))
 			}
 		}
@@ -67,7 +69,7 @@ func (i *Instance) isReady() (ready bool) {
 func (i *Instance) isListed() (yes bool) {
 	i.state.Topology(func(view topology.Snapshot) {
 		for _, n := range view.Sequencers().Sequencers {
-			yes = yes || n.Member == i.identity.member && n.Node == i.identity.node.Public()
+			yes = yes || n.Member == i.identity.member && i.identity.holds(n.Node)
 		}
 	})
 	return yes

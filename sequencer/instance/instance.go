@@ -12,6 +12,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +29,7 @@ import (
 	"github.com/synod-network/synod/ordering/bftorder"
 	"github.com/synod-network/synod/replica"
 	"github.com/synod-network/synod/replica/store"
+	"github.com/synod-network/synod/replica/trust"
 	"github.com/synod-network/synod/replica/warden"
 	"github.com/synod-network/synod/sequencer"
 	"github.com/synod-network/synod/sequencer/admin"
@@ -51,6 +54,9 @@ type Instance struct {
 	replica *replica.Replica
 	peers   *peers
 	changed changes // of the topology
+	onboard *onboard
+	// again ends the instance, to be made anew with other keys; nil where nobody would do so.
+	again   func(tryNext bool)
 	orderer *bftorder.Orderer
 	members *members.Service
 	// verifier checks the signatures of requests, before they are ordered and after.
@@ -78,12 +84,15 @@ type Options struct {
 	PlainAdmin bool
 	// Now is the clock that stamps blocks; nil means the system's.
 	Now func() time.Time
+
+	tryNext bool // order by the next node key, if the committee lists neither
 }
 
 // New opens the store and the listeners. Close gives them back if the instance
 // is not run.
 func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err error) {
 	i := &Instance{Config: c, Health: node.NewHealth(), level: &slog.LevelVar{}, metrics: prometheus.NewRegistry(), listeners: map[string]net.Listener{}, changed: make(changes, 1), verifier: keys.NewBatchVerifier(rememberedKeys)}
+	i.onboard = &onboard{Instance: i}
 	i.crashed, i.crash = context.WithCancel(context.Background())
 	i.level.Set(slog.Level(c.Log.Level))
 	i.Log = telemetry.NewLogger(o.LogTo, telemetry.LogFormat(c.Log.Format), i.level, c.Name)
@@ -102,7 +111,13 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	if err := i.openStore(m); err != nil {
 		return nil, err
 	}
+	if err := i.chooseNodeKey(o.tryNext); err != nil {
+		return nil, err
+	}
 	if err := i.openState(m); err != nil {
+		return nil, err
+	}
+	if err := i.chooseProtocolKey(); err != nil {
 		return nil, err
 	}
 	if err := i.place(i.state); err != nil {
@@ -115,10 +130,15 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	if err != nil {
 		return nil, exit.With(exit.BadConfig, err)
 	}
-	i.peers = newPeers(i.Genesis, c.Peers, said)
+	committee, err := i.storedCommittee()
+	if err != nil {
+		return nil, err
+	}
+	i.peers = newPeers(i.Genesis, c.Peers, said, i.identity.holds)
+	i.peers.ordering = i.peers.named(committee)
 	settings := i.replicaConfig(m, o)
 	if settings.Warden, err = warden.Open(warden.Config{
-		Key: i.identity.node, Network: [32]byte(settings.Genesis.Network), Path: filepath.Join(c.DataDir, "peertrust"), Names: i.peers.called, Log: i.Log,
+		Key: i.identity.node, Network: [32]byte(settings.Genesis.Network), Params: judgement(c.PeerTrust), Path: filepath.Join(c.DataDir, "peertrust"), Names: i.peers.called, Log: i.Log,
 	}); err != nil {
 		return nil, err
 	}
@@ -214,6 +234,17 @@ func (i *Instance) replicaConfig(m *telemetry.Metrics, o Options) replica.Config
 	}
 }
 
+// judgement is how peers are judged, as configured.
+func judgement(c config.PeerTrust) trust.Params {
+	span := func(d config.Duration) trust.Duration { return trust.Duration(time.Duration(d).Microseconds()) }
+	return trust.Params{
+		HalfLife: span(c.HalfLife), LimitBelow: float64(c.LimitAt), Probation: float64(c.Probation),
+		FirstBan: span(c.FirstBan), LongestBan: span(c.LongestBan), StrikeWindow: span(c.StrikeWindow), Jitter: float64(c.BanJitter),
+		SuspectWindow: span(c.SuspectWindow), LooksBad: float64(c.LooksBadAt), SuspectFor: span(c.SuspectFor),
+		QuorumGrace: span(c.QuorumGrace), Peers: int(c.RememberedPeers),
+	}
+}
+
 func (i *Instance) serve(m *telemetry.Metrics) (err error) {
 	c := i.Config
 	i.members, err = members.New(members.Config{
@@ -273,6 +304,18 @@ func (i *Instance) Stages() []node.Stage {
 			<-ctx.Done()
 			return nil
 		}},
+		{Name: name("onboarding"), Run: func(ctx context.Context, ready func()) error {
+			ready()
+			i.onboard.follow(ctx)
+			<-ctx.Done()
+			return nil
+		}},
+		{Name: name("keys"), Run: func(ctx context.Context, ready func()) error {
+			ready()
+			(&rotation{Instance: i, began: time.Now()}).run(ctx, i.exchange)
+			<-ctx.Done()
+			return nil
+		}},
 		{Name: name("service"), Run: func(ctx context.Context, ready func()) error {
 			ready()
 			return i.service.Run(ctx)
@@ -294,6 +337,15 @@ func (i *Instance) Stages() []node.Stage {
 		stages = append(stages, node.ServeHTTP(name("pprof"), l, node.ProfileHandler()))
 	}
 	return stages
+}
+
+// exchange ends the instance for another one with other keys.
+func (i *Instance) exchange(tryNext bool) {
+	if i.again == nil {
+		i.Log.Warn("this sequencer has other keys now, and uses them when the process is started again")
+		return
+	}
+	i.again(tryNext)
 }
 
 // Ready says where the sequencer listens.
@@ -386,22 +438,55 @@ func (o observer) SubscriptionEnded(reason sequencer.Reason) {
 
 func (o observer) Panicked() {}
 
-// Run runs one sequencer until it is told to stop.
+// Run runs one sequencer until it is told to stop. While that takes other keys into use, one instance follows another.
 func Run(ctx context.Context, c *config.Sequencer, o Options, readyFile string, reload func() (slog.Level, error)) error {
+	signals, stop := node.Signals()
+	defer stop()
+	for {
+		again, tryNext, err := run(ctx, c, o, readyFile, reload, signals)
+		if !again {
+			return err
+		}
+		o.tryNext, o.Rejoin = tryNext, false
+	}
+}
+
+// run runs one instance until the process is told to stop, or until it is to run again with other keys.
+func run(ctx context.Context, c *config.Sequencer, o Options, readyFile string, reload func() (slog.Level, error), signals <-chan os.Signal) (again, tryNext bool, err error) {
 	i, err := New(ctx, c, o)
 	if err != nil {
-		return err
+		return false, false, err
 	}
+	running, end := context.WithCancel(ctx)
+	defer end()
+	over := make(chan struct{})
+	defer close(over)
+	var next atomic.Pointer[bool]
+	i.again = func(tryNext bool) { next.Store(&tryNext); end() }
+	var stopped atomic.Bool
+	passed := make(chan os.Signal)
+	go func() { // so that a signal to stop is heeded also while the instance ends for another
+		for {
+			select {
+			case s := <-signals:
+				stopped.Store(stopped.Load() || s != syscall.SIGHUP)
+				select {
+				case passed <- s:
+				case <-over:
+				}
+			case <-over:
+				return
+			}
+		}
+	}()
 	stages := i.Stages()
 	if readyFile != "" {
 		stages = append(stages, node.ReadyFile(readyFile, i.Health, func() node.Ready {
 			return node.Ready{PID: os.Getpid(), Network: i.Genesis.ID.String(), Nodes: []node.ReadyNode{i.Ready()}}
 		}))
 	}
-	signals, stop := node.Signals()
-	defer stop()
 	group := node.Group{
-		Stages: stages, Health: i.Health, Log: i.Log, Signals: signals,
+		Stages: stages, Health: i.Health, Log: i.Log, Signals: passed,
 		LameDuck: time.Duration(c.Shutdown.LameDuck), DrainTimeout: time.Duration(c.Shutdown.DrainTimeout),
 		Reload: func() error {
 			level, err := reload()
@@ -414,5 +499,12 @@ func Run(ctx context.Context, c *config.Sequencer, o Options, readyFile string, 
 	r := i.Ready()
 	i.Log.Info("sequencer starts", slog.String("network", i.Genesis.Name), slog.String("public", r.Listeners["public"]),
 		slog.String("peer", r.Listeners["peer"]), slog.String("admin", r.Listeners["admin"]))
-	return group.Run(ctx)
+	err = group.Run(running)
+	if tryNext := next.Load(); tryNext != nil && ctx.Err() == nil && !stopped.Load() {
+		if err != nil {
+			i.Log.Warn("some requests are lost, unless their senders send them again", slog.Any("error", err))
+		}
+		return true, *tryNext, nil
+	}
+	return false, false, err
 }

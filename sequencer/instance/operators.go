@@ -40,7 +40,7 @@ func (i *Instance) serveOperators(plain bool) (err error) {
 		Services: []admin.Service{
 			admin.NewNode(admin.NodeConfig{
 				Name: i.Config.Name, Key: own, Network: i.Genesis.ID, NetworkName: i.Genesis.Name, Version: version.Read().String(), Started: time.Now(),
-				Listeners: i.Ready().Listeners, Health: i.Health, Level: i.level, Orderer: i.orderer, Replica: i.replica, Peers: peers, Scores: i.scores, Log: i.Log,
+				Listeners: i.Ready().Listeners, Health: i.Health, Level: i.level, Orderer: i.orderer, Replica: i.replica, Peers: peers, Scores: i.scores, Onboarding: i.onboard, Log: i.Log,
 			}),
 			admin.NewBft(own, i.replica, peers, i.Log),
 			admin.NewMembers(admin.MembersConfig{
@@ -84,16 +84,22 @@ func (p namedPeers) Name(key keys.PublicKey) string {
 func (p namedPeers) List() (list []admin.Peer) {
 	said := p.said.All()
 	p.mu.Lock()
-	configured, listed := maps.Clone(p.addresses), maps.Clone(p.listed)
-	p.mu.Unlock()
-	known := map[keys.PublicKey]bool{}
-	for key := range said {
-		known[key] = true
-	}
-	for _, more := range []map[keys.PublicKey]string{configured, listed} {
-		for key := range more {
-			known[key] = true
+	known, configured, listed := p.all(), maps.Clone(p.addresses), maps.Clone(p.listed)
+	for old, heir := range p.heirs() {
+		if address, ok := configured[old]; ok && configured[heir] == "" {
+			configured[heir] = address
 		}
+		delete(configured, old)
+		if word, ok := said[old]; ok {
+			if _, own := said[heir]; !own {
+				said[heir] = word
+			}
+			delete(said, old)
+		}
+	}
+	p.mu.Unlock()
+	for key := range said {
+		known[key] = "" // also those that were removed
 	}
 	delete(known, p.own)
 	for _, key := range slices.SortedFunc(maps.Keys(known), keys.PublicKey.Compare) {

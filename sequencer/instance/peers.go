@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/synod-network/synod/bft"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/node/config"
 	"github.com/synod-network/synod/node/genesis"
@@ -15,22 +16,26 @@ import (
 	"github.com/synod-network/synod/topology"
 )
 
-// peers are the sequencers with which this one keeps links: those that the topology lists, or listed
-// last, and those of which an operator gave an address. Addresses are an operator's business; a
-// listed sequencer without one is waited for.
+// peers are the sequencers with which this one keeps links: those that the topology lists now or will list, those that order in the
+// running epoch, and those of which an operator gave an address. Addresses are an operator's business; a listed sequencer without one
+// is waited for.
 type peers struct {
 	replica *replica.Replica
 	// said is what operators said of peers while this sequencer ran; it goes before addresses.
 	said *admin.Endpoints
 
+	// self reports whether a key is this sequencer's own, which has two while it exchanges one.
+	self func(keys.PublicKey) bool
+
 	mu        sync.Mutex
 	addresses map[keys.PublicKey]string
 	listed    map[keys.PublicKey]string // names, by the topology
+	ordering  map[keys.PublicKey]string // names of the committee: one that is taken out orders until its epoch ends
 	names     map[keys.PublicKey]string // by genesis and configuration
 }
 
-func newPeers(g *genesis.Genesis, configured []config.PeerAddress, said *admin.Endpoints) *peers {
-	p := &peers{said: said, addresses: map[keys.PublicKey]string{}, listed: map[keys.PublicKey]string{}, names: map[keys.PublicKey]string{}}
+func newPeers(g *genesis.Genesis, configured []config.PeerAddress, said *admin.Endpoints, self func(keys.PublicKey) bool) *peers {
+	p := &peers{said: said, self: self, addresses: map[keys.PublicKey]string{}, listed: map[keys.PublicKey]string{}, names: map[keys.PublicKey]string{}}
 	for _, m := range g.Members {
 		p.names[m.Key] = m.Name
 	}
@@ -50,6 +55,9 @@ func (p *peers) name(key keys.PublicKey) string {
 	if name, ok := p.names[key]; ok {
 		return name
 	}
+	if name := p.ordering[key]; name != "" {
+		return name // it was listed when the epoch began
+	}
 	return p.said.All()[key].Name
 }
 
@@ -64,20 +72,81 @@ func (p *peers) called() map[keys.PublicKey]string {
 
 // all returns the peers and their addresses. The caller holds the mutex.
 func (p *peers) all() map[keys.PublicKey]string {
-	all := maps.Clone(p.addresses)
-	for key := range p.listed {
-		if _, known := all[key]; !known {
+	heirs := p.heirs()
+	all := map[keys.PublicKey]string{}
+	for _, known := range []map[keys.PublicKey]string{p.listed, p.ordering} {
+		for key := range known {
 			all[key] = ""
 		}
 	}
-	for key, word := range p.said.All() {
+	for key, address := range p.addresses {
+		heir, replaced := heirs[key]
+		switch {
+		case !replaced:
+			all[key] = address
+		case p.addresses[heir] == "":
+			all[heir] = address
+		}
+	}
+	said := p.said.All()
+	for key, word := range said {
+		if heir, replaced := heirs[key]; replaced {
+			if _, own := said[heir]; own {
+				continue
+			}
+			key = heir
+		}
 		if word.Removed {
 			delete(all, key)
 		} else {
 			all[key] = word.Address
 		}
 	}
+	maps.DeleteFunc(all, func(key keys.PublicKey, _ string) bool { return p.self(key) })
 	return all
+}
+
+// heirs are the new keys of sequencers that exchanged theirs, by the old ones: what operators said of an old key, here or in the
+// configuration, holds for the new one, and the old one is no longer a peer's. A key has an heir if neither the topology nor the
+// committee lists it any more, and one sequencer of its name is listed. The caller holds the mutex.
+func (p *peers) heirs() map[keys.PublicKey]keys.PublicKey {
+	byName, several := map[string]keys.PublicKey{}, map[string]bool{}
+	for key, name := range p.listed {
+		if _, taken := byName[name]; taken {
+			several[name] = true
+		}
+		byName[name] = key
+	}
+	heirs := map[keys.PublicKey]keys.PublicKey{}
+	add := func(key keys.PublicKey, name string) {
+		_, listed := p.listed[key]
+		_, orders := p.ordering[key]
+		if heir, found := byName[name]; found && !several[name] && !listed && !orders && name != "" {
+			heirs[key] = heir
+		}
+	}
+	for key := range p.addresses {
+		add(key, p.names[key])
+	}
+	for key, word := range p.said.All() {
+		name := p.names[key]
+		if name == "" {
+			name = word.Name
+		}
+		add(key, name)
+	}
+	return heirs
+}
+
+// named returns the members of a committee with their names.
+func (p *peers) named(c *bft.Committee) map[keys.PublicKey]string {
+	members := map[keys.PublicKey]string{}
+	if c != nil {
+		for _, k := range c.Members {
+			members[keys.PublicKey(k)] = p.name(keys.PublicKey(k))
+		}
+	}
+	return members
 }
 
 // start returns the peers to begin with.
@@ -107,17 +176,17 @@ func (p *peers) follow(ctx context.Context, s *synchronizer.State, changed <-cha
 		case <-changed:
 		case <-look.C: // what was accepted may have come into force
 		}
-		now := listed(s)
+		now, ordering := listed(s), p.named(p.replica.Committee())
 		p.mu.Lock()
-		if !maps.Equal(now, p.listed) {
-			p.listed = now
+		if !maps.Equal(now, p.listed) || len(ordering) > 0 && !maps.Equal(ordering, p.ordering) {
+			p.listed, p.ordering = now, ordering
 			p.replica.SetPeers(p.all())
 		}
 		p.mu.Unlock()
 	}
 }
 
-const lookAgain = 5 * time.Second
+const lookAgain = time.Second
 
 // listed returns the node keys of all sequencers that are listed now, or will be once everything that
 // was accepted is in force: a newcomer connects before it is counted.

@@ -26,6 +26,9 @@ type State interface {
 	Traffic(id sequencing.MemberID) (traffic sequencing.Traffic, now sequencing.Time, ok bool)
 	// Topology lets view read who is who now. View is quick and keeps nothing.
 	Topology(view func(topology.Snapshot))
+	// Settled names the topology as it is now: the time since which it is so. It is 0
+	// while a change was accepted that is not in force yet.
+	Settled() sequencing.Time
 	// CheckTopology says for each transaction why it would be refused now, one after
 	// the other.
 	CheckTopology(list ...topology.SignedTransaction) []*topology.Rejection

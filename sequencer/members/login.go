@@ -153,7 +153,7 @@ func (s *Service) Logout(ctx context.Context, request *sequencerv1.LogoutRequest
 	}
 	s.accounts.revoke(r, now)
 	if !request.GetAll() && c.token.Issuer == s.config.Self {
-		s.accounts.released(c.token)
+		s.accounts.released(c.token.Token)
 	}
 	s.config.Revoke(r)
 	return &sequencerv1.LogoutResponse{}, nil

@@ -55,8 +55,8 @@ func New(config Config) (*Service, error) {
 	return &Service{
 		config:        config,
 		network:       config.State.Network(),
-		verified:      newRecent[[sha256.Size]byte, *Token](rememberedTokens),
-		checks:        combiner{verify: config.Verifier.Verify},
+		verified:      newRecent[[sha256.Size]byte, *genuine](rememberedTokens),
+		checks:        combiner{verify: config.Verifier.VerifyAhead},
 		downloads:     make(chan struct{}, config.Downloads),
 		stopping:      make(chan struct{}),
 		registrations: rate.NewLimiter(rate.Limit(config.Registrations), int(5*config.Registrations)),
@@ -101,7 +101,7 @@ func (s *Service) enter() (leave func(), refused *failure) {
 // caller is the member that makes a call.
 type caller struct {
 	id    sequencing.MemberID
-	token *Token
+	token *genuine
 }
 
 // enterAs begins a call of a member.
@@ -135,10 +135,11 @@ func (s *Service) authenticate(ctx context.Context) (caller, *failure) {
 	digest := sha256.Sum256([]byte(text))
 	token, known := s.verified.get(digest)
 	if !known {
-		var err error
-		if token, err = parseToken(s.network, text); err != nil {
+		parsed, err := parseToken(s.network, text)
+		if err != nil {
 			return caller{}, fail(Unauthenticated, "the token is not good: %v; authenticate again", err)
 		}
+		token = &genuine{Token: parsed}
 	}
 	c := caller{id: sequencing.MemberID(token.Member.String()), token: token}
 	if refused := s.stillHolds(c); refused != nil {
@@ -152,11 +153,10 @@ func (s *Service) authenticate(ctx context.Context) (caller, *failure) {
 
 // stillHolds says why a verified token is not good any more.
 func (s *Service) stillHolds(c caller) *failure {
-	err := errors.New("the topology is not there")
-	s.config.State.Topology(func(view topology.Snapshot) { err = c.token.holds(view, s.config.Now()) })
+	err := c.token.holds(s.config.State, s.config.Now())
 	switch {
 	case err != nil:
-	case s.accounts.isRevoked(c.id, c.token):
+	case s.accounts.isRevoked(c.id, c.token.Token):
 		err = errors.New("it was revoked")
 	case s.shutOut(c.id):
 		err = errors.New("the member was shut out of the network")

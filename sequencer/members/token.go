@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/synod-network/synod/keys"
@@ -15,7 +16,8 @@ import (
 )
 
 // Token is a sequencer's word that a member authenticated. It is good at every
-// sequencer of the network, for as long as [Token.holds] says.
+// sequencer of the network, until it expires, its key or its issuer's key
+// is changed, or it is revoked.
 type Token struct {
 	ID     TokenID
 	Member topology.Member
@@ -114,14 +116,20 @@ func decodeToken(b []byte) (*Token, error) {
 	return t, nil
 }
 
-// holds says why a token is not good at a time, by the topology as it is. It is asked
-// with every call.
-func (t *Token) holds(view topology.Snapshot, now time.Time) error {
+// inTime says why a token is not good at a time, whatever the topology.
+func (t *Token) inTime(now time.Time) error {
 	switch at := now.UnixMicro(); {
 	case at >= t.Expires:
 		return fmt.Errorf("it expired at %s", time.UnixMicro(t.Expires).UTC().Format(time.RFC3339))
 	case t.Issued > at+clockSkew.Microseconds() || t.Expires-t.Issued > MaxTokenLife.Microseconds() || t.Expires < t.Issued:
 		return errors.New("its times are those of no token that a sequencer gives out")
+	}
+	return nil
+}
+
+// within says why a token is not good by the topology as it is.
+func (t *Token) within(view topology.Snapshot) error {
+	switch {
 	case view.Status(t.Member) != topology.Active:
 		return fmt.Errorf("%s is not an active member any more", t.Member)
 	case !slices.ContainsFunc(view.SigningKeys(t.Member, keys.SequencerAuthentication), func(k keys.PublicKey) bool { return k.Fingerprint() == t.Key }):
@@ -134,5 +142,29 @@ func (t *Token) holds(view topology.Snapshot, now time.Time) error {
 	return nil
 }
 
+// genuine is a token whose signature was verified. It is asked with every call, and each time that something is told,
+// whether it still holds; the topology seldom changes, and need not be read as often.
+type genuine struct {
+	*Token
+	settled atomic.Int64 // the state of the topology within which it was found good last, see [State.Settled]
+}
+
+// holds says why a token is not good now.
+func (g *genuine) holds(state State, now time.Time) error {
+	if err := g.inTime(now); err != nil {
+		return err
+	}
+	settled := int64(state.Settled())
+	if settled > 0 && g.settled.Load() == settled {
+		return nil
+	}
+	err := errors.New("the topology is not there")
+	state.Topology(func(view topology.Snapshot) { err = g.within(view) })
+	if err == nil {
+		g.settled.Store(settled)
+	}
+	return err
+}
+
 // tokenCache remembers tokens whose signature was verified, the last used ones.
-type tokenCache = recent[[sha256.Size]byte, *Token]
+type tokenCache = recent[[sha256.Size]byte, *genuine]

@@ -203,11 +203,11 @@ func TestGarbageIsDroppedInPlace(t *testing.T) {
 // A forged length is refused before memory is set aside for it, and a truth
 // value has two encodings, not 256.
 func TestReaderRefusesForgeries(t *testing.T) {
-	r := reader{buf: []byte{0x10, 0x00, 1, 2, 3}}
-	if n := r.count(0, MaxSets, 3); n != 0 || r.err == nil {
+	r := newReader([]byte{0x10, 0x00, 1, 2, 3})
+	if n := r.count(0, MaxSets, 3); n != 0 || r.Err == nil {
 		t.Errorf("%d elements in 3 bytes", n)
 	}
-	if r = (reader{buf: []byte{2}}); r.bool() || r.err == nil {
+	if r = newReader([]byte{2}); r.Bool() || r.Err == nil {
 		t.Error("2 is a truth value")
 	}
 }

@@ -13,11 +13,11 @@ type hasher struct {
 }
 
 func newHasher() *hasher {
-	return &hasher{writer: writer{buf: make([]byte, 0, 512)}, long: sha256.New()}
+	return &hasher{writer: newWriter(make([]byte, 0, 512)), long: sha256.New()}
 }
 
-func (h *hasher) begin(domain string) { h.buf = append(h.buf[:0], domain...) }
-func (h *hasher) end() Digest         { return sha256.Sum256(h.buf) }
+func (h *hasher) begin(domain string) { h.Buf = append(h.Buf[:0], domain...) }
+func (h *hasher) end() Digest         { return sha256.Sum256(h.Buf) }
 
 func (h *hasher) set(s RecipientSet) Digest {
 	h.begin(domainSet)
@@ -27,12 +27,12 @@ func (h *hasher) set(s RecipientSet) Digest {
 
 func (h *hasher) envelope(set Digest, payload []byte) (d Digest) {
 	h.begin(domainEnvelope)
-	h.bytes(set[:])
+	h.Bytes(set[:])
 	h.long.Reset()
-	h.long.Write(h.buf)
+	h.long.Write(h.Buf)
 	h.long.Write(payload)
-	h.buf = h.long.Sum(h.buf[:0])
-	copy(d[:], h.buf)
+	h.Buf = h.long.Sum(h.Buf[:0])
+	copy(d[:], h.Buf)
 	return d
 }
 
@@ -40,24 +40,24 @@ func (h *hasher) envelope(set Digest, payload []byte) (d Digest) {
 // have in common: it names the aggregation.
 func (h *hasher) content(network NetworkID, maxTime, topologyTime Time, rule *Aggregation, envelopes []Digest) Digest {
 	h.begin(domainContent)
-	h.bytes(network[:])
+	h.Bytes(network[:])
 	h.time(maxTime)
 	h.time(topologyTime)
 	rule.encode(&h.writer)
 	h.count(len(envelopes))
 	for i := range envelopes {
-		h.bytes(envelopes[i][:])
+		h.Bytes(envelopes[i][:])
 	}
 	return h.end()
 }
 
 func (h *hasher) submission(network NetworkID, sender MemberID, message MessageID, cost uint64, content Digest) Digest {
 	h.begin(domainSubmission)
-	h.bytes(network[:])
+	h.Bytes(network[:])
 	h.text(string(sender))
 	h.text(string(message))
-	h.u64(cost)
-	h.bytes(content[:])
+	h.U64(cost)
+	h.Bytes(content[:])
 	return h.end()
 }
 

@@ -37,29 +37,29 @@ type contribution struct {
 }
 
 func (e *entry) encode(w *writer) {
-	w.bool(e.contribution != nil)
-	w.u32(uint32(e.sender))
+	w.Bool(e.contribution != nil)
+	w.U32(uint32(e.sender))
 	w.time(e.maxTime)
-	w.bytes(e.key[:])
-	w.bytes(e.print[:])
+	w.Bytes(e.key[:])
+	w.Bytes(e.print[:])
 	if c := e.contribution; c != nil {
-		w.bytes(c.content[:])
-		w.u16(c.threshold)
+		w.Bytes(c.content[:])
+		w.U16(c.threshold)
 		w.text(string(c.message))
-		w.u64(c.cost)
-		w.bytes(c.signature.Key[:])
-		w.bytes(c.signature.Signature[:])
+		w.U64(c.cost)
+		w.Bytes(c.signature.Key[:])
+		w.Bytes(c.signature.Signature[:])
 	}
 }
 
 func decodeEntry(r *reader) (e entry) {
-	contributed := r.bool()
-	e.sender, e.maxTime = Index(r.u32()), r.time()
-	copy(e.key[:], r.take(len(e.key)))
-	copy(e.print[:], r.take(len(e.print)))
+	contributed := r.Bool()
+	e.sender, e.maxTime = Index(r.U32()), r.time()
+	copy(e.key[:], r.Take(len(e.key)))
+	copy(e.print[:], r.Take(len(e.print)))
 	if contributed {
-		e.contribution = &contribution{content: r.digest(), threshold: r.u16(), message: MessageID(r.text(MaxMessageID)),
-			cost: r.u64(), signature: KeySignature{Key: r.key(), Signature: r.signature()}}
+		e.contribution = &contribution{content: r.digest(), threshold: r.U16(), message: MessageID(r.text(MaxMessageID)),
+			cost: r.U64(), signature: KeySignature{Key: r.key(), Signature: r.signature()}}
 	}
 	return e
 }
@@ -156,10 +156,10 @@ func (f *inflight) of(sender Index) int {
 func (f *inflight) add(e entry) {
 	open := f.bucket(e.maxTime / bucketWidth).open()
 	w := &f.scratch
-	w.buf = w.buf[:0]
+	w.Buf = w.Buf[:0]
 	e.encode(w)
-	open.data = append(open.data, w.buf...)
-	open.hash.Write(w.buf)
+	open.data = append(open.data, w.Buf...)
+	open.hash.Write(w.Buf)
 	f.derive(e)
 }
 
@@ -215,7 +215,7 @@ func (f *inflight) derive(e entry) {
 func (f *inflight) expire(now Time) {
 	for len(f.buckets) > 0 && f.buckets[0].number < now/bucketWidth {
 		for _, c := range f.buckets[0].chunks {
-			for r := (reader{buf: c.data}); len(r.buf) > 0; {
+			for r := newReader(c.data); len(r.Buf) > 0; {
 				f.forget(decodeEntry(&r))
 			}
 		}
@@ -249,9 +249,9 @@ func (f *inflight) all(yield func(*chunk) bool) {
 // was in a log.
 func (f *inflight) restore(data []byte, members int) bool {
 	var in *bucket
-	for r := (reader{buf: data}); len(r.buf) > 0; {
+	for r := newReader(data); len(r.Buf) > 0; {
 		e := decodeEntry(&r)
-		if r.err != nil || int(e.sender) >= members {
+		if r.Err != nil || int(e.sender) >= members {
 			return false
 		}
 		number := e.maxTime / bucketWidth

@@ -28,18 +28,18 @@ func (m *memberState) encode(w *writer) {
 	w.time(m.registered)
 	w.time(m.last)
 	w.time(m.acknowledged)
-	w.bool(m.disabled)
-	w.u64(m.traffic.Base)
-	w.u64(m.traffic.carry)
+	w.Bool(m.disabled)
+	w.U64(m.traffic.Base)
+	w.U64(m.traffic.carry)
 	w.time(m.traffic.Updated)
-	w.u64(m.traffic.Purchased)
-	w.u64(m.traffic.Serial)
-	w.u64(m.traffic.Consumed)
+	w.U64(m.traffic.Purchased)
+	w.U64(m.traffic.Serial)
+	w.U64(m.traffic.Consumed)
 }
 
 func decodeMember(r *reader) memberState {
-	return memberState{id: MemberID(r.text(MaxMemberID)), registered: r.time(), last: r.time(), acknowledged: r.time(), disabled: r.bool(),
-		traffic: Traffic{Base: r.u64(), carry: r.u64(), Updated: r.time(), Purchased: r.u64(), Serial: r.u64(), Consumed: r.u64()}}
+	return memberState{id: MemberID(r.text(MaxMemberID)), registered: r.time(), last: r.time(), acknowledged: r.time(), disabled: r.Bool(),
+		traffic: Traffic{Base: r.U64(), carry: r.U64(), Updated: r.time(), Purchased: r.U64(), Serial: r.U64(), Consumed: r.U64()}}
 }
 
 // page is a run of members. While a snapshot shares its entries, they do not
@@ -118,9 +118,9 @@ func (m *members) settle(all bool) {
 		m.isDirty[i] = false
 		p := m.pages[i/pageMembers]
 		w := &m.scratch
-		w.buf = append(w.buf[:0], domainMember...)
+		w.Buf = append(w.Buf[:0], domainMember...)
 		m.at(i).encode(w)
-		p.tree.set(int(i%pageMembers), sha256.Sum256(w.buf))
+		p.tree.set(int(i%pageMembers), sha256.Sum256(w.Buf))
 	}
 	m.dirty = m.dirty[:0]
 }

@@ -87,36 +87,36 @@ type Event struct {
 // link returns the digest of all records up to this one, given that of those
 // before.
 func (r *Record) link(chain Digest, w *writer) Digest {
-	w.buf = append(w.buf[:0], domainRecord...)
-	w.bytes(chain[:])
+	w.Buf = append(w.Buf[:0], domainRecord...)
+	w.Bytes(chain[:])
 	w.time(r.Time)
-	w.u8(uint8(r.Kind))
-	w.u32(uint32(r.Sender))
+	w.U8(uint8(r.Kind))
+	w.U32(uint32(r.Sender))
 	if r.Submission != nil {
-		w.bytes(r.Submission.sealed.digest[:])
+		w.Bytes(r.Submission.sealed.digest[:])
 	} else {
 		topology := sha256.Sum256(r.Topology)
-		w.bytes(topology[:])
+		w.Bytes(topology[:])
 	}
-	w.u8(uint8(r.Refusal.Code))
+	w.U8(uint8(r.Refusal.Code))
 	w.text(r.Refusal.Detail)
-	w.u64(r.Cost)
-	w.u32(uint32(len(r.Sets)))
+	w.U64(r.Cost)
+	w.U32(uint32(len(r.Sets)))
 	for _, set := range r.Sets {
-		w.u32(uint32(len(set)))
+		w.U32(uint32(len(set)))
 		for _, member := range set {
-			w.u32(uint32(member))
+			w.U32(uint32(member))
 		}
 	}
-	w.u16(uint16(len(r.Signers)))
+	w.U16(uint16(len(r.Signers)))
 	for _, s := range r.Signers {
 		w.text(string(s.Sender))
-		w.bytes(s.Signature[:])
+		w.Bytes(s.Signature[:])
 	}
-	w.u32(uint32(len(r.Events)))
+	w.U32(uint32(len(r.Events)))
 	for _, e := range r.Events {
-		w.u32(uint32(e.Member))
+		w.U32(uint32(e.Member))
 		w.time(e.Previous)
 	}
-	return sha256.Sum256(w.buf)
+	return sha256.Sum256(w.Buf)
 }

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+
+	"github.com/synod-network/synod/internal/canon"
 )
 
 // recordVersion is the first byte of each encoded record.
@@ -17,51 +19,51 @@ var errCanonical = errors.New("not the canonical form")
 // [DecodeHead] reads alone. Whoever stores an encoding protects the head by a
 // checksum; payloads are covered by digests in the head.
 func AppendRecord(buf []byte, r *Record) (encoded []byte, head int) {
-	w := writer{buf: buf}
-	w.u8(recordVersion)
-	w.u8(uint8(r.Kind))
+	w := newWriter(buf)
+	w.U8(recordVersion)
+	w.U8(uint8(r.Kind))
 	w.time(r.Time)
 	if r.Kind == TopologyChanged {
-		w.u32(uint32(len(r.Topology)))
+		w.U32(uint32(len(r.Topology)))
 		digest := sha256.Sum256(r.Topology)
-		w.bytes(digest[:])
+		w.Bytes(digest[:])
 	} else {
 		r.encodeSubmission(&w)
 	}
 	for _, set := range r.Sets {
-		w.u32(uint32(len(set)))
+		w.U32(uint32(len(set)))
 		for _, member := range set {
-			w.u32(uint32(member))
+			w.U32(uint32(member))
 		}
 	}
 	for _, e := range r.Events { // whom they are for follows from the rest
 		w.time(e.Previous)
 	}
-	head = len(w.buf) - len(buf)
+	head = len(w.Buf) - len(buf)
 	if r.Submission == nil {
-		w.bytes(r.Topology)
-		return w.buf, head
+		w.Bytes(r.Topology)
+		return w.Buf, head
 	}
 	for _, e := range r.Submission.Envelopes {
-		w.bytes(e.Payload)
+		w.Bytes(e.Payload)
 	}
-	return w.buf, head
+	return w.Buf, head
 }
 
 func (r *Record) encodeSubmission(w *writer) {
 	s := r.Submission
-	w.u32(uint32(r.Sender))
-	w.u64(r.Cost)
+	w.U32(uint32(r.Sender))
+	w.U64(r.Cost)
 	s.encodeTerms(w)
 	w.count(len(s.Envelopes))
 	for i, e := range s.Envelopes {
 		w.count(e.Set)
-		w.u32(uint32(len(e.Payload)))
-		w.bytes(s.sealed.envelopes[i][:])
+		w.U32(uint32(len(e.Payload)))
+		w.Bytes(s.sealed.envelopes[i][:])
 	}
 	switch r.Kind {
 	case Refused:
-		w.u8(uint8(r.Refusal.Code))
+		w.U8(uint8(r.Refusal.Code))
 		w.text(r.Refusal.Detail)
 	case Delivered:
 		w.count(len(r.Signers))
@@ -75,13 +77,13 @@ func (r *Record) encodeSubmission(w *writer) {
 // signature.
 func (s *Signer) encode(w *writer, of *Submission) {
 	own := s.sent(of)
-	if w.bool(own); !own {
+	if w.Bool(own); !own {
 		w.text(string(s.Sender))
 		w.text(string(s.Message))
-		w.u64(s.Cost)
+		w.U64(s.Cost)
 	}
-	w.bytes(s.Key[:])
-	w.bytes(s.Signature[:])
+	w.Bytes(s.Key[:])
+	w.Bytes(s.Signature[:])
 }
 
 func (s *Signer) sent(of *Submission) bool {
@@ -89,10 +91,10 @@ func (s *Signer) sent(of *Submission) bool {
 }
 
 func decodeSigner(r *reader, of *Submission) (s Signer) {
-	if r.bool() {
+	if r.Bool() {
 		s = Signer{Sender: of.Sender, Message: of.Message, Cost: of.Cost}
-	} else if s = (Signer{Sender: MemberID(r.text(MaxMemberID)), Message: MessageID(r.text(MaxMessageID)), Cost: r.u64()}); s.sent(of) {
-		r.fail(errCanonical)
+	} else if s = (Signer{Sender: MemberID(r.text(MaxMemberID)), Message: MessageID(r.text(MaxMessageID)), Cost: r.U64()}); s.sent(of) {
+		r.Fail(errCanonical)
 	}
 	s.Key, s.Signature = r.key(), r.signature()
 	return s
@@ -101,7 +103,7 @@ func decodeSigner(r *reader, of *Submission) (s Signer) {
 // DecodeHead reads the head of a record and leaves out its events. It keeps no
 // windows onto data.
 func DecodeHead(data []byte) (*StoredRecord, error) {
-	r := reader{buf: data}
+	r := newReader(data)
 	s, err := decodeHead(&r)
 	if err != nil {
 		return nil, fmt.Errorf("decode head of %d bytes of a record: %w", len(data), err)
@@ -114,15 +116,15 @@ func DecodeHead(data []byte) (*StoredRecord, error) {
 // were. The digest over its submission as a whole is not part of it.
 func DecodeRecord(data []byte, head int) (*Record, error) {
 	if head < 0 || head > len(data) {
-		return nil, fmt.Errorf("decode record of %d bytes: %w", len(data), errTruncated)
+		return nil, fmt.Errorf("decode record of %d bytes: %w", len(data), canon.ErrTruncated)
 	}
-	r := reader{buf: data[:head]}
+	r := newReader(data[:head])
 	s, err := decodeHead(&r)
 	if err == nil {
 		err = s.record.decodeEvents(&r)
 	}
 	if err == nil && s.size() != len(data)-head {
-		err = errTrailing
+		err = canon.ErrTrailing
 	}
 	if err != nil {
 		return nil, fmt.Errorf("decode record of %d bytes: %w", len(data), err)
@@ -143,16 +145,16 @@ func DecodeRecord(data []byte, head int) (*Record, error) {
 }
 
 func decodeHead(r *reader) (*StoredRecord, error) {
-	if r.u8() != recordVersion {
-		r.fail(errKind)
+	if r.U8() != recordVersion {
+		r.Fail(errKind)
 	}
-	s := &StoredRecord{record: Record{Kind: RecordKind(r.u8()), Time: r.time(), Sender: Nobody}}
+	s := &StoredRecord{record: Record{Kind: RecordKind(r.U8()), Time: r.time(), Sender: Nobody}}
 	sets := 0
 	switch s.record.Kind {
 	case TopologyChanged:
-		size := r.u32()
+		size := r.U32()
 		if size > MaxTopology {
-			r.fail(errLimit)
+			r.Fail(errLimit)
 		}
 		s.ends, s.record.topology, sets = []int{int(size)}, r.digest(), 1
 	case Delivered, Contributed, Refused:
@@ -161,19 +163,19 @@ func decodeHead(r *reader) (*StoredRecord, error) {
 			sets = len(s.record.Submission.Sets)
 		}
 	default:
-		r.fail(errKind)
+		r.Fail(errKind)
 	}
 	for range sets {
 		s.record.Sets = append(s.record.Sets, decodeIndices(r))
 	}
-	return s, r.err
+	return s, r.Err
 }
 
 func (s *StoredRecord) decodeSubmission(r *reader) {
-	if s.record.Sender = Index(r.u32()); s.record.Sender == Nobody {
-		r.fail(errRange)
+	if s.record.Sender = Index(r.U32()); s.record.Sender == Nobody {
+		r.Fail(errRange)
 	}
-	s.record.Cost = r.u64()
+	s.record.Cost = r.U64()
 	b := decodeTerms(r)
 	s.record.Submission = b
 	end, used := 0, 0
@@ -185,14 +187,14 @@ func (s *StoredRecord) decodeSubmission(r *reader) {
 		b.Envelopes[i].Set, b.sealed.envelopes[i], s.ends[i] = set, r.digest(), end
 	}
 	if used != len(b.Sets) {
-		r.fail(errRange)
+		r.Fail(errRange)
 	}
 	switch s.record.Kind {
 	case Refused:
-		s.record.Refusal.Code = Code(r.u8())
-		s.record.Refusal.Detail = string(r.take(int(r.u8())))
+		s.record.Refusal.Code = Code(r.U8())
+		s.record.Refusal.Detail = string(r.Take(int(r.U8())))
 		if c := s.record.Refusal.Code; !c.Delivered() || c > lastCode {
-			r.fail(errRange)
+			r.Fail(errRange)
 		}
 	case Delivered:
 		s.record.Signers = make([]Signer, r.count(1, MaxEligible, 1+len(Key{})+len(Signature{})))
@@ -204,17 +206,17 @@ func (s *StoredRecord) decodeSubmission(r *reader) {
 
 // decodeIndices reads one set of members, ascending.
 func decodeIndices(r *reader) []Index {
-	n := int(r.u32())
-	if r.err == nil && n > len(r.buf)/4 {
-		r.fail(errLimit)
+	n := int(r.U32())
+	if r.Err == nil && n > len(r.Buf)/4 {
+		r.Fail(errLimit)
 	}
-	if r.err != nil {
+	if r.Err != nil {
 		return nil
 	}
 	set := make([]Index, n)
 	for i := range set {
-		if set[i] = Index(r.u32()); set[i] == Nobody || i > 0 && set[i] <= set[i-1] {
-			r.fail(errOrder)
+		if set[i] = Index(r.U32()); set[i] == Nobody || i > 0 && set[i] <= set[i-1] {
+			r.Fail(errOrder)
 		}
 	}
 	return set
@@ -225,13 +227,13 @@ func decodeIndices(r *reader) []Index {
 func (r *Record) decodeEvents(b *reader) error {
 	seen := map[Index]struct{}{}
 	event := func(member Index) {
-		if _, has := seen[member]; has || b.err != nil {
+		if _, has := seen[member]; has || b.Err != nil {
 			return
 		}
 		seen[member] = struct{}{}
 		e := Event{Member: member, Previous: b.time()}
 		if e.Previous >= r.Time {
-			b.fail(errRange)
+			b.Fail(errRange)
 		}
 		r.Events = append(r.Events, e)
 	}
@@ -243,5 +245,5 @@ func (r *Record) decodeEvents(b *reader) error {
 			event(member)
 		}
 	}
-	return b.done()
+	return b.Done()
 }

@@ -71,18 +71,24 @@ func (r Request) Digest(network NetworkID) Digest { return r.Body.digest(network
 // Encode returns the canonical encoding, which [Decode] reads. What exceeds a
 // limit comes out as an encoding that Decode refuses.
 func (r Request) Encode() []byte {
-	w := writer{buf: make([]byte, 0, 256)}
-	w.u8(r.Body.kind())
+	size := 512
+	if s, ok := r.Body.(*Submission); ok {
+		for _, e := range s.Envelopes {
+			size += len(e.Payload)
+		}
+	}
+	w := newWriter(make([]byte, 0, size))
+	w.U8(r.Body.kind())
 	r.Body.encode(&w)
 	fewest, most := signatures(r.Body.kind())
 	if fewest != most {
 		w.count(len(r.Signatures))
 	}
 	for _, s := range r.Signatures {
-		w.bytes(s.Key[:])
-		w.bytes(s.Signature[:])
+		w.Bytes(s.Key[:])
+		w.Bytes(s.Signature[:])
 	}
-	return w.buf
+	return w.Buf
 }
 
 // signatures returns how many signatures a kind of request carries.
@@ -99,9 +105,9 @@ func signatures(kind uint8) (least, most int) {
 // Decode reads one request, which may come from anybody. The request keeps
 // windows onto data.
 func Decode(data []byte) (Request, error) {
-	r := reader{buf: data}
+	r := newReader(data)
 	request := Request{}
-	kind := r.u8()
+	kind := r.U8()
 	switch kind {
 	case kindSubmission:
 		request.Body = decodeSubmission(&r)
@@ -110,13 +116,13 @@ func Decode(data []byte) (Request, error) {
 	case kindTopology:
 		request.Body = decodeTopology(&r)
 	case kindPurchase:
-		request.Body = &TrafficPurchase{Member: MemberID(r.text(MaxMemberID)), Serial: r.u64(), Total: r.u64()}
+		request.Body = &TrafficPurchase{Member: MemberID(r.text(MaxMemberID)), Serial: r.U64(), Total: r.U64()}
 	case kindDisable:
 		request.Body = &Disable{Member: MemberID(r.text(MaxMemberID))}
 	case kindTick:
 		request.Body = Tick{}
 	default:
-		r.fail(errKind)
+		r.Fail(errKind)
 	}
 	least, most := signatures(kind)
 	n := most
@@ -126,21 +132,21 @@ func Decode(data []byte) (Request, error) {
 	for i := range n {
 		request.Signatures = append(request.Signatures, KeySignature{Key: r.key(), Signature: r.signature()})
 		if i > 0 && bytes.Compare(request.Signatures[i-1].Key[:], request.Signatures[i].Key[:]) >= 0 {
-			r.fail(errOrder)
+			r.Fail(errOrder)
 		}
 	}
-	if err := r.done(); err != nil {
+	if err := r.Done(); err != nil {
 		return Request{}, fmt.Errorf("decode request of %d bytes: %w", len(data), err)
 	}
 	return request, nil
 }
 
 func decodeTopology(r *reader) *TopologyChange {
-	size := r.u32()
+	size := r.U32()
 	if size > MaxTopology {
-		r.fail(errLimit)
+		r.Fail(errLimit)
 	}
-	return &TopologyChange{Transactions: r.take(int(size))}
+	return &TopologyChange{Transactions: r.Take(int(size))}
 }
 
 func (*Acknowledgement) kind() uint8 { return kindAcknowledge }
@@ -155,14 +161,14 @@ func (a *Acknowledgement) encode(w *writer) {
 }
 
 func (t *TopologyChange) encode(w *writer) {
-	w.u32(uint32(len(t.Transactions)))
-	w.bytes(t.Transactions)
+	w.U32(uint32(len(t.Transactions)))
+	w.Bytes(t.Transactions)
 }
 
 func (p *TrafficPurchase) encode(w *writer) {
 	w.text(string(p.Member))
-	w.u64(p.Serial)
-	w.u64(p.Total)
+	w.U64(p.Serial)
+	w.U64(p.Total)
 }
 
 func (d *Disable) encode(w *writer) { w.text(string(d.Member)) }
@@ -187,7 +193,7 @@ func (Tick) digest(NetworkID, *hasher) Digest { return Digest{} }
 
 func (h *hasher) body(domain string, network NetworkID, body Body) Digest {
 	h.begin(domain)
-	h.bytes(network[:])
+	h.Bytes(network[:])
 	body.encode(&h.writer)
 	return h.end()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/synod-network/synod/internal/canon"
 	"github.com/synod-network/synod/ordering"
 )
 
@@ -60,40 +61,40 @@ func (f Manifest) Digest() Digest { return sha256.Sum256(f.Encode()) }
 // Encode returns the canonical encoding.
 func (f Manifest) Encode() []byte {
 	w := writer{}
-	w.raw(domainState)
-	w.bytes(f.Network[:])
-	w.u64(uint64(f.Height))
+	w.Raw(domainState)
+	w.Bytes(f.Network[:])
+	w.U64(uint64(f.Height))
 	w.time(f.Time)
-	w.bytes(f.Records[:])
+	w.Bytes(f.Records[:])
 	for _, list := range [][]Digest{f.Members, f.InFlight} {
-		w.u32(uint32(len(list)))
+		w.U32(uint32(len(list)))
 		for _, d := range list {
-			w.bytes(d[:])
+			w.Bytes(d[:])
 		}
 	}
-	return w.buf
+	return w.Buf
 }
 
 // DecodeManifest reads a manifest, which may come from anybody.
 func DecodeManifest(data []byte) (Manifest, error) {
-	r := reader{buf: data}
-	if string(r.take(len(domainState))) != domainState {
-		r.fail(errKind)
+	r := newReader(data)
+	if string(r.Take(len(domainState))) != domainState {
+		r.Fail(errKind)
 	}
-	f := Manifest{Network: NetworkID(r.digest()), Height: ordering.Height(r.u64()), Time: r.time(), Records: r.digest()}
+	f := Manifest{Network: NetworkID(r.digest()), Height: ordering.Height(r.U64()), Time: r.time(), Records: r.digest()}
 	for _, list := range []*[]Digest{&f.Members, &f.InFlight} {
-		n := int(r.u32())
-		if r.err == nil && n > len(r.buf)/len(Digest{}) {
-			r.fail(errTruncated)
+		n := int(r.U32())
+		if r.Err == nil && n > len(r.Buf)/len(Digest{}) {
+			r.Fail(canon.ErrTruncated)
 		}
 		for range n {
-			if r.err != nil {
+			if r.Err != nil {
 				break
 			}
 			*list = append(*list, r.digest())
 		}
 	}
-	if err := r.done(); err != nil {
+	if err := r.Done(); err != nil {
 		return Manifest{}, fmt.Errorf("decode manifest of %d bytes: %w", len(data), err)
 	}
 	return f, nil
@@ -127,11 +128,11 @@ func (s *Snapshot) Chunk(i int) []byte {
 	if i >= len(s.pages) {
 		return s.log[i-len(s.pages)]
 	}
-	w := writer{buf: make([]byte, 0, 128*len(s.pages[i]))}
+	w := newWriter(make([]byte, 0, 128*len(s.pages[i])))
 	for j := range s.pages[i] {
 		s.pages[i][j].encode(&w)
 	}
-	return w.buf
+	return w.Buf
 }
 
 // Restore returns the machine with the state that a digest stands for. Manifest
@@ -168,9 +169,9 @@ func (m *Machine) restoreMembers(data []byte, want Digest) error {
 	if len(data) == 0 || m.members.count%pageMembers != 0 { // only the last page may be short
 		return ErrSnapshot
 	}
-	for r, n := (reader{buf: data}), 0; len(r.buf) > 0; n++ {
+	for r, n := newReader(data), 0; len(r.Buf) > 0; n++ {
 		s := decodeMember(&r)
-		if _, twice := m.members.find(s.id); r.err != nil || twice || n == pageMembers {
+		if _, twice := m.members.find(s.id); r.Err != nil || twice || n == pageMembers {
 			return ErrSnapshot
 		}
 		m.members.add(s)

@@ -278,12 +278,12 @@ func TestTheLogIsRestoredInOrder(t *testing.T) {
 	var late, early, mixed writer
 	(&entry{maxTime: 2 * bucketWidth}).encode(&late)
 	(&entry{maxTime: bucketWidth}).encode(&early)
-	mixed.bytes(early.buf)
-	mixed.bytes(late.buf)
-	if f.restore(mixed.buf, 1) || f.restore(early.buf, 0) || f.restore(nil, 1) {
+	mixed.Bytes(early.Buf)
+	mixed.Bytes(late.Buf)
+	if f.restore(mixed.Buf, 1) || f.restore(early.Buf, 0) || f.restore(nil, 1) {
 		t.Error("a chunk of two buckets, of an unknown member or of nothing is accepted")
 	}
-	if f = newInflight(); !f.restore(late.buf, 1) || f.restore(early.buf, 1) {
+	if f = newInflight(); !f.restore(late.Buf, 1) || f.restore(early.Buf, 1) {
 		t.Error("buckets out of order are accepted")
 	}
 }

@@ -89,8 +89,8 @@ func (s *Submission) encode(w *writer) {
 	w.count(len(s.Envelopes))
 	for _, e := range s.Envelopes {
 		w.count(e.Set)
-		w.u32(uint32(len(e.Payload)))
-		w.bytes(e.Payload)
+		w.U32(uint32(len(e.Payload)))
+		w.Bytes(e.Payload)
 	}
 }
 
@@ -100,7 +100,7 @@ func (s *Submission) encodeTerms(w *writer) {
 	w.text(string(s.Message))
 	w.time(s.MaxTime)
 	w.time(s.TopologyTime)
-	w.u64(s.Cost)
+	w.U64(s.Cost)
 	s.Aggregation.encode(w)
 	w.count(len(s.Sets))
 	for _, set := range s.Sets {
@@ -110,7 +110,7 @@ func (s *Submission) encodeTerms(w *writer) {
 
 func (a *Aggregation) encode(w *writer) {
 	if a == nil {
-		w.u16(0)
+		w.U16(0)
 		return
 	}
 	w.count(len(a.Eligible))
@@ -123,12 +123,12 @@ func (a *Aggregation) encode(w *writer) {
 func (s RecipientSet) encode(w *writer) {
 	w.count(len(s))
 	for _, recipient := range s {
-		w.u8(uint8(recipient.Kind))
+		w.U8(uint8(recipient.Kind))
 		switch recipient.Kind {
 		case ToMember:
 			w.text(string(recipient.Member))
 		case ToMediatorGroup:
-			w.u32(recipient.Group)
+			w.U32(recipient.Group)
 		}
 	}
 }
@@ -140,10 +140,10 @@ func decodeSubmission(r *reader) *Submission {
 	s.Envelopes = make([]Envelope, r.count(0, MaxEnvelopes, 6))
 	for i := range s.Envelopes {
 		set, size := decodeEnvelope(r, s, &used)
-		s.Envelopes[i] = Envelope{Set: set, Payload: r.take(size)}
+		s.Envelopes[i] = Envelope{Set: set, Payload: r.Take(size)}
 	}
 	if used != len(s.Sets) {
-		r.fail(errRange) // a set that no envelope uses
+		r.Fail(errRange) // a set that no envelope uses
 	}
 	return s
 }
@@ -151,9 +151,9 @@ func decodeSubmission(r *reader) *Submission {
 // decodeEnvelope reads the set and the size of an envelope; the first used sets
 // have been used before.
 func decodeEnvelope(r *reader, s *Submission, used *int) (set, size int) {
-	set, size = int(r.u16()), int(r.u32())
+	set, size = int(r.U16()), int(r.U32())
 	if set > *used || set >= len(s.Sets) || size > MaxPayload {
-		r.fail(errRange)
+		r.Fail(errRange)
 	}
 	*used = max(*used, set+1)
 	return set, size
@@ -161,14 +161,14 @@ func decodeEnvelope(r *reader, s *Submission, used *int) (set, size int) {
 
 func decodeTerms(r *reader) *Submission {
 	s := &Submission{Sender: MemberID(r.text(MaxMemberID)), Message: MessageID(r.text(MaxMessageID))}
-	s.MaxTime, s.TopologyTime, s.Cost = r.time(), r.time(), r.u64()
+	s.MaxTime, s.TopologyTime, s.Cost = r.time(), r.time(), r.U64()
 	s.Aggregation = decodeAggregation(r)
 	named := 0
 	s.Sets = make([]RecipientSet, r.count(0, MaxSets, 3))
 	for i := range s.Sets {
 		s.Sets[i] = decodeSet(r)
 		if named += len(s.Sets[i]); named > MaxNamed {
-			r.fail(errLimit)
+			r.Fail(errLimit)
 		}
 	}
 	return s
@@ -179,15 +179,15 @@ func decodeAggregation(r *reader) *Aggregation {
 	if n == 0 {
 		return nil
 	}
-	a := &Aggregation{Threshold: int(r.u16()), Eligible: make([]MemberID, n)}
+	a := &Aggregation{Threshold: int(r.U16()), Eligible: make([]MemberID, n)}
 	for i := range a.Eligible {
 		a.Eligible[i] = MemberID(r.text(MaxMemberID))
 		if i > 0 && a.Eligible[i] <= a.Eligible[i-1] {
-			r.fail(errOrder)
+			r.Fail(errOrder)
 		}
 	}
 	if a.Threshold < 1 || a.Threshold > n {
-		r.fail(errRange)
+		r.Fail(errRange)
 	}
 	return a
 }
@@ -195,18 +195,18 @@ func decodeAggregation(r *reader) *Aggregation {
 func decodeSet(r *reader) RecipientSet {
 	set := make(RecipientSet, r.count(1, MaxNamed, 1))
 	for i := range set {
-		recipient := Recipient{Kind: RecipientKind(r.u8())}
+		recipient := Recipient{Kind: RecipientKind(r.U8())}
 		switch recipient.Kind {
 		case ToMember:
 			recipient.Member = MemberID(r.text(MaxMemberID))
 		case ToMediatorGroup:
-			recipient.Group = r.u32()
+			recipient.Group = r.U32()
 		case ToSequencers, ToAll:
 		default:
-			r.fail(errKind)
+			r.Fail(errKind)
 		}
 		if set[i] = recipient; i > 0 && set[i-1].Compare(recipient) >= 0 {
-			r.fail(errOrder)
+			r.Fail(errOrder)
 		}
 	}
 	return set

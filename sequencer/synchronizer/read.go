@@ -52,6 +52,28 @@ func (s *State) Traffic(id sequencing.MemberID) (traffic sequencing.Traffic, now
 	return traffic, s.now(), ok
 }
 
+// Balances calls yield for every registered member, by index, with what it may spend now and whether it pays for nothing, until yield
+// returns false. It holds the state meanwhile: yield must be quick. It returns by which rules, and what time it is.
+func (s *State) Balances(yield func(m sequencing.Member, now sequencing.Traffic, free bool) bool) (sequencing.TrafficRules, sequencing.Time) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	at := s.now()
+	s.machine.Members(func(m sequencing.Member) bool {
+		traffic, _ := s.machine.TrafficAt(m.ID, at)
+		standing, _ := s.members.Member(m.ID, at)
+		return yield(m, traffic, standing.Free)
+	})
+	return s.members.Parameters(at).Traffic, at
+}
+
+// Active reports whether a member is one now, registered or not yet.
+func (s *State) Active(id sequencing.MemberID) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, active := s.members.Member(id, s.now())
+	return active
+}
+
 // Deciders returns how many of those who decide on members' affairs now hold one of the keys, and how
 // many must.
 func (s *State) Deciders(by []sequencing.Key) (have, needed int) {
@@ -76,6 +98,17 @@ func (s *State) Topology(view func(topology.Snapshot)) {
 	if p, err := s.members.State().Snapshot(topology.Time(s.now())); err == nil {
 		view(p) // the present is never pruned
 	}
+}
+
+// Settled names the topology as it is now: the time since which it is so. It is 0 while a change was accepted that is not
+// in force yet. What [State.Topology] shows is the same as long as Settled is, and not 0.
+func (s *State) Settled() sequencing.Time {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if at := sequencing.Time(s.members.State().Effective()); at <= s.now() {
+		return at
+	}
+	return 0
 }
 
 // ComingTopology is [State.Topology] as it will be once everything is in force that was accepted.
@@ -130,6 +163,9 @@ func (s *State) PruningPoint() sequencing.Time {
 	defer s.mu.RUnlock()
 	return s.machine.PruningPoint()
 }
+
+// Pruned is the time up to which events are gone, 0 if none are.
+func (s *State) Pruned() sequencing.Time { return s.history.Pruned() }
 
 // Prune drops events up to a time, which must not be above the pruning point: the error then matches
 // [sequencing.ErrNeeded]. One call at a time.

@@ -11,20 +11,15 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/peer"
-	"google.golang.org/grpc/status"
 
 	adminv1 "github.com/synod-network/synod/api/synod/admin/v1"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/replica/trust"
 	"github.com/synod-network/synod/replica/warden"
+	"github.com/synod-network/synod/sequencer/admin"
 )
-
-const errorDomain = "admin.synod.network"
 
 // maxReason bounds an operator's reason, in bytes.
 const maxReason = 240
@@ -34,12 +29,12 @@ type Service struct {
 	adminv1.UnimplementedTrustServiceServer
 	warden     *warden.Warden
 	rejections func() uint64
-	log        *slog.Logger
+	audit      admin.Auditor
 }
 
 // New returns the service over a warden. Rejections counts the connections of banned peers that were turned away.
 func New(w *warden.Warden, rejections func() uint64, log *slog.Logger) *Service {
-	return &Service{warden: w, rejections: rejections, log: log}
+	return &Service{warden: w, rejections: rejections, audit: admin.NewAuditor(log)}
 }
 
 // Register puts the service on a gRPC server.
@@ -77,17 +72,17 @@ func (s *Service) BanPeer(ctx context.Context, r *adminv1.BanPeerRequest) (*admi
 		return nil, err
 	}
 	if len(r.GetReason()) > maxReason {
-		return nil, failure(codes.InvalidArgument, "INVALID", "the reason has more than 240 bytes")
+		return nil, admin.Failure(codes.InvalidArgument, "INVALID", "the reason has more than 240 bytes")
 	}
 	var length time.Duration
 	if d := r.GetDuration(); d != nil {
 		if !d.IsValid() {
-			return nil, failure(codes.InvalidArgument, "INVALID", "the duration is out of range")
+			return nil, admin.Failure(codes.InvalidArgument, "INVALID", "the duration is out of range")
 		}
 		length = d.AsDuration()
 	}
 	err = s.warden.Ban(key, length, r.GetReason())
-	s.audit(ctx, "ban a peer", key, err, slog.Duration("duration", length), slog.String("reason", r.GetReason()))
+	s.note(ctx, "ban a peer", key, err, slog.Duration("duration", length), slog.String("reason", r.GetReason()))
 	if err != nil {
 		return nil, refusal(err)
 	}
@@ -101,7 +96,7 @@ func (s *Service) UnbanPeer(ctx context.Context, r *adminv1.UnbanPeerRequest) (*
 		return nil, err
 	}
 	found, err := s.warden.Unban(key)
-	s.audit(ctx, "clear what is held against a peer", key, err, slog.Bool("found", found))
+	s.note(ctx, "clear what is held against a peer", key, err, slog.Bool("found", found))
 	if err != nil {
 		return nil, refusal(err)
 	}
@@ -115,7 +110,7 @@ func (s *Service) ProtectPeer(ctx context.Context, r *adminv1.ProtectPeerRequest
 		return nil, err
 	}
 	err = s.warden.Protect(key, r.GetProtected())
-	s.audit(ctx, "change the protection of a peer", key, err, slog.Bool("protected", r.GetProtected()))
+	s.note(ctx, "change the protection of a peer", key, err, slog.Bool("protected", r.GetProtected()))
 	if err != nil {
 		return nil, refusal(err)
 	}
@@ -125,7 +120,7 @@ func (s *Service) ProtectPeer(ctx context.Context, r *adminv1.ProtectPeerRequest
 func (s *Service) find(text string) (keys.PublicKey, error) {
 	key, err := s.warden.Find(text)
 	if err != nil {
-		return key, failure(codes.NotFound, "UNKNOWN_PEER", err.Error())
+		return key, admin.Failure(codes.NotFound, "UNKNOWN_PEER", err.Error())
 	}
 	return key, nil
 }
@@ -139,48 +134,21 @@ func (s *Service) explain(key keys.PublicKey) *adminv1.PeerTrust {
 	return s.message(report, report.Peers[at])
 }
 
-// audit says what an operator did, and from where.
-func (s *Service) audit(ctx context.Context, what string, key keys.PublicKey, err error, more ...any) {
-	attributes := append([]any{slog.String("peer", s.warden.Name(key)), slog.String("by", caller(ctx))}, more...)
-	if err != nil {
-		s.log.Warn("an operator failed to "+what, append(attributes, slog.Any("error", err))...)
-		return
-	}
-	s.log.Info("an operator's word: "+what, attributes...)
-}
-
-// caller is the name in the certificate of who calls, and the address.
-func caller(ctx context.Context) string {
-	p, ok := peer.FromContext(ctx)
-	if !ok {
-		return "this process"
-	}
-	from := p.Addr.String()
-	if info, ok := p.AuthInfo.(credentials.TLSInfo); ok && len(info.State.PeerCertificates) > 0 {
-		return info.State.PeerCertificates[0].Subject.String() + " at " + from
-	}
-	return from
+// note says what an operator did.
+func (s *Service) note(ctx context.Context, what string, key keys.PublicKey, err error, more ...slog.Attr) {
+	s.audit.Note(ctx, what, err, append([]slog.Attr{slog.String("peer", s.warden.Name(key))}, more...)...)
 }
 
 func refusal(err error) error {
 	switch {
 	case errors.Is(err, trust.ErrQuorumGuard):
-		return failure(codes.FailedPrecondition, "QUORUM_GUARD", err.Error())
+		return admin.Failure(codes.FailedPrecondition, "QUORUM_GUARD", err.Error())
 	case errors.Is(err, trust.ErrProtected):
-		return failure(codes.FailedPrecondition, "PROTECTED", err.Error())
+		return admin.Failure(codes.FailedPrecondition, "PROTECTED", err.Error())
 	case errors.Is(err, trust.ErrSelf), errors.Is(err, trust.ErrBanLength):
-		return failure(codes.InvalidArgument, "INVALID", err.Error())
+		return admin.Failure(codes.InvalidArgument, "INVALID", err.Error())
 	}
-	return failure(codes.Internal, "NOT_STORED", "the change is in force, but would not survive a restart: "+err.Error())
-}
-
-func failure(code codes.Code, reason, message string) error {
-	plain := status.New(code, message)
-	detailed, err := plain.WithDetails(&errdetails.ErrorInfo{Reason: reason, Domain: errorDomain})
-	if err != nil { // only what cannot be marshalled gets here
-		return plain.Err()
-	}
-	return detailed.Err()
+	return admin.Failure(codes.Internal, "NOT_STORED", "the change is in force, but would not survive a restart: "+err.Error())
 }
 
 func (s *Service) message(report warden.Report, o trust.Opinion) *adminv1.PeerTrust {

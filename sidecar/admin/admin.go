@@ -78,6 +78,7 @@ var (
 	descCut         = describe("subscribers_cut_total", "Subscribers cut because they fell too far behind.")
 	descRefused     = describe("subscribers_refused_total", "Subscribers refused over the limit.")
 	descResumed     = describe("subscribers_resumed_total", "Subscriptions that were served from the database first.")
+	descSpoolServed = describe("spool_served_total", "Events read out of the spool for subscribers who came back.")
 	descSpilled     = describe("large_events_total", "Events kept on disk because of their size.")
 	descRingEvents  = describe("ring_events", "Events kept for subscribers who come back.")
 	descRingBytes   = describe("ring_bytes", "Memory that those take.")
@@ -134,6 +135,7 @@ func (a *asked) Collect(to chan<- prometheus.Metric) {
 	counter(descPruned, o.Log.Pruned)
 	gauge(descSpoolEvents, float64(o.Log.SpoolEvents))
 	gauge(descSpoolBytes, float64(o.Log.SpoolBytes))
+	counter(descSpoolServed, o.Log.SpoolServed)
 	gauge(descAway, truth(o.Log.Away != ""))
 	gauge(descBlocked, truth(o.Log.Blocked != ""))
 	if o.Database.Error == "" {
@@ -193,18 +195,40 @@ func (b *Board) Timed(next http.Handler) http.Handler {
 	})
 }
 
-// label is a path without its arguments.
+// label is a path without its arguments, as Casper's sidecar writes it.
 func label(path string) string {
-	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	switch first {
-	case "block", "deploy", "transaction", "faults", "signatures", "step", "status", "swagger-ui", "api-doc.json", "page":
-		return first
-	case "":
-		return "page"
+	parts := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+	if len(parts) == 0 {
+		return "unknown"
+	}
+	switch parts[0] {
+	case "block", "step", "faults", "signatures":
+		return "/" + parts[0] + "/(...)"
+	case "status":
+		return "/status"
+	case "deploy":
+		return labelDeploy(parts, 2)
+	case "transaction":
+		return labelDeploy(parts, 3)
 	default:
 		return "unknown"
 	}
 }
+
+// labelDeploy is the label of /deploy/HASH or /transaction/VARIANT/HASH, which have so many parts, or of one of their stages.
+func labelDeploy(parts []string, whole int) string {
+	switch {
+	case len(parts) == whole && !isStage(parts[1]):
+		return "/" + parts[0] + "/(...)"
+	case len(parts) == whole+1 && isStage(parts[1]):
+		return "/" + parts[0] + "/" + parts[1] + "/(...)"
+	default:
+		return "unknown"
+	}
+}
+
+// isStage bounds the labels: Casper's sidecar takes any word there.
+func isStage(word string) bool { return word == "accepted" || word == "processed" || word == "expired" }
 
 type statusRecorder struct {
 	http.ResponseWriter

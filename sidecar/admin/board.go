@@ -74,6 +74,9 @@ func (b *Board) Fault(category, description string) {
 // Published notes events that subscribers get.
 func (b *Board) Published(events []event.Numbered) {
 	b.metrics.published(events)
+	for i := range events {
+		b.countMessages("unique", &events[i].Event)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range events {

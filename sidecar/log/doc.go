@@ -11,6 +11,8 @@
 // An event's number is assigned in the transaction that stores it, or in the spool record that keeps it; so a number is never
 // given twice, whatever is killed when.
 //
+// Subscribers who come back are served from the database and from what the spool holds beyond it (resume.go).
+//
 // A [Store] is a database; log/sqlite, log/postgres and log/memory (no database) are the stores, log/logtest is the suite that
 // all of them pass. How rows look is in layout.go: the tables are those of Casper's sidecar, so that its databases open in place
 // and go back to it unharmed; what synod needs beyond them is in tables of its own that begin with synod_.

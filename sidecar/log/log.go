@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -52,7 +51,8 @@ type Log struct {
 	version apiVersion // inForce, parsed
 	away    error      // why the database is not in use; nil while it is
 	retry   *time.Timer
-	loud    time.Time // when it was last said that nothing can be made durable
+	drained chan error // how an attempt to empty the spool went that runs beside; nil while none does
+	loud    time.Time  // when it was last said that nothing can be made durable
 
 	mu        sync.Mutex
 	positions map[event.Origin]uint32
@@ -71,6 +71,7 @@ type Status struct {
 	Groups       int64     `json:"groups"`     // transactions
 	Failures     int64     `json:"failures"`   // transactions that failed
 	Pruned       int64     `json:"pruned"`
+	SpoolServed  int64     `json:"spool_served"` // events read out of the spool for subscribers who came back
 	Next         event.Seq `json:"next"`
 	LastAccepted time.Time `json:"last_accepted,omitzero"`
 	LastCommit   float64   `json:"last_commit_seconds"`
@@ -133,8 +134,8 @@ func (l *Log) recoverSpool(ctx context.Context, stored event.Seq) error {
 	}
 	l.o.Log.Warn("storing events that an earlier run left in the spool", "events", events)
 	for events > 0 {
-		if !l.drain(ctx) {
-			return fmt.Errorf("store what an earlier run left in the spool: %w", l.away)
+		if err := l.drainOnce(ctx); err != nil {
+			return fmt.Errorf("store what an earlier run left in the spool: %w", err)
 		}
 		events, _ = l.o.Spool.Size()
 	}
@@ -202,6 +203,9 @@ func (l *Log) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			if l.drained != nil {
+				<-l.drained // it ends with ctx, and uses the store until then
+			}
 			return l.finish()
 		case first := <-l.requests:
 			l.accept(ctx, l.group(first))
@@ -211,11 +215,9 @@ func (l *Log) Run(ctx context.Context) error {
 			if l.away == nil {
 				continue // armed again when it goes away
 			}
-			pause := l.o.Retry
-			if l.drain(ctx) {
-				pause = 0
-			}
-			l.retry.Reset(pause)
+			l.startDrain(ctx)
+		case err := <-l.drained:
+			l.afterDrain(err)
 		}
 	}
 }
@@ -368,13 +370,25 @@ func (l *Log) goAway(err error, entries []*Entry) {
 	l.retry.Reset(l.o.Retry)
 	for _, e := range entries {
 		if !e.Duplicate && e.IsNumbered() {
-			l.o.Observer.Fault("main", "db_save_error_"+e.Kind.String())
+			l.o.Observer.Fault(saveFault(l.o.Store.Layout(), e.Kind))
 		}
 	}
 	l.o.Log.Error("cannot store events in the database; keeping them in the spool until it is back", "err", err)
 	l.mu.Lock()
 	l.status.Failures++
 	l.mu.Unlock()
+}
+
+// saveFault names an event that the database did not take as releases 1.x and 2.x do in the metric error_counts.
+func saveFault(layout Layout, kind event.Kind) (category, description string) {
+	category, description = "main", "db_save_error_"+kind.String()
+	if layout == V2 {
+		category = "event_handling"
+	}
+	if kind == event.Shutdown {
+		description = "db_save_error_shutdown"
+	}
+	return category, description
 }
 
 // spool numbers entries itself and keeps them on disk. While that fails it says so, and tries again.
@@ -398,8 +412,14 @@ func (l *Log) spool(ctx context.Context, entries []*Entry) error {
 			return nil
 		}
 		l.setBlocked(err)
-		if l.drain(ctx) { // makes room when the database is back
-			continue
+		l.startDrain(ctx) // makes room when the database is back
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-l.drained:
+			if l.afterDrain(err) {
+				continue
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -440,46 +460,6 @@ func (l *Log) setBlocked(err error) {
 		l.o.Log.Error("NO EVENT CAN BE MADE DURABLE: the database is away and the spool cannot be written; nothing that was acknowledged is lost, "+
 			"and nothing more is read from the nodes until there is room: free disk space or repair the database", "spool", err, "database", l.away)
 	}
-}
-
-// drain stores the oldest events of the spool in the database and reports whether the database answered. It takes more at once
-// than new groups bring, so that the spool shrinks under load too.
-func (l *Log) drain(ctx context.Context) bool {
-	group, records, err := l.o.Spool.Peek(4*l.o.GroupEvents, 4*l.o.GroupBytes)
-	switch {
-	case err != nil:
-		err = fmt.Errorf("read the spool: %w", err)
-	case len(group) > 0:
-		_, err = l.o.Store.Commit(context.WithoutCancel(ctx), group, after(group))
-	default:
-		err = l.o.Store.Ping(ctx)
-	}
-	if err != nil {
-		l.setAway(err)
-		l.mu.Lock()
-		l.status.Failures++
-		l.mu.Unlock()
-		return false
-	}
-	if err := l.o.Spool.Drop(records); err != nil {
-		l.o.Log.Error("cannot remove stored events from the spool; they are recognised at the next start", "err", err)
-	}
-	if events, _ := l.o.Spool.Size(); events > 0 {
-		return true
-	}
-	l.o.Log.Info("the database is back and holds everything that was in the spool")
-	l.setAway(nil)
-	return true
-}
-
-// after returns the number after the last one in a group from the spool, 0 if it holds only duplicates.
-func after(group []*Entry) event.Seq {
-	for _, e := range slices.Backward(group) {
-		if e.Fixed {
-			return e.Seq + 1
-		}
-	}
-	return 0
 }
 
 // settle makes an accepted group known: to the window, to the sources' positions, to subscribers.
@@ -557,15 +537,4 @@ func (l *Log) prune(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// ErrAway is returned by [Log.After] while the database is not in use: what the spool holds is not there yet.
-var ErrAway = errors.New("the event database is away")
-
-// After implements [History] over the store.
-func (l *Log) After(ctx context.Context, from event.Seq, limit, maxBytes int) ([]event.Numbered, error) {
-	if away := l.Status().Away; away != "" {
-		return nil, fmt.Errorf("%w: %s", ErrAway, away)
-	}
-	return l.o.Store.After(ctx, from, limit, maxBytes)
 }

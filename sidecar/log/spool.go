@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+
+	"github.com/synod-network/synod/sidecar/event"
 )
 
 // Spool keeps accepted events on disk while the database is away: a queue of synced records in files of bounded size.
@@ -50,6 +52,22 @@ type segment struct {
 type record struct {
 	offset, length int64 // of the payload
 	events         int64
+	first, last    event.Seq // numbers of what subscribers see of it
+	shown          bool      // there is something of it that they see
+}
+
+func newRecord(offset, length int64, entries []*Entry) record {
+	r := record{offset: offset, length: length, events: int64(len(entries))}
+	for _, e := range entries {
+		if e.Duplicate || !e.IsNumbered() {
+			continue
+		}
+		if !r.shown {
+			r.first, r.shown = e.Seq, true
+		}
+		r.last = e.Seq
+	}
+	return r
 }
 
 const (
@@ -134,7 +152,7 @@ func (s *Spool) recoverSegment(path string, last bool, keep func(*Entry) bool) e
 			}
 		}
 		if kept > 0 {
-			seg.records = append(seg.records, record{seg.size + recordHeader, int64(len(payload)), int64(len(entries))})
+			seg.records = append(seg.records, newRecord(seg.size+recordHeader, int64(len(payload)), entries))
 			s.events += int64(len(entries))
 			s.bytes += int64(len(payload)) + recordHeader
 		}
@@ -199,7 +217,7 @@ func (s *Spool) Append(entries []*Entry) error {
 		_ = seg.file.Truncate(seg.size)
 		return fmt.Errorf("write %s: %w", seg.path, err)
 	}
-	seg.records = append(seg.records, record{seg.size + recordHeader, int64(len(payload)), int64(len(entries))})
+	seg.records = append(seg.records, newRecord(seg.size+recordHeader, int64(len(payload)), entries))
 	seg.size += int64(len(data))
 	s.events += int64(len(entries))
 	s.bytes += int64(len(data))
@@ -244,13 +262,9 @@ func (s *Spool) Peek(maxEvents, maxBytes int) (entries []*Entry, records int, er
 			if records > 0 && (len(entries)+int(r.events) > maxEvents || size+r.length > int64(maxBytes)) {
 				return entries, records, nil
 			}
-			payload, err := readRecord(seg.file, r.offset-recordHeader)
+			more, err := seg.read(r)
 			if err != nil {
-				return nil, 0, fmt.Errorf("%s at byte %d: %w", seg.path, r.offset, err)
-			}
-			more, err := decodeEntries(payload)
-			if err != nil {
-				return nil, 0, fmt.Errorf("%s at byte %d: %w", seg.path, r.offset, err)
+				return nil, 0, err
 			}
 			entries = append(entries, more...)
 			size += r.length
@@ -258,6 +272,69 @@ func (s *Spool) Peek(maxEvents, maxBytes int) (entries []*Entry, records int, er
 		}
 	}
 	return entries, records, nil
+}
+
+func (seg *segment) read(r record) ([]*Entry, error) {
+	payload, err := readRecord(seg.file, r.offset-recordHeader)
+	var entries []*Entry
+	if err == nil {
+		entries, err = decodeEntries(payload)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s at byte %d: %w", seg.path, r.offset, err)
+	}
+	return entries, nil
+}
+
+// First returns the lowest number in the spool that subscribers see, and false if there is none.
+func (s *Spool) First() (event.Seq, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first()
+}
+
+// first is First. The caller holds mu.
+func (s *Spool) first() (event.Seq, bool) {
+	for _, seg := range s.segments {
+		for _, r := range seg.records {
+			if r.shown {
+				return r.first, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// After returns up to limit events of the spool that subscribers see, from a number on, at least one if there is one and then not
+// more than maxBytes of bodies. It reports false if what lies at that number has left the spool, and is in the database.
+func (s *Spool) After(from event.Seq, limit, maxBytes int) (events []event.Numbered, there bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first, some := s.first(); !some || from < first {
+		return nil, false, nil
+	}
+	size := 0
+	for _, seg := range s.segments {
+		for _, r := range seg.records {
+			if !r.shown || r.last < from {
+				continue
+			}
+			entries, err := seg.read(r)
+			if err != nil {
+				return nil, true, err
+			}
+			for _, e := range entries {
+				if e.Duplicate || !e.IsNumbered() || e.Seq < from {
+					continue
+				}
+				if size += len(e.Body); len(events) == limit || size > maxBytes && len(events) > 0 {
+					return events, true, nil
+				}
+				events = append(events, e.Numbered)
+			}
+		}
+	}
+	return events, true, nil
 }
 
 // Drop forgets the oldest records.

@@ -59,7 +59,7 @@ type Store interface {
 // History reads back what was published.
 type History interface {
 	// After returns up to limit stored events with numbers from on, ascending. Events that retention removed are left out.
-	// Fewer than limit means that there are no more now, unless the bytes of their bodies together exceed maxBytes.
+	// Their bodies have at most maxBytes together, unless it is one event alone. None means that there are no more now.
 	After(ctx context.Context, from event.Seq, limit int, maxBytes int) ([]event.Numbered, error)
 }
 

@@ -7,6 +7,11 @@ import (
 	"github.com/synod-network/synod/sidecar/event"
 )
 
+// Origins is what layout V2 says about each event, and V1 did not keep.
+type Origins struct {
+	APIVersion, Network string
+}
+
 // Upgraded is the kind that an event of a 1.x node has in layout V2.
 func Upgraded(kind event.Kind) event.Kind {
 	switch kind {

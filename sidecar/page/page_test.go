@@ -5,15 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
+	"github.com/synod-network/synod/internal/browsertest"
 	"github.com/synod-network/synod/sidecar/admin"
 	"github.com/synod-network/synod/sidecar/event"
 	"github.com/synod-network/synod/sidecar/log"
@@ -73,77 +70,30 @@ func TestPageInABrowser(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a browser takes seconds")
 	}
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		if os.Getenv("SYNOD_REQUIRE_CHROMIUM") != "" {
-			t.Fatal("Chromium is not installed, and SYNOD_REQUIRE_CHROMIUM is set")
-		}
-		t.Skip("Chromium is not installed: run tools/install-test-tools.sh as root, or apt-get install chromium")
-	}
 	w := newWorld(t)
 	w.board.Node(event.NodeState{Node: "10.0.0.1:9999", Status: event.Connected, Build: "1.5.3-abc", Network: "casper-test", LastEvent: time.Now()})
 	w.board.Node(event.NodeState{Node: "10.0.0.2:9999", Status: event.Defunct, LastError: "<img src=x onerror=document.title='owned'>"})
 	w.publish(1234567)
 
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")) // no network
-	allocator, end := chromedp.NewExecAllocator(t.Context(), options...)
-	defer end()
-	ctx, closeTab := chromedp.NewContext(allocator)
-	defer closeTab()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Navigate(w.url+"/")); err != nil {
-		t.Fatal(err)
-	}
-	shows := func(what, script string) {
-		t.Helper()
-		deadline := time.Now().Add(20 * time.Second)
-		for {
-			ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script))
-			if err != nil {
-				t.Fatalf("%s: %v", what, err)
-			}
-			if ok {
-				return
-			}
-			if time.Now().After(deadline) {
-				text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body.innerText`))
-				t.Fatalf("the page does not show %s:\n%s", what, text)
-			}
-			time.Sleep(20 * time.Millisecond) // a condition, polled
-		}
-	}
+	page := browsertest.Open(t, w.url+"/")
 	has := func(id, text string) string {
 		return fmt.Sprintf(`document.getElementById(%q).textContent.includes(%q)`, id, text)
 	}
-	shows("that it is live", has("link", "live"))
-	shows("the connected node", has("nodes", "10.0.0.1:9999connected1.5.3-abccasper-test"))
-	shows("the node that was given up", has("nodes", "given up"))
-	shows("an error as text", has("nodes", "<img src=x"))
-	shows("the newest block", has("blocks", "1,234,567"))
-	shows("subscribers", has("subscribers", "/events/main42"))
-	shows("the database", has("figures", "7.0 GiB"))
+	page.Shows("that it is live", has("link", "live"))
+	page.Shows("the connected node", has("nodes", "10.0.0.1:9999connected1.5.3-abccasper-test"))
+	page.Shows("the node that was given up", has("nodes", "given up"))
+	page.Shows("an error as text", has("nodes", "<img src=x"))
+	page.Shows("the newest block", has("blocks", "1,234,567"))
+	page.Shows("subscribers", has("subscribers", "/events/main42"))
+	page.Shows("the database", has("figures", "7.0 GiB"))
 	w.publish(1234568)
-	shows("the next block, without loading anew", has("blocks", "1,234,568"))
+	page.Shows("the next block, without loading anew", has("blocks", "1,234,568"))
 	w.mu.Lock()
 	w.status.Blocked = "no space left on device"
 	w.mu.Unlock()
-	shows("the alarm", has("alarm", "No event can be made durable: no space left on device"))
-	title, err := chromedp.Run(ctx, chromedp.Title())
-	if err != nil {
-		t.Fatal(err)
-	}
-	foreign, err := chromedp.Run(ctx, chromedp.Evaluate[int](`performance.getEntriesByType('resource').filter(r => !r.name.startsWith(location.origin) && !r.name.startsWith('data:')).length`))
-	if err != nil {
-		t.Fatal(err)
-	}
+	page.Shows("the alarm", has("alarm", "No event can be made durable: no space left on device"))
+	title := browsertest.Value[string](page, `document.title`)
+	foreign := browsertest.Value[int](page, `performance.getEntriesByType('resource').filter(r => !r.name.startsWith(location.origin) && !r.name.startsWith('data:')).length`)
 	if title != "Event sidecar" || foreign != 0 {
 		t.Errorf("title %q, %d things from elsewhere", title, foreign)
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"strings"
 
 	"github.com/synod-network/synod/sidecar/event"
 )
@@ -230,11 +231,29 @@ func legacyEraEnd(eraEnd raw) raw {
 	legacy, err := json.Marshal(struct {
 		Report  report `json:"era_report"`
 		Weights raw    `json:"next_era_validator_weights"`
-	}{report{v2.Equivocators, rewards, v2.Inactive}, v2.Weights})
+	}{report{v2.Equivocators, rewards, v2.Inactive}, byValidator(v2.Weights)})
 	if err != nil {
 		return raw("null")
 	}
 	return legacy
+}
+
+// byValidator puts weights into the order of their validators, which is how 1.x gives them.
+func byValidator(weights raw) raw {
+	type weight struct {
+		Validator string `json:"validator"`
+		Weight    raw    `json:"weight"`
+	}
+	var list []weight
+	if json.Unmarshal(weights, &list) != nil || list == nil {
+		return weights
+	}
+	slices.SortStableFunc(list, func(a, b weight) int { return strings.Compare(a.Validator, b.Validator) })
+	sorted, err := json.Marshal(list)
+	if err != nil {
+		return weights
+	}
+	return sorted
 }
 
 // rewardInV2 is an amount of up to 512 bits, as a string or a number.

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"encoding/json"
+	"os"
 	"reflect"
 	"testing"
 
@@ -59,6 +60,37 @@ func TestTranslate(t *testing.T) {
 		}
 		if got := string(legacy.AppendJSON(nil)); !sameJSON(got, tc.want) {
 			t.Errorf("%s:\n  got  %s\n  want %s", tc.name, got, tc.want)
+		}
+	}
+}
+
+// TestTranslationsOfCaspersSidecar: testdata/translations.json has what the tests of Casper's sidecar translate, and into what: the values
+// of its fixtures, and what its tests build in code. Null stands for no older form.
+func TestTranslationsOfCaspersSidecar(t *testing.T) {
+	content, err := os.ReadFile("testdata/translations.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []struct {
+		Name     string
+		From, To json.RawMessage
+	}
+	if err := json.Unmarshal(content, &vectors); err != nil || len(vectors) < 18 {
+		t.Fatalf("%d vectors, %v", len(vectors), err)
+	}
+	for _, v := range vectors {
+		e, err := event.Parse(v.From)
+		if err != nil {
+			t.Fatalf("%s: %v", v.Name, err)
+		}
+		got := "null"
+		if e.Kind == event.APIVersion { // goes to every stream as it is
+			got = string(e.AppendJSON(nil))
+		} else if legacy, ok := translate(&event.Numbered{Event: e}); ok {
+			got = string(legacy.AppendJSON(nil))
+		}
+		if !sameJSON(got, string(v.To)) {
+			t.Errorf("%s:\n  got  %s\n  want %s", v.Name, got, v.To)
 		}
 	}
 }

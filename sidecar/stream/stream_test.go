@@ -158,12 +158,13 @@ func TestStartFromZeroNeverReadsTheLog(t *testing.T) {
 	}
 }
 
-func TestLastEventIDIsHonouredUnlessStartFromIsGiven(t *testing.T) {
+func TestLastEventIDIsHonoured(t *testing.T) {
 	b := newBench(t, 0, nil)
 	b.publish(logtest.APIVersion("1.5.3"))
 	b.blocks(10)
 	want(t, b.subscribe("/events/main", "Last-Event-ID", "6").take(4), "ApiVersion 1.5.3", "BlockAdded 7..9")
-	want(t, b.subscribe("/events/main?start_from=8", "Last-Event-ID", "2").take(3), "ApiVersion 1.5.3", "BlockAdded 8..9")
+	want(t, b.subscribe("/events/main?start_from=0", "Last-Event-ID", "7").take(3), "ApiVersion 1.5.3", "BlockAdded 8..9") // an EventSource comes back
+	want(t, b.subscribe("/events/main?start_from=8", "Last-Event-ID", "none of ours").take(3), "ApiVersion 1.5.3", "BlockAdded 8..9")
 	want(t, b.subscribe("/events/main", "Last-Event-ID", "none of ours").take(1), "ApiVersion 1.5.3")
 }
 
@@ -417,4 +418,22 @@ func TestCrowdOverTheLimit(t *testing.T) {
 	if refused.Load() != 1000 {
 		t.Errorf("%d of 1000 were refused", refused.Load())
 	}
+}
+
+// TestStoredButNotYetPublishedComesOnce: an event is in the log a moment before it is published. Who reads the log just then must not
+// get it from there and from the live stream as well.
+func TestStoredButNotYetPublishedComesOnce(t *testing.T) {
+	b := newBench(t, 0, nil)
+	b.publish(logtest.APIVersion("1.5.3"))
+	b.blocks(100)
+	early := event.Numbered{Event: logtest.Block(100), Seq: 100, InForce: "1.5.3"}
+	b.history.mu.Lock()
+	b.history.events = append(b.history.events, early)
+	b.history.mu.Unlock()
+	c := b.subscribe("/events/main?start_from=10")
+	want(t, c.take(91), "ApiVersion 1.5.3", "BlockAdded 10..99")
+	b.next++
+	b.s.Publish([]event.Numbered{early})
+	b.blocks(2)
+	want(t, c.take(3), "BlockAdded 100..102")
 }

@@ -52,10 +52,9 @@ func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnprocessableEntity, textQuery)
 		return
 	}
-	if !given {
-		if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 32); err == nil {
-			from, given = uint32(last)+1, true
-		}
+	// Only a client that comes back says what it saw last. Its address is that of the first time, start_from and all.
+	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 32); err == nil {
+		from, given = uint32(last)+1, true
 	}
 	s.subscribe(w, r, p, from, given)
 }
@@ -275,6 +274,12 @@ func (p *pages) read() error {
 		return p.ctx.Err()
 	}
 	page, err := p.s.o.History.After(p.ctx, p.from, pageEvents, pageBytes)
+	p.s.mu.Lock()
+	next := p.s.next
+	p.s.mu.Unlock()
+	for len(page) > 0 && page[len(page)-1].Seq >= next { // stored, and about to be published: it comes with the live stream
+		page = page[:len(page)-1]
+	}
 	p.page = page
 	return err
 }

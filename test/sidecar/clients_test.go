@@ -2,6 +2,8 @@ package sidecar
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,18 +19,46 @@ import (
 // client starts a real client of an URL from a number on, -1 for none. It prints lines "id kind hash", or the stream as it is.
 type client func(url string, from int) *exec.Cmd
 
-// TestJavaScriptSDKs needs npm install in the folder js, and node.
+// TestJavaScriptSDKs needs node, and the SDKs where tools/install-test-tools.sh puts them.
 func TestJavaScriptSDKs(t *testing.T) {
-	if _, err := os.Stat("js/node_modules"); err != nil {
-		t.Skip("the SDKs are not installed: npm install in test/sidecar/js")
-	}
 	for _, sdk := range []string{"2", "5"} {
-		t.Run(sdk, func(t *testing.T) {
-			followThroughKills(t, func(url string, from int) *exec.Cmd {
-				return exec.Command("node", "js/subscribe.js", sdk, url, strconv.Itoa(from))
-			})
-		})
+		t.Run(sdk, func(t *testing.T) { followThroughKills(t, javaScript(t, sdk)) })
 	}
+}
+
+// javaScript returns a client that runs on a pinned JavaScript SDK, and skips the test if that is not installed.
+func javaScript(t *testing.T, sdk string) client {
+	t.Helper()
+	modules, err := pinnedModules()
+	if err != nil {
+		t.Skip(err)
+	}
+	return func(url string, from int) *exec.Cmd {
+		command := exec.Command("node", "js/subscribe.js", sdk, url, strconv.Itoa(from))
+		command.Env = append(os.Environ(), "NODE_PATH="+modules)
+		return command
+	}
+}
+
+// pinnedModules returns the folder where what js/package-lock.json pins is installed.
+func pinnedModules() (string, error) {
+	cache := os.Getenv("SYNOD_TEST_CACHE")
+	if cache == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		cache = filepath.Join(home, ".cache", "synod-test")
+	}
+	pinned, err := os.ReadFile("js/package-lock.json")
+	if err != nil {
+		return "", err
+	}
+	installed, err := os.ReadFile(filepath.Join(cache, "js", "package-lock.json"))
+	if _, noNode := exec.LookPath("node"); err != nil || noNode != nil || !bytes.Equal(pinned, installed) {
+		return "", errors.New("node or the pinned SDKs are not installed: run tools/install-test-tools.sh")
+	}
+	return filepath.Join(cache, "js", "node_modules"), nil
 }
 
 // TestGoSDKs builds the clients of a module of its own, whose dependencies must be reachable.

@@ -68,7 +68,7 @@ func freeBase(t *testing.T, sequencers int) int {
 
 func allFree(base, sequencers int) bool {
 	for i := range sequencers {
-		for listener := range 5 {
+		for listener := range 6 {
 			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(base+10*(i+1)+listener)))
 			if err != nil {
 				return false

@@ -3,10 +3,15 @@ package stories
 import (
 	"errors"
 	"fmt"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protojson"
+
+	adminv1 "github.com/synod-network/synod/api/synod/admin/v1"
 	"github.com/synod-network/synod/node/config"
 )
 
@@ -30,7 +35,7 @@ func TestMembersThroughKills(t *testing.T) {
 }
 
 // TestFifthSequencer: a fifth sequencer joins under load, with one command on each side. It is killed while it catches up, and goes
-// on where it was. Then an old one is taken out; the others go on without it.
+// on where it was. Operators on both sides see how far it is. Then an old one is taken out; the others go on without it.
 func TestFifthSequencer(t *testing.T) {
 	c := found(t, 4)
 	c.start()
@@ -52,7 +57,23 @@ func TestFifthSequencer(t *testing.T) {
 		_, _, err := config.LoadSequencer(config.Sources{File: filepath.Join(home, "node.toml")})
 		return err
 	})
+	within(t, patience, "the newcomer knows that it is not listed", func() error { return onboarding(home, adminv1.GetOnboardingResponse_PHASE_UNLISTED) })
+	joining.kill()
 	run(t, append([]string{"network", "add-sequencer", "--identity", filepath.Join(home, "identity.toml")}, owner...)...)
+	for _, n := range c.nodes {
+		if on := c.newcomers(n); len(on) != 1 || on[0].GetName() != "sequencer5" || on[0].GetConnected() || on[0].GetAnnounced() {
+			t.Errorf("%s sees on the way %v", n.name, on)
+		}
+	}
+	joining = launch(t, "sequencer5", log, arguments...)
+	within(t, patience, "the newcomer gets on", func() error {
+		err := onboarding(home, adminv1.GetOnboardingResponse_PHASE_REPLAYING, adminv1.GetOnboardingResponse_PHASE_ANNOUNCING, adminv1.GetOnboardingResponse_PHASE_WAITING,
+			adminv1.GetOnboardingResponse_PHASE_ORDERING)
+		if on := c.newcomers(c.nodes[0]); err == nil && len(on) == 1 && !on[0].GetConnected() {
+			err = errors.New("the first sequencer does not see it connected")
+		}
+		return err
+	})
 	joining.kill()
 	fifth := newSequencer(t, c.net.Nodes[0])
 	fifth.name = "sequencer5"
@@ -64,6 +85,12 @@ func TestFifthSequencer(t *testing.T) {
 	within(t, 2*patience, "the fifth sequencer orders", fifth.health)
 	c.nodes = append(c.nodes, fifth)
 	c.orders(c.nodes...)
+	if err := onboarding(home, adminv1.GetOnboardingResponse_PHASE_ORDERING); err != nil {
+		t.Error(err)
+	}
+	if on := c.newcomers(c.nodes[1]); len(on) != 0 {
+		t.Errorf("still on the way: %v", on)
+	}
 
 	first := c.nodes[0]
 	run(t, append([]string{"network", "remove-sequencer", "--name", first.name}, owner...)...)
@@ -84,6 +111,29 @@ func TestFifthSequencer(t *testing.T) {
 	c.orders(rest...)
 	c.ready(rest...)
 	traffic.finish()
+}
+
+// onboarding asks the sequencer of a folder what it does, and wants one of some answers.
+func onboarding(home string, wanted ...adminv1.GetOnboardingResponse_Phase) error {
+	out, err := exec.Command(binary, "bft", "onboarding", "--net", home, "--json").CombinedOutput()
+	var answer adminv1.GetOnboardingResponse
+	if err == nil {
+		err = protojson.Unmarshal(out, &answer)
+	}
+	if err != nil || !slices.Contains(wanted, answer.GetPhase()) {
+		return fmt.Errorf("%v: %s", err, out)
+	}
+	return nil
+}
+
+// newcomers are those that a node says are on the way.
+func (c *cluster) newcomers(n *sequencer) []*adminv1.Newcomer {
+	c.t.Helper()
+	answer, err := adminv1.NewNodeServiceClient(c.operator(n)).GetOnboarding(c.t.Context(), &adminv1.GetOnboardingRequest{})
+	if err != nil {
+		c.t.Fatalf("%s: %v", n.name, err)
+	}
+	return answer.GetNewcomers()
 }
 
 // run runs a command that must succeed.

@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/synod-network/synod/node/network"
+	"github.com/synod-network/synod/node/pki"
 )
 
 // TestPeersRemovedAndAddedBack: operators cut one sequencer off by removing endpoints on both sides. The others order on, what they
@@ -55,7 +57,8 @@ func TestPeersRemovedAndAddedBack(t *testing.T) {
 	}
 }
 
-// TestOperatorsAreAskedForCertificates: without one, with another authority's and in plain, nobody is answered.
+// TestOperatorsAreAskedForCertificates: without one, with another authority's, with one that has expired and in plain, nobody is answered,
+// and each is told what to do.
 func TestOperatorsAreAskedForCertificates(t *testing.T) {
 	c := found(t, 1)
 	c.start()
@@ -73,14 +76,49 @@ func TestOperatorsAreAskedForCertificates(t *testing.T) {
 		}
 	}
 	reach := []string{"status", "--admin", s.config.Admin.GRPC}
-	for name, more := range map[string][]string{
-		"plain":          nil,
-		"no certificate": {"--tls-ca", operator.Authority},
-		"another's":      {"--tls-ca", operator.Authority, "--tls-cert", filepath.Join(dir, "client-cert.pem"), "--tls-key", filepath.Join(dir, "client-key.pem")},
+	authority, err := pki.OpenAuthority(operator.Authority, filepath.Join(filepath.Dir(operator.Authority), "ca-key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := authority.Client("former", filepath.Join(dir, "former-cert.pem"), filepath.Join(dir, "former-key.pem"), time.Now().Add(-pki.LeafValid-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	shows := func(authority, client string) []string {
+		return []string{"--tls-ca", authority, "--tls-cert", filepath.Join(dir, client+"-cert.pem"), "--tls-key", filepath.Join(dir, client+"-key.pem")}
+	}
+	for name, tc := range map[string]struct {
+		flags []string
+		code  int
+		says  string
+	}{
+		"plain":                 {nil, 75, "perhaps it speaks TLS: write --tls-ca"},
+		"no certificate":        {[]string{"--tls-ca", operator.Authority}, 78, "write --tls-cert and --tls-key"},
+		"another's":             {shows(operator.Authority, "client"), 78, "of another authority"},
+		"expired":               {shows(operator.Authority, "former"), 78, "has expired"},
+		"a sequencer's":         {[]string{"--tls-ca", operator.Authority, "--tls-cert", s.config.Admin.Cert, "--tls-key", s.config.Admin.Key}, 78, "refuses the certificate"},
+		"trusting another":      {shows(filepath.Join(dir, "ca-cert.pem"), "client"), 78, "not from the authority in --tls-ca"},
+		"half of a certificate": {[]string{"--tls-ca", operator.Authority, "--tls-cert", operator.Certificate}, 2, "go together"},
+		"no authority":          {[]string{"--tls-cert", operator.Certificate, "--tls-key", operator.Key}, 2, "write --tls-ca too"},
 	} {
-		if out, err := run(append(append([]string{}, reach...), more...)...); err == nil {
-			t.Errorf("%s: answered %s", name, out)
+		out, err := run(append(append([]string{}, reach...), tc.flags...)...)
+		var ended *exec.ExitError
+		if !errors.As(err, &ended) || ended.ExitCode() != tc.code || !strings.Contains(out, tc.says) || strings.Count(out, "\n") != 1 {
+			t.Errorf("%s: %v: %s; want %d and %q on one line", name, err, out, tc.code, tc.says)
 		}
+	}
+	for name, tc := range map[string]struct{ address, says string }{
+		"the listener for clients": {s.config.Public.Listen, "does not speak TLS there"},
+		"that for metrics":         {s.config.Admin.Listen, "does not speak TLS there"},
+		"another host":             {"localhost.invalid:1", "no such host"},
+		"no listener":              {"127.0.0.1:1", "nothing listens there"},
+	} {
+		out, err := run("status", "--admin", tc.address, "--tls-ca", operator.Authority, "--tls-cert", operator.Certificate, "--tls-key", operator.Key)
+		if err == nil || !strings.Contains(out, tc.says) {
+			t.Errorf("%s: %v: %s; want %q", name, err, out, tc.says)
+		}
+	}
+	if out, err := run("status", "--admin", s.config.Public.Listen); err == nil || !strings.Contains(out, "name the listener for operators") {
+		t.Errorf("the listener for clients, in plain: %v: %s", err, out)
 	}
 	if out, err := c.ask(s, "status"); err != nil || !strings.Contains(out, s.name) {
 		t.Errorf("the operator: %v: %s", err, out)

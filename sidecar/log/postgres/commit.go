@@ -18,7 +18,7 @@ import (
 
 // Commit implements [log.Store]. Rows go in by kind, a statement for all of a kind.
 func (s *Store) Commit(ctx context.Context, group []*log.Entry, next event.Seq) (event.Seq, error) {
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	after, err := s.commit(ctx, group, next, false)
 	if !isBadData(err) {

@@ -7,16 +7,16 @@ CREATE TABLE "event_log" (
   "event_id" bigint NOT NULL, "event_key" varchar NOT NULL,
   "inserted_timestamp" timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP, "emitted_timestamp" timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP,
   CONSTRAINT "UDX_event_log" UNIQUE ("event_source_address", "event_id", "event_type_id", "event_key"),
-  FOREIGN KEY ("event_type_id") REFERENCES "event_type" ("event_type_id") ON DELETE RESTRICT ON UPDATE RESTRICT);
+  CONSTRAINT "FK_event_type_id" FOREIGN KEY ("event_type_id") REFERENCES "event_type" ("event_type_id") ON DELETE RESTRICT ON UPDATE RESTRICT);
 CREATE TABLE "deploy_event" (
   "event_log_id" bigint NOT NULL, "deploy_hash" varchar NOT NULL, CONSTRAINT "PDX_DeployEvent" PRIMARY KEY ("deploy_hash", "event_log_id"),
-  FOREIGN KEY ("event_log_id") REFERENCES "event_log" ("event_log_id") ON DELETE RESTRICT ON UPDATE RESTRICT);
+  CONSTRAINT "FK_event_log_id" FOREIGN KEY ("event_log_id") REFERENCES "event_log" ("event_log_id") ON DELETE RESTRICT ON UPDATE RESTRICT);
 CREATE TABLE "DeployAccepted" (
   "deploy_hash" varchar NOT NULL, "raw" text NOT NULL, "event_log_id" bigint NOT NULL, CONSTRAINT "PDX_DeployAccepted" PRIMARY KEY ("deploy_hash"),
-  FOREIGN KEY ("event_log_id") REFERENCES "event_log" ("event_log_id") ON DELETE RESTRICT ON UPDATE RESTRICT);
+  CONSTRAINT "FK_event_log_id" FOREIGN KEY ("event_log_id") REFERENCES "event_log" ("event_log_id") ON DELETE RESTRICT ON UPDATE RESTRICT);
 CREATE TABLE "DeployProcessed" (
   "deploy_hash" varchar NOT NULL, "raw" text NOT NULL, "event_log_id" bigint NOT NULL, CONSTRAINT "PDX_DeployProcessed" PRIMARY KEY ("deploy_hash"),
-  FOREIGN KEY ("event_log_id") REFERENCES "event_log" ("event_log_id") ON DELETE RESTRICT ON UPDATE RESTRICT);
+  CONSTRAINT "FK_event_log_id" FOREIGN KEY ("event_log_id") REFERENCES "event_log" ("event_log_id") ON DELETE RESTRICT ON UPDATE RESTRICT);
 CREATE TABLE "DeployExpired" (
   "deploy_hash" varchar NOT NULL, "raw" text NOT NULL, "event_log_id" bigint NOT NULL, CONSTRAINT "PDX_DeployExpired" PRIMARY KEY ("deploy_hash"),
-  FOREIGN KEY ("event_log_id") REFERENCES "event_log" ("event_log_id") ON DELETE RESTRICT ON UPDATE RESTRICT);
+  CONSTRAINT "FK_event_log_id" FOREIGN KEY ("event_log_id") REFERENCES "event_log" ("event_log_id") ON DELETE RESTRICT ON UPDATE RESTRICT);

@@ -9,6 +9,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -42,6 +43,10 @@ type Config struct {
 	MaxConnections int
 	Layout         log.Layout // of the database if it has to be made; an existing one must have it
 
+	// Patience is how long storing a group may take before the database counts as away; 0 for the default of ten seconds. A group that
+	// was stored after all is recognised when it comes again.
+	Patience time.Duration
+
 	// Directory holds the file synod-instance, the name under which this sidecar numbers events; it is made at the first start.
 	Directory string
 }
@@ -51,22 +56,26 @@ type Store struct {
 	pool     *pgxpool.Pool
 	layout   log.Layout
 	lock     io.Closer
+	patience time.Duration
 	instance int32
 	adopted  int64   // rows of event_log up to here were there before this sidecar
 	logIDs   []int64 // taken from the sequence, not yet used; owned by Commit
 	indexed  bool    // Prune has what it needs; owned by it
 }
 
+// applicationName is how a sidecar's connections are called in pg_stat_activity.
+const applicationName = "synod sidecar"
+
 // The spans after which a silent database counts as away, and within which PostgreSQL ends what a dead sidecar left open.
 const (
 	connectTimeout = 5 * time.Second
-	commitTimeout  = 30 * time.Second
+	patience       = 10 * time.Second
 	userTimeout    = 15 * time.Second // for sent bytes to be acknowledged
 )
 
 // Open connects, makes the tables with the wanted layout if there are none, and adds synod's own if they are missing.
 func Open(ctx context.Context, c Config) (_ *Store, failed error) {
-	s := &Store{layout: c.Layout}
+	s := &Store{layout: c.Layout, patience: cmp.Or(c.Patience, patience)}
 	defer func() {
 		if failed != nil {
 			_ = s.Close()
@@ -104,7 +113,7 @@ func poolConfig(c Config) (*pgxpool.Config, error) {
 	config.MaxConns = int32(min(max(c.MaxConnections, 2), 1000)) // one writes, others read
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.ConnConfig.DialFunc = dial
-	for name, value := range map[string]string{"statement_timeout": "30s", "idle_in_transaction_session_timeout": "10s", "application_name": "synod sidecar"} {
+	for name, value := range map[string]string{"statement_timeout": "30s", "idle_in_transaction_session_timeout": "10s", "application_name": applicationName} {
 		config.ConnConfig.RuntimeParams[name] = value
 	}
 	return config, nil
@@ -174,6 +183,11 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return makeSideTables(ctx, s.pool)
+}
+
+// makeSideTables makes synod's own tables, or brings them up to date.
+func makeSideTables(ctx context.Context, pool *pgxpool.Pool) error {
 	migrations, err := fs.Sub(scripts, "migrations")
 	if err != nil {
 		return err
@@ -182,7 +196,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db := stdlib.OpenDBFromPool(s.pool)
+	db := stdlib.OpenDBFromPool(pool)
 	defer func() { _ = db.Close() }()
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithTableName("synod_schema"),
 		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))

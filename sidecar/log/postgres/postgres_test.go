@@ -17,6 +17,7 @@ func TestStore(t *testing.T) {
 		return func(t *testing.T) log.Store { return open(t, dsn, dir, layout) }
 	})
 	t.Run("SeveralSidecars", func(t *testing.T) { testSeveralSidecars(t, server) })
+	t.Run("Rollback", func(t *testing.T) { testRollback(t, server) })
 	t.Run("RefusedTextIsKeptAside", func(t *testing.T) { testRefusedText(t, server) })
 }
 

@@ -15,11 +15,10 @@ import (
 // Migration turns a database of layout V1 into one of layout V2 in a new file. The old file is only read.
 type Migration struct {
 	From, To string
+	log.Origins
 
-	// What layout V2 says about each event, and V1 did not keep.
-	APIVersion, Network string
-
-	Progress func(done, total int64) // called now and then; may be nil
+	DryRun   bool                    // reads and converts everything, but writes nothing
+	Progress func(done, total int64) // events; called now and then; may be nil
 }
 
 // migratePage is how many events are copied in one transaction.
@@ -30,11 +29,17 @@ func (m Migration) Run(ctx context.Context) error {
 	if _, err := os.Stat(m.To); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("migrate to %s: there is a file already; name a new one", m.To)
 	}
-	old, err := Open(ctx, Config{Path: m.From, Layout: log.V1, Readers: 2, AutoCheckpoint: 1000})
+	old, err := openOld(ctx, m.From)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = old.Close() }()
+	if m.DryRun {
+		if err := m.copy(ctx, old, nil); err != nil {
+			return fmt.Errorf("migrate %s: %w", m.From, err)
+		}
+		return nil
+	}
 	draft := m.To + ".draft"
 	if err := removeDatabase(draft); err != nil {
 		return err
@@ -56,6 +61,37 @@ func (m Migration) Run(ctx context.Context) error {
 	return removeDatabase(draft)
 }
 
+// openOld opens a file of layout V1 to read it, tables of synod's own or not.
+func openOld(ctx context.Context, path string) (_ *Store, failed error) {
+	s := &Store{path: path, layout: log.V1}
+	defer func() {
+		if failed != nil {
+			_ = s.Close()
+			failed = fmt.Errorf("open the event database %s: %w", path, failed)
+		}
+	}()
+	if _, err := os.Stat(path); err != nil {
+		return nil, err // opening would make it
+	}
+	var err error
+	if s.lock, err = log.Lock(path + ".lock"); err != nil {
+		return nil, err
+	}
+	if s.readers, err = sql.Open("sqlite", dsn(Config{Path: path}, "deferred")+"&_pragma=query_only(1)"); err != nil {
+		return nil, err
+	}
+	found, err := layoutOf(ctx, s.readers)
+	switch {
+	case err != nil:
+		return nil, err
+	case found == 0:
+		return nil, errors.New("there are no tables of a sidecar in it: name the file of a 1.x sidecar")
+	case found != log.V1:
+		return nil, fmt.Errorf("it has layout %s already", found)
+	}
+	return s, checkMigration(ctx, s.readers)
+}
+
 func removeDatabase(path string) error {
 	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
 		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -73,6 +109,7 @@ type logged struct {
 	eventID           int64
 	inserted, emitted string
 	raw               []byte
+	height            uint64 // of a block; once upgraded
 }
 
 func (m Migration) copy(ctx context.Context, old, fresh *Store) error {
@@ -86,7 +123,7 @@ func (m Migration) copy(ctx context.Context, old, fresh *Store) error {
 			return err
 		}
 		if len(page) == 0 {
-			return m.copySide(ctx, old, fresh)
+			break
 		}
 		if err := m.put(ctx, fresh, page); err != nil {
 			return err
@@ -97,6 +134,14 @@ func (m Migration) copy(ctx context.Context, old, fresh *Store) error {
 			m.Progress(done, total)
 		}
 	}
+	var ours bool
+	if err := old.readers.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE name = 'synod_event'`).Scan(&ours); err != nil {
+		return err
+	}
+	if !ours || fresh == nil { // only Casper's sidecar ever wrote to it
+		return nil
+	}
+	return m.copySide(ctx, old, fresh)
 }
 
 // loggedAfter reads the next events by their place in event_log.
@@ -128,7 +173,16 @@ func (s *Store) loggedAfter(ctx context.Context, after int64) ([]logged, error) 
 	return page, nil
 }
 
+// put converts a page and stores it; fresh is nil for a dry run.
 func (m Migration) put(ctx context.Context, fresh *Store, page []logged) error {
+	for i := range page {
+		if err := page[i].upgrade(); err != nil {
+			return fmt.Errorf("event_log_id %d: %w", page[i].id, err)
+		}
+	}
+	if fresh == nil {
+		return nil
+	}
 	tx, err := fresh.write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -142,10 +196,28 @@ func (m Migration) put(ctx context.Context, fresh *Store, page []logged) error {
 	return tx.Commit()
 }
 
+// upgrade gives the JSON and the kind the form of layout V2.
+func (l *logged) upgrade() error {
+	if l.raw != nil { // else its row was gone already
+		upgraded, err := log.UpgradeRaw(l.kind, l.raw)
+		if err != nil {
+			return err
+		}
+		l.raw = upgraded
+	}
+	l.kind = log.Upgraded(l.kind)
+	if l.kind != event.BlockAdded || l.raw == nil {
+		return nil
+	}
+	e := event.Event{Kind: l.kind, Body: l.raw}
+	key, err := e.Key()
+	l.height = key.Height
+	return err
+}
+
 func (m Migration) putOne(ctx context.Context, tx *sql.Tx, l *logged) error {
-	kind := log.Upgraded(l.kind)
 	if _, err := tx.ExecContext(ctx, `INSERT INTO event_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		l.id, log.V2.Type(kind), l.address, l.eventID, l.key, l.inserted, l.emitted, m.APIVersion, m.Network); err != nil {
+		l.id, log.V2.Type(l.kind), l.address, l.eventID, l.key, l.inserted, l.emitted, m.APIVersion, m.Network); err != nil {
 		return err
 	}
 	if l.kind == event.Shutdown {
@@ -153,24 +225,15 @@ func (m Migration) putOne(ctx context.Context, tx *sql.Tx, l *logged) error {
 		return err
 	}
 	if l.raw == nil {
-		return nil // its row was gone already
-	}
-	upgraded, err := log.UpgradeRaw(l.kind, l.raw)
-	if err != nil {
-		return fmt.Errorf("event_log_id %d: %w", l.id, err)
+		return nil
 	}
 	first, second := log.ParseEventKey(l.key)
-	raw := string(upgraded)
+	raw := string(l.raw)
 	var query string
 	var args []any
-	switch kind {
+	switch l.kind {
 	case event.BlockAdded:
-		e := event.Event{Kind: kind, Body: upgraded}
-		key, err := e.Key()
-		if err != nil {
-			return fmt.Errorf("event_log_id %d: %w", l.id, err)
-		}
-		query, args = insertBlock, []any{unsigned(key.Height), first, raw, l.id}
+		query, args = insertBlock, []any{unsigned(l.height), first, raw, l.id}
 	case event.Fault:
 		query, args = `INSERT INTO "Fault" VALUES (CAST(? AS NUMERIC), ?, ?, ?)`, []any{first, second, raw, l.id}
 	case event.FinalitySignature:
@@ -181,9 +244,9 @@ func (m Migration) putOne(ctx context.Context, tx *sql.Tx, l *logged) error {
 		if _, err := tx.ExecContext(ctx, linkV2, l.id, first, log.Variants["Deploy"]); err != nil {
 			return err
 		}
-		query, args = `INSERT INTO "`+kind.String()+`"`+transactionRow, []any{log.Variants["Deploy"], first, raw, l.id}
+		query, args = `INSERT INTO "`+l.kind.String()+`"`+transactionRow, []any{log.Variants["Deploy"], first, raw, l.id}
 	}
-	_, err = tx.ExecContext(ctx, query, args...)
+	_, err := tx.ExecContext(ctx, query, args...)
 	return err
 }
 

@@ -1,8 +1,11 @@
 package sqlite_test
 
 import (
+	"bytes"
+	"context"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,7 +46,7 @@ func TestMigrationToTheOtherLayout(t *testing.T) {
 	if err := old.Close(); err != nil {
 		t.Fatal(err)
 	}
-	m := sqlite.Migration{From: from, To: to, APIVersion: "1.5.3", Network: "casper-test"}
+	m := sqlite.Migration{From: from, To: to, Origins: log.Origins{APIVersion: "1.5.3", Network: "casper-test"}}
 	if err := m.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -91,24 +94,9 @@ func TestMigrationToTheOtherLayout(t *testing.T) {
 // TestDatabaseOfCaspersSidecarOpensInPlace: rows from before are found and are duplicates, numbers go on after them.
 func TestDatabaseOfCaspersSidecarOpensInPlace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sqlite_database.db3")
+	casperDatabase(t, path, 7)
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"layout_v1.sql", "layout_common.sql"} {
-		script, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := db.Exec(string(script)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	block := logtest.Block(7)
-	if _, err := db.Exec(`INSERT INTO event_log (event_type_id, event_source_address, event_id, event_key) VALUES (1, ?, 7, ?)`, logtest.Node, logtest.Hash(7)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec(`INSERT INTO "BlockAdded" VALUES (7, ?, ?, 1)`, logtest.Hash(7), string(block.Body)); err != nil {
 		t.Fatal(err)
 	}
 	before := schema(t, db)
@@ -190,5 +178,119 @@ func TestFullDatabaseStoresNothingOfTheGroup(t *testing.T) {
 	}
 	if next, err := s.Commit(t.Context(), logtest.Entries(large[0]), 0); err != nil || next != 1 {
 		t.Errorf("one that fits: next %d, %v", next, err)
+	}
+}
+
+// TestMigrationCutShort: a migration that ends in its middle leaves nothing behind that is taken for a database, and can be run again.
+func TestMigrationCutShort(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "old.db3"), filepath.Join(dir, "new.db3")
+	casperDatabase(t, from, 2500)
+	before, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := sqlite.Migration{From: from, To: to, Origins: log.Origins{APIVersion: "1.5.3", Network: "casper-test"}}
+	ctx, cancel := context.WithCancel(t.Context())
+	m.Progress = func(done, total int64) {
+		if done > total/2 {
+			cancel()
+		}
+	}
+	if err := m.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("ended with %v", err)
+	}
+	if _, err := os.Stat(to); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the new file: %v", err)
+	}
+	if err := os.WriteFile(to+".draft", []byte("of a run that was killed"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m.Progress, m.DryRun = nil, true
+	if err := m.Run(t.Context()); err != nil {
+		t.Errorf("dry run: %v", err)
+	}
+	if _, err := os.Stat(to); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the new file after a dry run: %v", err)
+	}
+	m.DryRun = false
+	if err := m.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(from)
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the old file was changed, %v", err)
+	}
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: to, Layout: log.V2, Readers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for _, height := range []uint64{1, 2500} {
+		if f, err := s.BlockByHeight(t.Context(), height); err != nil || f.Network != "casper-test" {
+			t.Errorf("block %d: %+v, %v", height, f, err)
+		}
+	}
+}
+
+func TestMigrationRefusals(t *testing.T) {
+	dir := t.TempDir()
+	check := func(from, want string) {
+		t.Helper()
+		m := sqlite.Migration{From: from, To: filepath.Join(dir, "new.db3"), DryRun: true}
+		if err := m.Run(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %s", err, want)
+		}
+	}
+	check(filepath.Join(dir, "none.db3"), "no such file")
+	empty := filepath.Join(dir, "empty.db3")
+	if err := os.WriteFile(empty, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	check(empty, "there are no tables of a sidecar in it")
+	newer := filepath.Join(dir, "newer.db3")
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: newer, Layout: log.V2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(newer, "another process holds")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	check(newer, "it has layout v2 already")
+}
+
+// casperDatabase makes a file as Casper's sidecar 1.x leaves it, with so many blocks.
+func casperDatabase(t *testing.T, path string, blocks int) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	do := func(query string, args ...any) {
+		t.Helper()
+		if _, err := tx.Exec(query, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"layout_v1.sql", "layout_common.sql"} {
+		script, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		do(string(script))
+	}
+	for n := 1; n <= blocks; n++ {
+		block := logtest.Block(n)
+		do(`INSERT INTO event_log (event_log_id, event_type_id, event_source_address, event_id, event_key) VALUES (?, 1, ?, ?, ?)`, n, logtest.Node, n, logtest.Hash(n))
+		do(`INSERT INTO "BlockAdded" VALUES (?, ?, ?, ?)`, n, logtest.Hash(n), string(block.Body), n)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -152,10 +152,19 @@ func (r *streaming) begin(ctx context.Context, in *frames) error {
 	if e, _, err = r.event(first); err != nil {
 		return err
 	}
-	if err := r.node.sink.Append(r.life, []event.Event{e}); err != nil {
-		return &sinkError{err}
+	return r.hand([]event.Event{e}, "api_version_sending_failed")
+}
+
+// hand gives events to the sink. Its refusal is counted, unless everything ends.
+func (r *streaming) hand(batch []event.Event, fault string) error {
+	err := r.node.sink.Append(r.life, batch)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if r.life.Err() == nil {
+		r.fault(fault)
+	}
+	return &sinkError{err}
 }
 
 // readAll reads until the stream ends.
@@ -274,8 +283,8 @@ func (r *streaming) deliver() error {
 		if batch = r.queue.take(batch); batch == nil {
 			return nil
 		}
-		if err := r.node.sink.Append(r.life, batch); err != nil {
-			return &sinkError{err}
+		if err := r.hand(batch, "sending_downstream_failed"); err != nil {
+			return err
 		}
 		for i := len(batch) - 1; i >= 0; i-- {
 			if batch[i].HasID {

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/synod-network/synod/node/exit"
+)
+
+// TestConnectionTrouble: what gRPC and TLS say, as they say it, becomes what an operator can act on.
+func TestConnectionTrouble(t *testing.T) {
+	for _, tc := range []struct {
+		message          string
+		encrypted, shown bool
+		code             int
+		want             string
+	}{
+		{`connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`, false, false, exit.Unavailable, "nothing listens there"},
+		{`connection error: desc = "error reading server preface: connection reset by peer"`, false, false, exit.Unavailable, "write --tls-ca"},
+		{`write tcp 127.0.0.1:50486->127.0.0.1:22015: write: broken pipe`, false, false, exit.Unavailable, "write --tls-ca"},
+		{`connection error: desc = "error reading server preface: EOF"`, false, false, exit.Unavailable, "write --tls-ca"},
+		{`connection error: desc = "error reading server preface: remote error: tls: certificate required"`, true, false, exit.BadConfig, "write --tls-cert and --tls-key"},
+		{`connection error: desc = "error reading server preface: remote error: tls: unknown certificate authority"`, true, true, exit.BadConfig, "of another authority"},
+		{`connection error: desc = "error reading server preface: remote error: tls: bad certificate"`, true, true, exit.BadConfig, "of another authority"},
+		{`connection error: desc = "error reading server preface: remote error: tls: expired certificate"`, true, true, exit.BadConfig, "synod cert client"},
+		{`connection error: desc = "transport: authentication handshake failed: tls: first record does not look like a TLS handshake"`, true, true, exit.BadConfig, "does not speak TLS there"},
+		{`connection error: desc = "transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate signed by unknown authority"`, true, true, exit.BadConfig, "not from the authority in --tls-ca"},
+		{`connection error: desc = "transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2029"`, true, true, exit.BadConfig, "its certificate has expired"},
+		{`connection error: desc = "transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate is valid for localhost, not example.org"`, true, true, exit.BadConfig, "for localhost, not example.org"},
+		{`name resolver error: produced zero addresses`, false, false, exit.Unavailable, "no such host"},
+		{`the decision is complete, but cannot be ordered: 1 of 4 sequencers connected, 3 needed for a quorum`, true, true, exit.Unavailable, "the decision is complete, but cannot be ordered: 1 of 4 sequencers connected"},
+	} {
+		text, code := connectionTrouble(tc.message, tc.encrypted, tc.shown)
+		if code != tc.code || !strings.Contains(text, tc.want) || strings.Contains(text, "desc =") {
+			t.Errorf("%s\nbecomes %d, %s\nwant %d, %s", tc.message, code, text, tc.code, tc.want)
+		}
+	}
+}
