@@ -12,6 +12,30 @@ import (
 	"github.com/synod-network/synod/daml/value"
 )
 
+// ledger is what a run knows of the ledger.
+type ledger struct {
+	builder    *tx.Builder
+	bounds     tx.TimeBounds
+	usedTime   bool
+	ledgerTime value.Timestamp
+	resolution map[string]string
+	contracts  map[value.ContractID]*Contract // that the host or the submission gave
+	local      map[value.ContractID]*info     // that were created
+	infos      map[infoKey]*info
+	inputs     []value.ContractID
+	notFound   map[value.ContractID]bool
+	keyPage    *KeyPage // the answer to the last question for keys
+	query      *keySearch
+	disclosed  []*Contract
+	traces     []string
+	last       value.Value // what the last command returned
+}
+
+type infoKey struct {
+	id  value.ContractID
+	pkg string
+}
+
 // info is what a contract's argument says about the contract, by the code of a template. It is a value only while it is returned.
 type info struct {
 	template    *template

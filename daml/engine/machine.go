@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/synod-network/synod/daml/lf"
-	"github.com/synod-network/synod/daml/tx"
 	"github.com/synod-network/synod/daml/value"
 )
 
@@ -46,11 +44,6 @@ type kont interface {
 	resume(m *machine, v value.Value) (value.Value, error)
 }
 
-// thrown is an exception of the program on its way to a handler.
-type thrown struct{ exception *value.Any }
-
-func (t *thrown) Error() string { return "exception " + t.exception.Type.Name }
-
 // need says that the machine cannot go on without an answer. Whatever raised it is tried again when the answer is there.
 type need struct{ question Question }
 
@@ -61,76 +54,6 @@ const (
 	slotSize  = 16 // bytes of a slot
 	pollSteps = 4096
 )
-
-// stacks are what most runs need, kept between runs.
-type stacks struct {
-	values []value.Value
-	frames []frame
-}
-
-const (
-	firstSlots  = 512
-	firstFrames = 64
-	keepSlots   = 8192 // larger stacks are given back to the system
-)
-
-func (m *machine) takeStacks() {
-	kept, ok := m.e.stacks.Get().(*stacks)
-	if !ok {
-		kept = &stacks{make([]value.Value, firstSlots), make([]frame, 0, firstFrames)}
-	}
-	m.stack, m.frames = kept.values, kept.frames
-}
-
-func (m *machine) giveStacks() {
-	if len(m.stack) <= keepSlots && cap(m.frames) <= keepSlots {
-		clear(m.stack)
-		clear(m.frames[:cap(m.frames)])
-		m.e.stacks.Put(&stacks{m.stack, m.frames[:0]})
-	}
-	m.stack, m.frames = nil, nil
-}
-
-// push puts an operand on the stack, which has room for it.
-func (m *machine) push(v value.Value) {
-	m.stack[m.sp] = v
-	m.sp++
-}
-
-// reserve makes room for more operands.
-func (m *machine) reserve(room int) error {
-	if m.sp+room <= len(m.stack) {
-		return nil
-	}
-	size := max(2*len(m.stack), m.sp+room, 1024)
-	if err := m.checkMemory(int64(size) * slotSize); err != nil {
-		if size = m.sp + room + 1024; m.checkMemory(int64(size)*slotSize) != nil {
-			return err
-		}
-	}
-	grown := make([]value.Value, size)
-	copy(grown, m.stack[:m.sp])
-	m.stack = grown
-	return nil
-}
-
-func (m *machine) checkMemory(stack int64) error {
-	if used := stack + int64(len(m.frames))*frameSize + m.measured + m.allocated; used > m.limits.Memory {
-		return m.measure()
-	}
-	return nil
-}
-
-func (m *machine) pushFrame(f frame) error {
-	if len(m.frames) == cap(m.frames) {
-		stacks := int64(2*cap(m.frames))*frameSize + int64(len(m.stack))*slotSize
-		if stacks > m.limits.Memory {
-			return m.outOfMemory(stacks)
-		}
-	}
-	m.frames = append(m.frames, f)
-	return nil
-}
 
 // enter calls a function with the n operands on top.
 func (m *machine) enter(f *function, n int) error {
@@ -524,41 +447,6 @@ func (m *machine) callBuiltin(b *builtin) (v value.Value, err error) {
 	return b.four(m, m.stack[top-1], m.stack[top-2], m.stack[top-3], m.stack[top-4])
 }
 
-// force evaluates a top-level value, and puts it into returning, or pushes the frame that computes it.
-func (m *machine) force(g *global) error {
-	p, err := m.e.compiled(&g.code)
-	if err != nil {
-		return m.missing(err)
-	}
-	if g.function {
-		var v value.Value = &function{code: p}
-		g.value.Store(&v)
-		m.returning = v
-		return nil
-	}
-	// What a top-level value costs is charged to nobody, since it is computed once for all runs; but it has to be within limits.
-	if err := m.pushFrame(frame{kont: &store{g, m.steps + m.tick}, base: int32(m.sp)}); err != nil {
-		return err
-	}
-	m.steps, m.tick = m.limits.Steps, 0
-	return m.enter(&function{code: p}, 0)
-}
-
-// store keeps a top-level value.
-type store struct {
-	g     *global
-	steps int64 // that the program had left
-}
-
-func (s *store) resume(m *machine, v value.Value) (value.Value, error) {
-	s.g.value.Store(&v)
-	m.steps, m.tick = s.steps, 0
-	return v, nil
-}
-
-// failed charges a top-level value that could not be computed to the program, which will compute it again the next time.
-func (s *store) failed(m *machine) { m.steps, m.tick = s.steps-(m.limits.Steps-m.steps-m.tick), 0 }
-
 // poll is called from time to time, to end programs that take too much.
 func (m *machine) poll(ctx context.Context) error {
 	if m.steps <= 0 {
@@ -571,145 +459,4 @@ func (m *machine) poll(ctx context.Context) error {
 		return fmt.Errorf("interpretation was interrupted: %w", err)
 	}
 	return m.checkMemory(int64(len(m.stack)) * slotSize)
-}
-
-// functionOf returns the function that a global is.
-func (m *machine) functionOf(g *global) (*function, error) {
-	if v := g.value.Load(); v != nil {
-		return (*v).(*function), nil
-	}
-	p, err := m.e.compiled(&g.code)
-	if err != nil {
-		return nil, m.missing(err)
-	}
-	var v value.Value = &function{code: p}
-	g.value.Store(&v)
-	return v.(*function), nil
-}
-
-// unwind looks for a handler for an exception, closing what it passes.
-func (m *machine) unwind(exception *value.Any) error {
-	m.returning = nil
-	for len(m.frames) > 0 {
-		f := m.frames[len(m.frames)-1]
-		if f.prevent {
-			break
-		}
-		m.frames = m.frames[:len(m.frames)-1]
-		m.sp = int(f.base)
-		if f.exercise {
-			m.builder.EndExercise(nil)
-		}
-		switch k := f.kont.(type) {
-		case *try:
-			if err := m.builder.RollbackTry(); err != nil {
-				return failure(err)
-			}
-			if k.handler == nil { // everything is caught
-				m.returning = value.Unit{}
-				return nil
-			}
-			return m.call(&handle{exception}, false, k.handler, exception)
-		case *store:
-			k.failed(m)
-		case *converting:
-			return &Failure{Code: damlFailure, Category: stateOther, StatusID: unhandled(k.exception),
-				Message: fmt.Sprintf("<Failed to calculate message as %s was thrown during conversion>", exception.Type.Con.Qualified())}
-		}
-	}
-	return m.unhandled(exception)
-}
-
-// try waits for an update that may throw.
-type try struct{ handler *function }
-
-func (*try) resume(m *machine, v value.Value) (value.Value, error) {
-	m.builder.EndTry()
-	return v, nil
-}
-
-// handle waits for what a handler makes of an exception: an update, or nothing.
-type handle struct{ exception *value.Any }
-
-func (h *handle) resume(m *machine, v value.Value) (value.Value, error) {
-	o := v.(*value.Optional)
-	if o.V == nil {
-		return nil, &thrown{h.exception}
-	}
-	m.push(token)
-	return nil, m.enter(o.V.(*function), 1)
-}
-
-func unhandled(exception value.Identifier) string {
-	return "UNHANDLED_EXCEPTION/" + exception.Qualified()
-}
-
-// unhandled turns an exception that nothing caught into a failure of the transaction, whose message the exception computes.
-func (m *machine) unhandled(exception *value.Any) error {
-	m.frames, m.sp = m.frames[:0], 0
-	id := *exception.Type.Con
-	if id == arithmeticError {
-		text := exception.V.(*value.Record).Fields[0].(value.Text)
-		return &Failure{Code: damlFailure, Category: stateOther, StatusID: unhandled(id), Message: string(text)}
-	}
-	message, err := m.e.exceptionMessage(id)
-	if err != nil {
-		return err
-	}
-	f, err := m.functionOf(message)
-	if err != nil {
-		return err
-	}
-	return m.call(&converting{id}, false, f, exception.V)
-}
-
-// converting waits for the message of an exception that nothing caught.
-type converting struct{ exception value.Identifier }
-
-func (c *converting) resume(_ *machine, v value.Value) (value.Value, error) {
-	return nil, &Failure{Code: damlFailure, Category: stateOther, StatusID: unhandled(c.exception), Message: string(v.(value.Text))}
-}
-
-// missing turns the lack of a package into a question.
-func (m *machine) missing(err error) error { return asNeed(err) }
-
-func (m *machine) throwArithmetic(operation string, operands ...value.Value) error {
-	text := "ArithmeticError while evaluating (" + operation
-	for _, v := range operands {
-		text += " " + literalText(v)
-	}
-	text += ")."
-	return &thrown{&value.Any{Type: m.e.arithmeticRep, V: &value.Record{Type: m.e.arithmeticData, Fields: []value.Value{value.Text(text)}}}}
-}
-
-var arithmeticRef = lf.Ref{
-	Package: "ee33fb70918e7aaa3d3fc44d64a399fb2bf5bcefc54201b1690ecd448551ba88", Module: "DA.Exception.ArithmeticError", Name: "ArithmeticError",
-}
-
-var arithmeticError = value.Identifier{
-	Package: string(arithmeticRef.Package), Module: string(arithmeticRef.Module), Entity: string(arithmeticRef.Name),
-}
-
-// ledger is what a run knows of the ledger.
-type ledger struct {
-	builder    *tx.Builder
-	bounds     tx.TimeBounds
-	usedTime   bool
-	ledgerTime value.Timestamp
-	resolution map[string]string
-	contracts  map[value.ContractID]*Contract // that the host or the submission gave
-	local      map[value.ContractID]*info     // that were created
-	infos      map[infoKey]*info
-	inputs     []value.ContractID
-	notFound   map[value.ContractID]bool
-	keyPage    *KeyPage // the answer to the last question for keys
-	query      *keySearch
-	disclosed  []*Contract
-	traces     []string
-	last       value.Value // what the last command returned
-}
-
-type infoKey struct {
-	id  value.ContractID
-	pkg string
 }
