@@ -98,7 +98,7 @@ func withStable(t testing.TB) *Engine {
 // TestCompilingTwiceGivesTheSame compiles packages in engines of their own.
 func TestCompilingTwiceGivesTheSame(t *testing.T) {
 	for _, source := range forms(t) {
-		if compileOne(t, source).Bytes() != compileOne(t, source).Bytes() {
+		if first, second := compileOne(t, source), compileOne(t, source); first.Bytes() != second.Bytes() {
 			t.Error("two compilations of a package differ")
 		}
 	}

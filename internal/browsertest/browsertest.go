@@ -54,7 +54,7 @@ func find() (string, error) {
 			return path, nil
 		}
 	}
-	return "", errors.New("Chromium is not installed: run tools/install-test-tools.sh as root, or apt-get install chromium")
+	return "", errors.New("no Chromium is installed: run tools/install-test-tools.sh as root, or apt-get install chromium")
 }
 
 // Shows waits until a script, which is asked again and again, is true.
