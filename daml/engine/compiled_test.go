@@ -98,7 +98,8 @@ func withStable(t testing.TB) *Engine {
 // TestCompilingTwiceGivesTheSame compiles packages in engines of their own.
 func TestCompilingTwiceGivesTheSame(t *testing.T) {
 	for _, source := range forms(t) {
-		if first, second := compileOne(t, source), compileOne(t, source); first.Bytes() != second.Bytes() {
+		once, again := compileOne(t, source), compileOne(t, source)
+		if once.Bytes() != again.Bytes() {
 			t.Error("two compilations of a package differ")
 		}
 	}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -39,6 +38,7 @@ type packageWriter struct {
 	refs    interner[lf.Ref]
 	reps    interner[*value.TypeRep]
 	bodies  []byte
+	err     error // the first that came up
 }
 
 // interner numbers things in the order in which they come.
@@ -74,8 +74,8 @@ func (e *Engine) encodePackage(pkg *lf.Package) (string, error) {
 			return "", err
 		}
 		begin := len(w.bodies)
-		if err := w.proto(p); err != nil {
-			return "", fmt.Errorf("%s: %w", g.name, err)
+		if w.proto(p); w.err != nil {
+			return "", fmt.Errorf("%s: %w", g.name, w.err)
 		}
 		iface, function := 0, 0
 		if g.iface != (lf.Ref{}) {
@@ -164,7 +164,7 @@ func list[T any](w *packageWriter, all []T, item func(T)) {
 }
 
 // proto writes code. An instruction has its second operand if the highest bit of its first byte is set.
-func (w *packageWriter) proto(p *proto) (err error) {
+func (w *packageWriter) proto(p *proto) {
 	w.str(p.name)
 	w.uint(p.arity)
 	w.uint(p.slots)
@@ -179,8 +179,8 @@ func (w *packageWriter) proto(p *proto) (err error) {
 		w.uint(int(in.a))
 		w.uint(int(in.b))
 	})
-	list(w, p.consts, func(v value.Value) { err = cmpErr(err, w.constant(v)) })
-	list(w, p.globals, func(g *global) { err = cmpErr(err, w.global(g)) })
+	list(w, p.consts, w.constant)
+	list(w, p.globals, w.global)
 	list(w, p.closures, func(c closureSpec) {
 		list(w, c.captures, func(c capture) {
 			free := 0
@@ -189,7 +189,7 @@ func (w *packageWriter) proto(p *proto) (err error) {
 			}
 			w.uint(int(c.index)<<1 | free)
 		})
-		err = cmpErr(err, w.proto(c.proto))
+		w.proto(c.proto)
 	})
 	list(w, p.tables, func(t switchTable) {
 		w.uint(int(t.other + 1))
@@ -218,25 +218,28 @@ func (w *packageWriter) proto(p *proto) (err error) {
 		}
 		w.str(ch.def.Name)
 	})
-	return err
 }
 
 const hasSecond = 0x80 // of an instruction's first byte
 
-func cmpErr(first, then error) error { return cmp.Or(first, then) }
+func (w *packageWriter) failf(format string, args ...any) {
+	if w.err == nil {
+		w.err = fmt.Errorf(format, args...)
+	}
+}
 
-func (w *packageWriter) global(g *global) error {
+func (w *packageWriter) global(g *global) {
 	switch g.part {
 	case partValue, partMaintainers, partChoice, partChoiceByKey, partInterfaceChoice:
 		w.uint(int(g.part))
 		w.uint(w.ref(g.ref))
 		w.str(g.member)
-		return nil
+		return
 	}
-	return fmt.Errorf("code refers to %s, which is no code of its own", g.name)
+	w.failf("code refers to %s, which is no code of its own", g.name)
 }
 
-func (w *packageWriter) constant(v value.Value) error {
+func (w *packageWriter) constant(v value.Value) {
 	tag := func(n byte) { w.bodies = append(w.bodies, n) }
 	switch v := v.(type) {
 	case value.Unit:
@@ -270,48 +273,48 @@ func (w *packageWriter) constant(v value.Value) error {
 		tag(constRep)
 		w.uint(w.reps.number(v))
 	default:
-		return w.composite(v, tag)
+		w.composite(v, tag)
 	}
-	return nil
 }
 
 // composite writes constants that could have parts, but have none.
-func (w *packageWriter) composite(v value.Value, tag func(byte)) error {
+func (w *packageWriter) composite(v value.Value, tag func(byte)) {
 	switch v := v.(type) {
 	case *value.List:
 		if v.Length == 0 {
 			tag(constEmptyList)
-			return nil
+			return
 		}
 	case *value.Optional:
 		if v.V == nil {
 			tag(constNone)
-			return nil
+			return
 		}
 	case *value.Record:
 		if len(v.Fields) == 0 {
 			tag(constEmptyRecord)
 			w.identifier(v.Type.ID)
-			return nil
+			return
 		}
 	case *function:
 		if b := v.code.builtin; b != nil {
 			tag(constBuiltin)
 			w.uint(int(b.fun))
-			return nil
+			return
 		}
 		if len(v.free) == 0 && len(v.args) == 0 {
 			tag(constFunction)
-			return w.proto(v.code)
+			w.proto(v.code)
+			return
 		}
 	case *value.Map:
 		for _, f := range []lf.Function{lf.FnGenMapEmpty, lf.FnTextMapEmpty} {
 			if w.e.builtins[f].constant == v {
 				tag(constBuiltinConstant)
 				w.uint(int(f))
-				return nil
+				return
 			}
 		}
 	}
-	return fmt.Errorf("code has a constant of type %T, which has no bytes", v)
+	w.failf("code has a constant of type %T, which has no bytes", v)
 }
