@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -42,6 +43,10 @@ func honest(number int) keys.Signed {
 }
 
 func wantSame(t interface{ Fatalf(string, ...any) }, v *keys.BatchVerifier, batch []keys.Signed) {
+	all := !slices.ContainsFunc(batch, func(s keys.Signed) bool { return !keys.Verify(s.Key, s.Message, s.Signature) })
+	if got := v.All(batch); got != all {
+		t.Fatalf("all of %d are valid: %v, one by one %v", len(batch), got, all)
+	}
 	for i, got := range v.Verify(batch) {
 		if want := keys.Verify(batch[i].Key, batch[i].Message, batch[i].Signature); got != want {
 			t.Fatalf("signature %d of %d (%x by %x): %v in the batch, %v by itself", i, len(batch), batch[i].Signature, batch[i].Key, got, want)

@@ -33,6 +33,11 @@ func VerifyDomain(key PublicKey, network [32]byte, domain Domain, message []byte
 	return Verify(key, domain.bind(network, message), signature)
 }
 
+// Signed is what [VerifyDomain] verifies, for a [BatchVerifier].
+func (d Domain) Signed(key PublicKey, network [32]byte, message []byte, signature Signature) Signed {
+	return Signed{Key: key, Message: d.bind(network, message), Signature: signature}
+}
+
 // VerifyDomain reports whether signature is by key over message in this network and domain, under the rule of [Verify].
 func (r *Ring) VerifyDomain(key PublicKey, network [32]byte, domain Domain, message []byte, signature Signature) bool {
 	return r.Verify(key, domain.bind(network, message), signature)

@@ -147,6 +147,27 @@ func (u UnverifiedTransaction) Verify(network [32]byte) (SignedTransaction, erro
 	return SignedTransaction{network: network, content: u.Transaction, digest: digest, signatures: u.Signatures}, nil
 }
 
+// VerifyAll reports whether Verify would accept every transaction of a list, and returns them if so. It hands all their
+// signatures to valid, which reports whether each is valid as [keys.Verify] says.
+func VerifyAll(network [32]byte, valid func([]keys.Signed) bool, list ...UnverifiedTransaction) ([]SignedTransaction, bool) {
+	verified := make([]SignedTransaction, len(list))
+	var signatures []keys.Signed
+	for i, u := range list {
+		if u.Transaction.check() != nil {
+			return nil, false
+		}
+		digest := u.Transaction.Digest()
+		verified[i] = SignedTransaction{network: network, content: u.Transaction, digest: digest, signatures: u.Signatures}
+		for _, s := range u.Signatures {
+			signatures = append(signatures, domainTransaction.Signed(s.Key, network, digest[:], s.Signature))
+		}
+	}
+	if !valid(signatures) {
+		return nil, false
+	}
+	return verified, true
+}
+
 // SignedTransaction is a statement that the keys did sign. With all signatures that it needs it is a transaction, until
 // then a proposal. It is immutable.
 type SignedTransaction struct {

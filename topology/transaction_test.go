@@ -3,6 +3,7 @@ package topology
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -104,6 +105,39 @@ func TestBadSignaturesAreNamed(t *testing.T) {
 	if _, err := u.Verify(network); !errors.As(err, &r) || r.Code != CodeInvalidSignature || len(r.Missing) != 1 || r.Missing[0] != u.Signatures[1].Key.Fingerprint() {
 		t.Errorf("%v", err)
 	}
+}
+
+// Transactions are verified together if each of them is by itself.
+func TestVerifiedTogetherAsEachByItself(t *testing.T) {
+	verifier := keys.NewBatchVerifier(0)
+	names := []string{"alice", "bob", "carol", "dora"}
+	rapid.Check(t, func(t *rapid.T) {
+		var list []UnverifiedTransaction
+		want := true
+		for range rapid.IntRange(0, 8).Draw(t, "transactions") {
+			of := signed(Add(Serial(rapid.IntRange(1, 3).Draw(t, "serial")), trust(par1)), names[:rapid.IntRange(0, 4).Draw(t, "signers")]...)
+			u := UnverifiedTransaction{of.content, slices.Clone(of.signatures)}
+			switch n := len(u.Signatures); rapid.IntRange(0, 15).Draw(t, "bad") {
+			case 0:
+				u.Mapping = trust(Member{})
+			case 1:
+				if n > 0 {
+					u.Signatures[rapid.IntRange(0, n-1).Draw(t, "which")].Signature[5] ^= 1
+				}
+			}
+			_, err := u.Verify(network)
+			list, want = append(list, u), want && err == nil
+		}
+		together, valid := VerifyAll(network, verifier.All, list...)
+		if valid != want {
+			t.Fatalf("%d transactions: %v together, %v each by itself", len(list), valid, want)
+		}
+		for i := range together {
+			if alone, _ := list[i].Verify(network); !reflect.DeepEqual(together[i], alone) {
+				t.Fatalf("transaction %d: %+v together, %+v alone", i, together[i], alone)
+			}
+		}
+	})
 }
 
 func TestSignRefusesNonsense(t *testing.T) {

@@ -27,7 +27,7 @@ var pureFolders = map[string][]string{ // with the other packages of the module 
 
 // pureOf lists what pure folders may use of a folder that is not pure as a whole.
 var pureOf = map[string][]string{
-	"keys": {"Compare", "Fingerprint", "Public", "SignDomain", "Signs", "String", "Valid", "VerifyDomain", "ParseFingerprint"},
+	"keys": {"Compare", "Fingerprint", "Public", "SignDomain", "Signed", "Signs", "String", "Valid", "VerifyDomain", "ParseFingerprint"},
 }
 
 var pureImports = []string{

@@ -18,9 +18,6 @@ import (
 )
 
 const (
-	// maxSignatures bounds the signatures of one registration: a stranger makes the
-	// sequencer check them.
-	maxSignatures = 256
 	// partSize is how much of a topology goes into one message, in bytes.
 	partSize = 256 << 10
 	// downloadPatience is how long a time that is still to come is waited for, and
@@ -57,13 +54,6 @@ func (s *Service) register(ctx context.Context, encoded [][]byte) (refused *fail
 	list, err := membership.Decode(change)
 	if err != nil {
 		return fail(Invalid, "%v", err)
-	}
-	signatures := 0
-	for _, u := range list {
-		signatures += len(u.Signatures)
-	}
-	if signatures > maxSignatures {
-		return fail(Invalid, "the transactions have %d signatures together, at most %d in one call: send them in several", signatures, maxSignatures)
 	}
 	var verified []topology.SignedTransaction
 	for i, u := range list {

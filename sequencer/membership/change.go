@@ -11,6 +11,9 @@ import (
 // MaxTransactions bounds the transactions of one change.
 const MaxTransactions = 64
 
+// MaxSignatures bounds their signatures, together: every sequencer checks all of them in the order.
+const MaxSignatures = 256
+
 // ErrMalformed says that bytes are no list of topology transactions.
 var ErrMalformed = errors.New("no list of topology transactions")
 
@@ -32,7 +35,7 @@ func Decode(data []byte) ([]topology.UnverifiedTransaction, error) {
 		return nil, fmt.Errorf("%w: want 1 to %d", ErrMalformed, MaxTransactions)
 	}
 	list := make([]topology.UnverifiedTransaction, binary.BigEndian.Uint32(data))
-	rest := data[4:]
+	rest, signatures := data[4:], 0
 	for i := range list {
 		if len(rest) < 4 || uint64(binary.BigEndian.Uint32(rest)) > uint64(len(rest)-4) {
 			return nil, fmt.Errorf("%w: it ends within transaction %d of %d", ErrMalformed, i+1, len(list))
@@ -41,6 +44,9 @@ func Decode(data []byte) ([]topology.UnverifiedTransaction, error) {
 		u, err := topology.DecodeTransaction(rest[4 : 4+size])
 		if err != nil {
 			return nil, fmt.Errorf("%w: transaction %d: %w", ErrMalformed, i+1, err)
+		}
+		if signatures += len(u.Signatures); signatures > MaxSignatures {
+			return nil, fmt.Errorf("%w: the transactions have more than %d signatures together: send them in several changes", ErrMalformed, MaxSignatures)
 		}
 		list[i], rest = u, rest[4+size:]
 	}

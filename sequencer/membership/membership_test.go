@@ -203,6 +203,63 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+func TestOneForgedSignatureSpoilsItsChange(t *testing.T) {
+	n, m := found(t, membertest.Plan{})
+	good := n.Registration(t, bob)
+	forged := n.Registration(t, alice)[0].Encode()
+	forged[len(forged)-1] ^= 1
+	digest := m.State().Digest()
+	if m.Change(now, membership.Encode(good[0].Encode(), forged)) || m.State().Digest() != digest {
+		t.Error("a change with a forged signature had an effect")
+	}
+	if !m.Change(now, encode(good...)) {
+		t.Error("what stood beside it is refused by itself")
+	}
+}
+
+// A change of a few hundred KiB must not keep every sequencer busy: signatures are all that costs time in it, and
+// whoever orders may order any number of them.
+func TestSignaturesOfAChangeAreBounded(t *testing.T) {
+	n, m := found(t, membertest.Plan{})
+	var signers []string
+	for i := range topology.MaxSignatures - 1 {
+		signers = append(signers, fmt.Sprintf("surplus %d", i))
+	}
+	var list []topology.SignedTransaction
+	signatures := 0
+	for i := 0; signatures <= membership.MaxSignatures; i++ {
+		name := fmt.Sprintf("newcomer%d", i)
+		founding := n.Registration(t, membertest.Participant(name))[0]
+		padded := n.Sign(t, founding.Content(), append(signers, name+" root")...)
+		list, signatures = append(list, padded), signatures+topology.MaxSignatures
+	}
+	if _, err := membership.Decode(encode(list...)); !errors.Is(err, membership.ErrMalformed) {
+		t.Errorf("%d signatures in one change: %v", signatures, err)
+	}
+	if digest := m.State().Digest(); m.Change(now, encode(list...)) || m.State().Digest() != digest {
+		t.Errorf("a change with %d signatures was carried out", signatures)
+	}
+	if !m.Change(now, encode(list[:len(list)-1]...)) {
+		t.Errorf("a change with %d signatures was refused", signatures-topology.MaxSignatures)
+	}
+}
+
+func BenchmarkChange(b *testing.B) {
+	n, m := found(b, membertest.Plan{})
+	var signers []string
+	for i := range topology.MaxSignatures {
+		signers = append(signers, fmt.Sprintf("surplus %d", i))
+	}
+	one := n.Sign(b, topology.Add(2, topology.DefaultParameters(n.Synchronizer)), signers...) // refused for its authority
+	full := encode(one, one, one)
+	for b.Loop() {
+		if m.Change(now, full) {
+			b.Fatal("accepted")
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(3*len(signers)), "µs/signature")
+}
+
 func FuzzDecode(f *testing.F) {
 	n, m := found(f, membertest.Plan{})
 	f.Add(encode(n.Registration(f, bob)...))
