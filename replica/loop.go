@@ -141,7 +141,7 @@ func (r *Replica) take(e envelope) error {
 		return nil
 	}
 	if m, ok := e.input.(snapshotInput); ok {
-		return r.snapshotMessage(e.from, m)
+		return r.snapshotMessage(m)
 	}
 	return r.step(e.input)
 }
@@ -209,7 +209,7 @@ func (r *Replica) carryOut(effects []bft.Effect) error {
 				r.transmit(f)
 			}
 		case bft.Serve:
-			r.server.add(f)
+			r.server.add(f.To, request{archive: &f})
 		case bft.Deliver:
 			r.undelivered = append(r.undelivered, f)
 			if err := r.deliverDurable(); err != nil {
@@ -398,6 +398,10 @@ func (r *Replica) frame(ctx context.Context, from keys.PublicKey, _ p2p.Lane, fr
 		if err != nil {
 			r.warden.Record(from, trust.JunkFrame, err.Error())
 			return err
+		}
+		if m.asks() {
+			r.server.add(bft.PublicKey(from), request{snapshot: m})
+			return nil
 		}
 		return r.inbox.put(ctx, envelope{from: bft.PublicKey(from), input: m}, len(frame))
 	}

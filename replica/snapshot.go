@@ -3,7 +3,6 @@ package replica
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -176,12 +175,13 @@ func (r *Replica) sendSnapshot(to keys.PublicKey, m snapshotInput) {
 	_ = r.links.Send(to, p2p.Bulk, m.parts()...)
 }
 
-// snapshotMessage handles one message of the snapshot protocol.
-func (r *Replica) snapshotMessage(from bft.PublicKey, m snapshotInput) error {
-	switch m.kind {
-	case kindManifestRequest, kindPieceRequest:
-		return r.serveSnapshot(from, m)
-	}
+// asks reports whether a message asks for something, which the server answers; the loop takes the answers of others.
+func (m snapshotInput) asks() bool {
+	return m.kind == kindManifestRequest || m.kind == kindPieceRequest
+}
+
+// snapshotMessage takes what a peer answered.
+func (r *Replica) snapshotMessage(m snapshotInput) error {
 	t := r.transfer
 	if t == nil || m.epoch != t.handover.Epoch {
 		return nil
@@ -228,26 +228,4 @@ func (r *Replica) fetchedAll(t *transfer) error {
 	r.installs <- &t.fetched
 	r.chain.jump(t.handover.End)
 	return r.step(bft.SnapshotInstalled{Handover: t.handover})
-}
-
-func (r *Replica) serveSnapshot(from bft.PublicKey, m snapshotInput) error {
-	s := r.server.snapshot(m.epoch)
-	if s == nil {
-		return nil
-	}
-	answer := snapshotInput{kind: kindManifest, epoch: m.epoch}
-	if m.kind == kindManifestRequest {
-		answer.data = s.state.Manifest()
-	} else {
-		if int64(m.piece) >= int64(s.state.Count()) {
-			return nil
-		}
-		var err error
-		answer.kind, answer.piece = kindPiece, m.piece
-		if answer.data, err = s.state.Piece(int(m.piece)); err != nil {
-			return fmt.Errorf("serve the state after epoch %d: %w", m.epoch, err)
-		}
-	}
-	r.sendSnapshot(keys.PublicKey(from), answer)
-	return nil
 }
