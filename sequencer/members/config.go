@@ -65,8 +65,11 @@ type Config struct {
 	// one member, Subscriptions those of its Subscribe, and MemberTokens the tokens
 	// that one has from here. Defaults 16384, 256, 5 and 32.
 	Calls, MemberCalls, Subscriptions, MemberTokens int
-	// Downloads bounds the topology downloads at the same time. Default 8.
-	Downloads int
+	// Downloads bounds the topology downloads at the same time. Default 8. PartPatience is
+	// how long one may take for each 256 KiB before its place is given to others.
+	// Default 15 s.
+	Downloads    int
+	PartPatience time.Duration
 	// Registrations per second from everybody, and from one host; bursts are five
 	// times as many. Defaults 10 and 2.
 	Registrations, HostRegistrations float64
@@ -97,6 +100,7 @@ func (c Config) withDefaults() Config {
 	c.Subscriptions = cmp.Or(c.Subscriptions, 5)
 	c.MemberTokens = cmp.Or(c.MemberTokens, 32)
 	c.Downloads = cmp.Or(c.Downloads, 8)
+	c.PartPatience = cmp.Or(c.PartPatience, 15*time.Second)
 	c.Registrations = cmp.Or(c.Registrations, 10)
 	c.HostRegistrations = cmp.Or(c.HostRegistrations, 2)
 	c.TickEvery = cmp.Or(c.TickEvery, time.Second)

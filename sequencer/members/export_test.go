@@ -22,3 +22,6 @@ func (s *Service) Remembered() (accounts, tokens int) {
 
 // Sweep forgets what is over, as Run does from time to time.
 func (s *Service) Sweep() { s.accounts.sweep(s.config.Now()) }
+
+// Downloading counts the open downloads.
+func (s *Service) Downloading() int { return len(s.downloads) }

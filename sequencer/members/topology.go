@@ -178,12 +178,24 @@ func (s *Service) DownloadTopology(request *sequencerv1.DownloadTopologyRequest,
 			with("last", strconv.FormatInt(int64(changed), 10))
 	}
 	part := &sequencerv1.DownloadTopologyResponse{TimeMicros: int64(at), Digest: digest[:], Size: uint64(len(data))}
+	sent := make(chan error, 1)
+	late := time.NewTimer(s.config.PartPatience)
+	defer late.Stop()
 	for {
 		n := min(len(data), partSize)
 		part.Data, data = data[:n], data[n:]
-		if err := stream.Send(part); err != nil || len(data) == 0 {
-			return err
+		go func() { sent <- stream.Send(part) }() // ends with the call, if not before
+		select {
+		case err := <-sent:
+			if err != nil || len(data) == 0 {
+				return err
+			}
+		case <-late.C:
+			return fail(TooManyCalls, "the download is read too slowly, and its place is needed: try again, or at another sequencer").after(callsRetry)
+		case <-s.stopping:
+			return shuttingDown()
 		}
+		late.Reset(s.config.PartPatience)
 		part = &sequencerv1.DownloadTopologyResponse{}
 	}
 }

@@ -180,13 +180,35 @@ func TestDownloadsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the download to be refused", func() bool {
-		_, _, err := n.download(0)
-		return err != nil
-	})
+	until(t, "the first download to have its place", func() bool { return n.service.Downloading() == 1 })
 	_, _, err = n.download(0)
 	wantFailure(t, err, codes.ResourceExhausted, members.TooManyCalls)
 	n.stop()
 	_, err = waiting.Recv()
 	wantFailure(t, err, codes.Unavailable, members.ShuttingDown)
+}
+
+// A stranger who asks for the topology and does not read it must not keep others from it.
+func TestADownloadThatIsNotReadEnds(t *testing.T) {
+	var names []string
+	for i := range 1000 { // more than is sent ahead of the reader
+		names = append(names, fmt.Sprint("p", i))
+	}
+	s := start(t, options{plan: membertest.Plan{Participants: names}, config: func(c *members.Config) { c.Downloads, c.PartPatience = 1, 300*time.Millisecond }})
+	n := s.nodes[0]
+	idle, err := n.client.DownloadTopology(patience(t), &sequencerv1.DownloadTopologyRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := idle.Header(); err != nil { // it holds the only place
+		t.Fatal(err)
+	}
+	until(t, "another download to be served", func() bool {
+		_, _, err := n.download(0)
+		return err == nil
+	})
+	for err == nil {
+		_, err = idle.Recv()
+	}
+	wantFailure(t, err, codes.ResourceExhausted, members.TooManyCalls)
 }
