@@ -16,7 +16,6 @@ import (
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
 	"github.com/synod-network/synod/client"
 	"github.com/synod-network/synod/client/directory"
-	"github.com/synod-network/synod/ordering/ordertest"
 	"github.com/synod-network/synod/sequencer/membertest"
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/topology"
@@ -27,16 +26,7 @@ import (
 func TestTheDirectoryFollowsRealSequencers(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t) })
 	const sequencers = 3
-	network := membertest.Found(t, membertest.Plan{Participants: []string{"alice"}, Sequencers: sequencers})
-	memory := ordertest.StartMemory(t, ordertest.MemoryConfig{Nodes: sequencers})
-	var services []*service
-	var list []client.Sequencer
-	for i := range sequencers {
-		s := startService(t, network, memory.Node(i), i)
-		services = append(services, s)
-		list = append(list, client.Sequencer{Alias: network.Sequencers[i].Name, ID: membertest.ID(network.Sequencers[i]),
-			Endpoints: []client.Endpoint{{Address: s.address, Plain: true}}})
-	}
+	network, memory, services, list := startServices(t, sequencers, "alice")
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	var running sync.WaitGroup
 	defer running.Wait()

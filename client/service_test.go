@@ -81,6 +81,18 @@ func startService(t testing.TB, network *membertest.Network, orderer ordering.Or
 	return s
 }
 
+// startServices founds a network and runs the services of all its sequencers. The list is as clients of it are configured.
+func startServices(t testing.TB, sequencers int, participants ...string) (network *membertest.Network, memory *ordertest.Memory, services []*service, list []client.Sequencer) {
+	network = membertest.Found(t, membertest.Plan{Participants: participants, Sequencers: sequencers})
+	memory = ordertest.StartMemory(t, ordertest.MemoryConfig{Nodes: sequencers})
+	for i, self := range network.Sequencers {
+		s := startService(t, network, memory.Node(i), i)
+		services = append(services, s)
+		list = append(list, client.Sequencer{Alias: self.Name, ID: membertest.ID(self), Endpoints: []client.Endpoint{{Address: s.address, Plain: true}}})
+	}
+	return network, memory, services, list
+}
+
 // keepTime orders something again and again until the context ends: an order in memory has no time of its own.
 func keepTime(ctx context.Context, orderer ordering.Orderer) {
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -98,16 +110,7 @@ func keepTime(ctx context.Context, orderer ordering.Orderer) {
 func TestThroughTheRealService(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t) })
 	const sequencers, rounds, each = 4, 8, 25
-	network := membertest.Found(t, membertest.Plan{Participants: []string{"alice", "bob"}, Sequencers: sequencers})
-	memory := ordertest.StartMemory(t, ordertest.MemoryConfig{Nodes: sequencers})
-	var services []*service
-	var list []client.Sequencer
-	for i := range sequencers {
-		s := startService(t, network, memory.Node(i), i)
-		services = append(services, s)
-		list = append(list, client.Sequencer{Alias: network.Sequencers[i].Name, ID: membertest.ID(network.Sequencers[i]),
-			Endpoints: []client.Endpoint{{Address: s.address, Plain: true}}})
-	}
+	network, _, services, list := startServices(t, sequencers, "alice", "bob")
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var clients []*client.Client

@@ -13,7 +13,6 @@ import (
 
 	"github.com/synod-network/synod/client"
 	"github.com/synod-network/synod/load/members"
-	"github.com/synod-network/synod/ordering/ordertest"
 	"github.com/synod-network/synod/sequencer/membertest"
 	"github.com/synod-network/synod/sequencer/sequencing"
 )
@@ -29,7 +28,7 @@ func BenchmarkThroughTheRealService(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) { benchClients(b, c.unary) })
 	}
 	b.Run("load, streams", func(b *testing.B) {
-		_, services := benchNetwork(b)
+		_, services, _ := benchNetwork(b)
 		var targets []members.Target
 		for _, s := range services {
 			targets = append(targets, members.Target{Address: s.address, Options: []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}})
@@ -46,28 +45,18 @@ func BenchmarkThroughTheRealService(b *testing.B) {
 
 const benchInFlight = 200
 
-func benchNetwork(b *testing.B) (*membertest.Network, []*service) {
-	network := membertest.Found(b, membertest.Plan{Participants: []string{"alice", "bob"}, Sequencers: 2})
-	memory := ordertest.StartMemory(b, ordertest.MemoryConfig{Nodes: 2})
+func benchNetwork(b *testing.B) (*membertest.Network, []*service, []client.Sequencer) {
+	network, memory, services, list := startServices(b, 2, "alice", "bob")
 	ctx, cancel := context.WithCancel(context.Background())
 	var keeping sync.WaitGroup
 	keeping.Go(func() { keepTime(ctx, memory.Node(0)) })
 	b.Cleanup(func() { cancel(); keeping.Wait() })
-	var services []*service
-	for i := range 2 {
-		services = append(services, startService(b, network, memory.Node(i), i))
-	}
-	return network, services
+	return network, services, list
 }
 
 // benchClients lets two members send to each other for a while.
 func benchClients(b *testing.B, unary bool) {
-	network, services := benchNetwork(b)
-	var list []client.Sequencer
-	for i, s := range services {
-		list = append(list, client.Sequencer{Alias: network.Sequencers[i].Name, ID: membertest.ID(network.Sequencers[i]),
-			Endpoints: []client.Endpoint{{Address: s.address, Plain: true}}})
-	}
+	network, _, list := benchNetwork(b)
 	ctx, cancel := context.WithCancel(b.Context())
 	var running, sending sync.WaitGroup
 	defer running.Wait()

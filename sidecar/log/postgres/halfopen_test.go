@@ -1,8 +1,6 @@
 package postgres_test
 
 import (
-	"context"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,9 +9,7 @@ import (
 	"time"
 
 	"github.com/synod-network/synod/internal/pgtest"
-	"github.com/synod-network/synod/sidecar/event"
 	"github.com/synod-network/synod/sidecar/log"
-	"github.com/synod-network/synod/sidecar/log/logtest"
 	"github.com/synod-network/synod/sidecar/log/postgres"
 )
 
@@ -126,59 +122,14 @@ func TestHalfOpenConnectionsToTheDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = store.Close() }()
-	spool, err := log.OpenSpool(filepath.Join(dir, "spool"), 1<<30)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = spool.Close() }()
-	o := log.Defaults()
-	o.Store, o.Spool, o.Observer, o.Log, o.Retry = store, spool, silent{}, slog.New(slog.DiscardHandler), 20*time.Millisecond
-	o.Publish = func([]event.Numbered) {}
-	events, err := log.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- events.Run(ctx) }()
-	height := 0
-	load := func(count int) {
-		for range count {
-			height++
-			if err := events.Append(t.Context(), []event.Event{logtest.Block(height)}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	a := startAway(t, store, dir)
 	for range 2 {
-		load(20)
+		a.load(20)
 		l.cut()
-		load(20)
-		if s := events.Status(); s.Away == "" || s.SpoolEvents == 0 {
-			t.Errorf("nothing comes through, and the log says %+v", s)
-		}
+		a.load(20)
+		a.spools("nothing comes through")
 		l.mend()
-		deadline := time.Now().Add(30 * time.Second)
-		for events.Status().Away != "" {
-			if time.Now().After(deadline) {
-				t.Fatalf("never drained: %+v", events.Status())
-			}
-			<-time.After(5 * time.Millisecond) // a condition, polled
-		}
+		a.drains()
 	}
-	stored, err := store.After(t.Context(), 0, 10_000, 1<<30)
-	if err != nil || len(stored) != height {
-		t.Fatalf("%d of %d events are stored, %v", len(stored), height, err)
-	}
-	for i := range stored {
-		if want := logtest.Block(i + 1); string(stored[i].Body) != string(want.Body) || stored[i].Seq != event.Seq(i) {
-			t.Fatalf("event %d has number %d and is %s", i, stored[i].Seq, stored[i].Body)
-		}
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	a.finish()
 }

@@ -21,6 +21,103 @@ func (silent) Node(event.NodeState)                   {}
 func (silent) Received(event.Filter, event.Kind, int) {}
 func (silent) Fault(string, string)                   {}
 
+// away is a log over a database that goes away and comes back, with what subscribers saw.
+type away struct {
+	t      *testing.T
+	log    *log.Log
+	store  log.Store
+	height int // blocks appended
+	end    context.CancelFunc
+	ended  chan error
+
+	mu        sync.Mutex
+	published []event.Seq
+}
+
+func startAway(t *testing.T, store log.Store, dir string) *away {
+	t.Helper()
+	t.Cleanup(func() { _ = store.Close() })
+	spool, err := log.OpenSpool(filepath.Join(dir, "spool"), 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = spool.Close() })
+	a := &away{t: t, store: store, ended: make(chan error, 1)}
+	o := log.Defaults()
+	o.Store, o.Spool, o.Observer, o.Log, o.Retry = store, spool, silent{}, slog.New(slog.DiscardHandler), 20*time.Millisecond
+	o.Publish = func(events []event.Numbered) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for i := range events {
+			a.published = append(a.published, events[i].Seq)
+		}
+	}
+	if a.log, err = log.Open(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	a.end = cancel
+	var running sync.WaitGroup
+	running.Go(func() { a.ended <- a.log.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return a
+}
+
+// load appends so many blocks.
+func (a *away) load(count int) {
+	a.t.Helper()
+	for range count {
+		a.height++
+		if err := a.log.Append(a.t.Context(), []event.Event{logtest.Block(a.height)}); err != nil {
+			a.t.Fatal(err)
+		}
+	}
+}
+
+// spools checks that events go to the spool.
+func (a *away) spools(when string) {
+	a.t.Helper()
+	if s := a.log.Status(); s.Away == "" || s.SpoolEvents == 0 {
+		a.t.Errorf("%s, and the log says %+v", when, s)
+	}
+}
+
+// drains waits until the database has what the spool had.
+func (a *away) drains() {
+	a.t.Helper()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	limit := time.After(30 * time.Second)
+	for a.log.Status().Away != "" {
+		select {
+		case <-poll.C:
+		case <-limit:
+			a.t.Fatalf("never drained: %+v", a.log.Status())
+		}
+	}
+}
+
+// finish ends the log, and compares what was appended with what is stored and with what subscribers saw: each event once, in order.
+func (a *away) finish() {
+	a.t.Helper()
+	stored, err := a.store.After(a.t.Context(), 0, 10_000, 1<<30)
+	if err != nil || len(stored) != a.height {
+		a.t.Fatalf("%d of %d events are stored, %v; the log says %+v", len(stored), a.height, err, a.log.Status())
+	}
+	for i := range stored {
+		if want := logtest.Block(i + 1); string(stored[i].Body) != string(want.Body) || stored[i].Seq != event.Seq(i) {
+			a.t.Fatalf("event %d has number %d and is %s", i, stored[i].Seq, stored[i].Body)
+		}
+	}
+	a.end()
+	if err := <-a.ended; err != nil {
+		a.t.Error(err)
+	}
+	if got, want := fmt.Sprint(a.published), fmt.Sprint(seqs(a.height)); got != want {
+		a.t.Errorf("subscribers saw %s", got)
+	}
+}
+
 // TestPostgreSQLStoppedAndStartedUnderLoad: sources are answered all the time, subscribers see every event once, and the database
 // ends up with what they saw, in that order.
 func TestPostgreSQLStoppedAndStartedUnderLoad(t *testing.T) {
@@ -29,71 +126,17 @@ func TestPostgreSQLStoppedAndStartedUnderLoad(t *testing.T) {
 	}
 	server := pgtest.Start(t)
 	dir := t.TempDir()
-	store := open(t, server.Database(t), dir, log.V1)
-	defer func() { _ = store.Close() }()
-	spool, err := log.OpenSpool(filepath.Join(dir, "spool"), 1<<30)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var mu sync.Mutex
-	var published []event.Seq
-	o := log.Defaults()
-	o.Store, o.Spool, o.Observer, o.Log, o.Retry = store, spool, silent{}, slog.New(slog.DiscardHandler), 20*time.Millisecond
-	o.Publish = func(events []event.Numbered) {
-		mu.Lock()
-		defer mu.Unlock()
-		for i := range events {
-			published = append(published, events[i].Seq)
-		}
-	}
-	l, err := log.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- l.Run(ctx) }()
-
-	height := 0
-	load := func(count int) {
-		for range count {
-			height++
-			if err := l.Append(t.Context(), []event.Event{logtest.Block(height)}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	a := startAway(t, open(t, server.Database(t), dir, log.V1), dir)
 	for round := range 3 {
-		load(50)
+		a.load(50)
 		server.Kill(t)
-		load(50)
-		if s := l.Status(); s.Away == "" || s.SpoolEvents == 0 {
-			t.Errorf("round %d: the database is down, and the log says %+v", round, s)
-		}
+		a.load(50)
+		a.spools(fmt.Sprintf("round %d: the database is down", round))
 		server.Restart(t)
-		load(50)
+		a.load(50)
 	}
-	deadline := time.Now().Add(30 * time.Second)
-	for l.Status().Away != "" && time.Now().Before(deadline) {
-		time.Sleep(5 * time.Millisecond) // a condition, polled
-	}
-	stored, err := store.After(t.Context(), 0, 10_000, 1<<30)
-	if err != nil || len(stored) != height {
-		t.Fatalf("%d of %d events are stored, %v; the log says %+v", len(stored), height, err, l.Status())
-	}
-	for i := range stored {
-		if want := logtest.Block(i + 1); string(stored[i].Body) != string(want.Body) || stored[i].Seq != event.Seq(i) {
-			t.Fatalf("event %d has number %d and is %s", i, stored[i].Seq, stored[i].Body)
-		}
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	if got, want := fmt.Sprint(published), fmt.Sprint(seqs(height)); got != want {
-		t.Errorf("subscribers saw %s", got)
-	}
+	a.drains()
+	a.finish()
 }
 
 func seqs(count int) []event.Seq {
