@@ -337,7 +337,7 @@ type Contract struct {
 // Question is what a run has to be told before it can go on: a *NeedPackage, *NeedContract or *NeedKeys.
 type Question interface{ question() }
 
-// NeedPackage asks for a package; answer by adding it to the engine, or with Missing.
+// NeedPackage asks for a package; answer by adding it to the engine. If it is still not there the next time, the run fails.
 type NeedPackage struct{ ID string }
 
 // NeedContract asks for a contract of the ledger; answer with AnswerContract.

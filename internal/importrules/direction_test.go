@@ -54,6 +54,15 @@ var mayImport = map[string][]string{
 	"topology":              {"bft", "keys"}, // pure too: parameters of ordering, and signatures
 }
 
+// TestEveryPackageSaysWhatItIs: a package without a comment teaches nobody.
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		if len(p.GoFiles) > 0 && p.Doc == "" && !within("api", p.ImportPath) { // api is generated
+			t.Errorf("%s has no comment", p.ImportPath)
+		}
+	}
+}
+
 // TestArchitectureHasALineForEachFolder keeps the map for newcomers complete, and free of folders that are gone.
 func TestArchitectureHasALineForEachFolder(t *testing.T) {
 	page, err := os.ReadFile("../../docs/ARCHITECTURE.md")
@@ -76,6 +85,7 @@ func TestArchitectureHasALineForEachFolder(t *testing.T) {
 type listed struct {
 	ImportPath string
 	Dir        string
+	Doc        string
 	GoFiles    []string
 	Imports    []string
 	Export     string
@@ -85,7 +95,7 @@ type listed struct {
 func list(t *testing.T, args ...string) []listed {
 	t.Helper()
 	noticeChanges(t)
-	cmd := exec.Command("go", append([]string{"list", "-e", "-json=ImportPath,Dir,GoFiles,Imports,Export"}, args...)...)
+	cmd := exec.Command("go", append([]string{"list", "-e", "-json=ImportPath,Dir,Doc,GoFiles,Imports,Export"}, args...)...)
 	cmd.Dir = "../.."
 	out, err := cmd.Output()
 	if err != nil {
