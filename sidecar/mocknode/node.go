@@ -128,7 +128,7 @@ func (n *Node) RESTAddress() string { return n.rest.Addr().String() }
 func (n *Node) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return n.serveStreams(ctx) })
-	group.Go(func() error { return serve(ctx, n.rest, n.restHandler()) })
+	group.Go(func() error { return serve(ctx, n.rest, n.restHandler(), cutOff) })
 	group.Go(func() error { return n.produce(ctx) })
 	if err := group.Wait(); !errors.Is(err, context.Canceled) {
 		return err
@@ -136,18 +136,34 @@ func (n *Node) Run(ctx context.Context) error {
 	return nil
 }
 
-// serve answers until ctx ends, then cuts all connections.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+// serve answers until ctx ends, and then ends the server.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, stop func(*http.Server)) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	ended, end := context.WithCancel(ctx)
 	defer end()
-	watching.Go(func() { <-ended.Done(); server.Close() })
+	watching.Go(func() { <-ended.Done(); stop(server) })
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return ctx.Err()
+}
+
+// cutOff cuts all connections.
+func cutOff(server *http.Server) { _ = server.Close() }
+
+// endStreams cuts all connections, but those of streams that were told to finish have a second for their last bytes.
+func (n *Node) endStreams(server *http.Server) {
+	n.mu.Lock()
+	finishing := n.finish > 0
+	n.mu.Unlock()
+	if finishing {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = server.Shutdown(ctx) // what is still there then is cut
+	}
+	cutOff(server)
 }
 
 // serveStreams serves the event port, with pauses while the node is down.
@@ -156,7 +172,7 @@ func (n *Node) serveStreams(ctx context.Context) error {
 	for {
 		up, end := context.WithCancel(ctx)
 		served := make(chan error, 1)
-		go func() { served <- serve(up, listener, n.streamHandler()) }()
+		go func() { served <- serve(up, listener, n.streamHandler(), n.endStreams) }()
 		var pause time.Duration
 		select {
 		case err := <-served:
