@@ -14,6 +14,9 @@ STATICCHECK = $(GO) tool -modfile=tools/staticcheck.mod staticcheck
 SEQUENTIAL = 'synod/(api|bft|cmd|daml|internal|sequencer/historytest|sim|test|topology)(/|$$)'
 # Except these of them, where goroutines share an engine or a folder.
 SHARED = 'synod/daml/(cache|script)$$'
+# Most of what these test is long walks of one goroutine over a disk or a network in memory, at virtual times: they run in full without
+# the detector, and short with it.
+WALKS = 'synod/(client|replica/store|sequencer/history)$$'
 
 check: lint
 	$(GO) test ./...
@@ -22,9 +25,10 @@ quick: format vet
 	$(GO) test -short ./...
 
 test: lint test-tools
-	SYNOD_SIM=60s $(GO) test -timeout 10m $$($(GO) list ./... | grep -E $(SEQUENTIAL) | grep -vE $(SHARED))
+	SYNOD_SIM=60s $(GO) test -timeout 10m $$($(GO) list ./... | grep -E -e $(SEQUENTIAL) -e $(WALKS) | grep -vE $(SHARED))
 	@if command -v gcc >/dev/null; then race=-race; else echo 'no race detection: it needs gcc (apt-get install gcc)' >&2; race=; fi; \
-	set -x; $(GO) test -timeout 10m $$race $$($(GO) list ./... | grep -vE $(SEQUENTIAL)) $$($(GO) list ./... | grep -E $(SHARED))
+	set -x; $(GO) test -timeout 10m $$race $$($(GO) list ./... | grep -vE -e $(SEQUENTIAL) -e $(WALKS)) $$($(GO) list ./... | grep -E $(SHARED)) && \
+	{ test -z "$$race" || $(GO) test -timeout 10m -short $$race $$($(GO) list ./... | grep -E $(WALKS)); }
 
 # PostgreSQL, Chromium, Node.js and the JavaScript SDKs, where they can be installed
 test-tools:
