@@ -258,7 +258,7 @@ func (w *walk) finish() error {
 func TestRandomFaults(t *testing.T) {
 	seeds := uint64(60)
 	if testing.Short() {
-		seeds = 15
+		seeds = 5
 	}
 	if n, err := strconv.ParseUint(os.Getenv("SYNOD_WALKS"), 10, 32); err == nil {
 		seeds = n
@@ -272,6 +272,9 @@ func TestRandomFaults(t *testing.T) {
 
 // TestPlantedBugsAreNoticed plants one bug after the other: a transcript, a property or a random walk must fail.
 func TestPlantedBugsAreNoticed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes hundreds of walks")
+	}
 	for planted := faultNone + 1; planted < faultLast; planted++ {
 		t.Run(fmt.Sprint(int(planted)), func(t *testing.T) {
 			for _, c := range agreementStories {
