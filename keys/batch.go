@@ -1,11 +1,11 @@
 package keys
 
 import (
-	"crypto/rand"
 	"runtime"
 	"slices"
 	"sync"
 
+	"github.com/oasisprotocol/curve25519-voi/curve"
 	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
@@ -23,7 +23,7 @@ const (
 	batchLeast = 4
 )
 
-// BatchVerifier checks many signatures at once, in a third of the time that they take one by one. It answers
+// BatchVerifier checks many signatures at once, in a quarter of the time that they take one by one. It answers
 // exactly as [Verify] does: the equation of a batch has the cofactor in it, as ZIP-215 has, and its coefficients are
 // random, so that bad signatures cancel each other with probability 2^-125. It is safe for concurrent use.
 //
@@ -34,12 +34,18 @@ type BatchVerifier struct {
 	ahead *ahead
 
 	mu    sync.RWMutex
-	known map[PublicKey]*voi.ExpandedPublicKey
+	known map[PublicKey]*prepared
+}
+
+// prepared is a key with multiples of its point: for a signature by itself, and for an equation.
+type prepared struct {
+	key   *voi.ExpandedPublicKey
+	point *curve.ExpandedEdwardsPoint
 }
 
 // NewBatchVerifier returns a verifier that remembers so many keys, at 1.5 KiB each.
 func NewBatchVerifier(remembered int) *BatchVerifier {
-	return &BatchVerifier{most: remembered, ahead: newAhead(aheadMost), known: map[PublicKey]*voi.ExpandedPublicKey{}}
+	return &BatchVerifier{most: remembered, ahead: newAhead(aheadMost), known: map[PublicKey]*prepared{}}
 }
 
 // VerifyAhead is Verify for signatures that will be asked for once more, as those of a submission before and after it
@@ -73,7 +79,7 @@ func (v *BatchVerifier) Verify(batch []Signed) []bool {
 func (v *BatchVerifier) All(batch []Signed) bool {
 	for len(batch) >= batchLeast {
 		part := batch[:min(batchMost, len(batch))]
-		if !v.together(part) {
+		if !v.equation(part) {
 			return false
 		}
 		batch = batch[len(part):]
@@ -101,7 +107,7 @@ func (v *BatchVerifier) verifyAll(batch []Signed) []bool {
 // verify checks a part. If something in it is bad, each is checked by itself: with prepared keys that costs twice
 // what the equation costs, and searching by halves would cost more.
 func (v *BatchVerifier) verify(part []Signed, valid []bool) {
-	together := len(part) >= batchLeast && v.together(part)
+	together := len(part) >= batchLeast && v.equation(part)
 	for i := range part {
 		if valid[i] = together || v.one(part[i]); valid[i] {
 			v.remember(part[i].Key)
@@ -111,26 +117,12 @@ func (v *BatchVerifier) verify(part []Signed, valid []bool) {
 
 func (v *BatchVerifier) one(s Signed) bool {
 	if key := v.prepared(s.Key); key != nil {
-		return voi.VerifyExpandedWithOptions(key, s.Message, s.Signature[:], zip215)
+		return voi.VerifyExpandedWithOptions(key.key, s.Message, s.Signature[:], zip215)
 	}
 	return Verify(s.Key, s.Message, s.Signature)
 }
 
-// together reports whether all are valid.
-func (v *BatchVerifier) together(part []Signed) bool {
-	b := voi.NewBatchVerifierWithCapacity(len(part))
-	for i := range part {
-		s := &part[i]
-		if key := v.prepared(s.Key); key != nil {
-			b.AddExpandedWithOptions(key, s.Message, s.Signature[:], zip215)
-		} else {
-			b.AddWithOptions(s.Key[:], s.Message, s.Signature[:], zip215)
-		}
-	}
-	return b.VerifyBatchOnly(rand.Reader)
-}
-
-func (v *BatchVerifier) prepared(key PublicKey) *voi.ExpandedPublicKey {
+func (v *BatchVerifier) prepared(key PublicKey) *prepared {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.known[key]
@@ -141,8 +133,9 @@ func (v *BatchVerifier) remember(key PublicKey) {
 	if v.prepared(key) != nil || v.most <= 0 {
 		return
 	}
-	prepared, err := voi.NewExpandedPublicKey(key[:])
-	if err != nil {
+	expanded, err := voi.NewExpandedPublicKey(key[:])
+	point, ok := decodedPoint(key[:])
+	if err != nil || !ok {
 		return // such a key signs nothing
 	}
 	v.mu.Lock()
@@ -153,5 +146,5 @@ func (v *BatchVerifier) remember(key PublicKey) {
 		}
 		delete(v.known, other)
 	}
-	v.known[key] = prepared
+	v.known[key] = &prepared{expanded, curve.NewExpandedEdwardsPoint(&point)}
 }

@@ -2,11 +2,14 @@ package keys_test
 
 import (
 	"crypto/sha256"
+	"crypto/sha512"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
+	"github.com/oasisprotocol/curve25519-voi/curve"
+	"github.com/oasisprotocol/curve25519-voi/curve/scalar"
 	"pgregory.net/rapid"
 
 	"github.com/synod-network/synod/keys"
@@ -40,6 +43,92 @@ func honest(number int) keys.Signed {
 	key := keys.FromSeed([32]byte{byte(number % 7)})
 	message := fmt.Appendf(nil, "message %d", number)
 	return keys.Signed{Key: key.Public(), Message: message, Signature: key.Sign(message)}
+}
+
+// mixed is a signature by a key that has a component of small order beside that of its secret: all rules but those with the
+// cofactor take it for bad, or for good by chance.
+func mixed(t *testing.T, number int) keys.Signed {
+	wide := func(text string) *scalar.Scalar {
+		sum := sha512.Sum512([]byte(text))
+		s, err := scalar.NewFromBytesModOrderWide(sum[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	point := func(s *scalar.Scalar, small []byte) (encoded [32]byte) {
+		var compressed curve.CompressedEdwardsY
+		if _, err := compressed.SetBytes(small); err != nil {
+			t.Fatal(err)
+		}
+		p := curve.NewEdwardsPoint()
+		if _, err := p.SetCompressedY(&compressed); err != nil {
+			t.Fatal(err)
+		}
+		p.Add(p, curve.NewEdwardsPoint().MulBasepoint(curve.ED25519_BASEPOINT_TABLE, s))
+		return *compressed.SetEdwardsPoint(p)
+	}
+	signed := keys.Signed{Message: fmt.Appendf(nil, "mixed %d", number)}
+	secret, nonce := wide(fmt.Sprint("secret", number%3)), wide(fmt.Sprint("nonce", number))
+	signed.Key = point(secret, unhex(t, torsion[number%len(torsion)].encoding))
+	r := point(nonce, unhex(t, torsion[number/3%len(torsion)].encoding))
+	hash := sha512.Sum512(slices.Concat(r[:], signed.Key[:], signed.Message))
+	k, err := scalar.NewFromBytesModOrderWide(hash[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(signed.Signature[:], r[:])
+	if err := k.Add(k.Mul(k, secret), nonce).ToBytes(signed.Signature[32:]); err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}
+
+// Signatures by one key share a term of the equation.
+func TestABatchOfKeysWithAComponentOfSmallOrder(t *testing.T) {
+	for _, remembered := range []int{0, 100} {
+		v := keys.NewBatchVerifier(remembered)
+		for size := 4; size <= 300; size *= 4 {
+			batch := make([]keys.Signed, size)
+			for i := range batch {
+				batch[i] = mixed(t, i)
+				if !keys.Verify(batch[i].Key, batch[i].Message, batch[i].Signature) {
+					t.Fatalf("signature %d is not valid by itself", i)
+				}
+			}
+			wantSame(t, v, batch)
+			wantSame(t, v, batch) // now its keys are prepared, if any are
+			batch[size/2].Signature[33] ^= 1
+			wantSame(t, v, batch)
+		}
+	}
+}
+
+// Without coefficients, or with the same one, what is too much in one signature would make up for what the other lacks.
+func TestBadSignaturesDoNotCancelEachOther(t *testing.T) {
+	v := keys.NewBatchVerifier(10)
+	batch := make([]keys.Signed, 20)
+	for i := range batch {
+		batch[i] = honest(i)
+	}
+	one := scalar.NewFromUint64(1)
+	for _, pair := range [][2]int{{0, 7}, {3, 5}} { // by one key, and by two
+		altered := slices.Clone(batch)
+		for i, change := range []func(s *scalar.Scalar){func(s *scalar.Scalar) { s.Add(s, one) }, func(s *scalar.Scalar) { s.Sub(s, one) }} {
+			signature := altered[pair[i]].Signature[32:]
+			s, err := scalar.NewFromCanonicalBytes(signature)
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(s)
+			if err := s.ToBytes(signature); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 20 {
+			wantSame(t, v, altered)
+		}
+	}
 }
 
 func wantSame(t interface{ Fatalf(string, ...any) }, v *keys.BatchVerifier, batch []keys.Signed) {
@@ -119,7 +208,7 @@ func TestALargeBatchIsSplit(t *testing.T) {
 
 // One core, so that the figure is that of a core.
 func BenchmarkBatch(b *testing.B) {
-	for _, size := range []int{1, 8, 64, 256} {
+	for _, size := range []int{1, 8, 64, 256, 512} {
 		for _, bad := range []int{0, 1} {
 			b.Run(fmt.Sprintf("signatures=%d/bad=%d", size, bad), func(b *testing.B) {
 				v := keys.NewBatchVerifier(100)

@@ -5,6 +5,8 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"io"
+
+	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
 // PrivateKey is a node's secret. It prints as the public key that it belongs to, whatever the verb, so that it cannot
@@ -36,7 +38,7 @@ func (k PrivateKey) Public() PublicKey { return PublicKey(k.secret[ed25519.SeedS
 // Sign signs message as it is (no prehash). Signing is deterministic. The caller puts the purpose and the network id
 // into message, so that a signature means one thing in one network.
 func (k PrivateKey) Sign(message []byte) Signature {
-	return Signature(ed25519.Sign(k.secret, message))
+	return Signature(voi.Sign(voi.PrivateKey(k.secret), message))
 }
 
 // Signer is the key in the standard library's terms, for TLS.
