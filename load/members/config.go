@@ -53,9 +53,14 @@ type Target struct {
 // MinSize has room for who sent what.
 const MinSize = 16
 
-// lifetime is how long after it was sent a submission may be sequenced. Sequencers
-// remember it for as long.
-const lifetime = 10 * time.Second
+// lifetime is how long after it was sent a submission may be sequenced; one that takes longer counts as lost, for nobody is told of it.
+// Sequencers remember each for as long, so it is short where there are many.
+func (c Config) lifetime() time.Duration {
+	if c.Rate > 0 && c.Rate <= 1000 {
+		return time.Minute
+	}
+	return 10 * time.Second
+}
 
 func (c Config) withDefaults(targets int) Config {
 	c.Size = cmp.Or(c.Size, 1024)

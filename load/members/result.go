@@ -83,12 +83,7 @@ func (r *run) suspects() (list []Suspect) {
 	return list
 }
 
-func (r *run) verdict() Result {
-	var lost, unknown int64
-	for _, m := range r.members {
-		l, u := m.remains(r)
-		lost, unknown = lost+l, unknown+u
-	}
+func (r *run) verdict(lost, unknown int64) Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := r.result

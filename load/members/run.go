@@ -101,9 +101,11 @@ func (r *run) drive(ctx, ready context.Context) (Result, error) {
 		work = make(chan time.Duration)
 		group.Go(func() { r.pace(sending, work) })
 	}
+	var unanswered sync.WaitGroup
 	for _, m := range r.members {
 		l := &lane{run: r, member: m, work: work, via: m.home, random: rand.NewChaCha8([32]byte{byte(m.number), byte(m.number >> 8)})}
-		group.Go(func() { l.send(running, sending) })
+		unanswered.Add(1)
+		group.Go(func() { l.send(running, sending, unanswered.Done) })
 	}
 	select {
 	case <-sending.Done():
@@ -113,8 +115,9 @@ func (r *run) drive(ctx, ready context.Context) (Result, error) {
 	r.mu.Lock()
 	r.sending = false
 	r.mu.Unlock()
-	r.settle(running)
-	return r.verdict(), nil
+	answered := make(chan struct{})
+	go func() { unanswered.Wait(); close(answered) }() // ends with the lanes at the latest
+	return r.verdict(r.settle(running, answered)), nil
 }
 
 // listen opens all streams and waits until they are open.
@@ -167,18 +170,23 @@ func (r *run) pace(sending context.Context, work chan<- time.Duration) {
 
 const settleEvery = 20 * time.Millisecond
 
-// settle waits until all that was accepted has come out.
-func (r *run) settle(ctx context.Context) {
+// settle waits, as long as it may, until all that was sent is answered and all that was accepted has come out, and returns what has not.
+// That is what the last look at the flights found: what arrives behind it must not count against anybody, for it is not waited for.
+func (r *run) settle(ctx context.Context, answered <-chan struct{}) (lost, unknown int64) {
 	ctx, cancel := context.WithTimeout(ctx, r.config.Drain)
 	defer cancel()
-	for _, m := range r.members {
-		for {
-			if lost, _ := m.remains(r); lost == 0 {
-				break
-			}
-			if !sleep(ctx, settleEvery) {
-				return
-			}
+	select {
+	case <-answered:
+	case <-ctx.Done():
+	}
+	for {
+		lost, unknown = 0, 0
+		for _, m := range r.members {
+			l, u := m.remains(r)
+			lost, unknown = lost+l, unknown+u
+		}
+		if lost == 0 || !sleep(ctx, settleEvery) {
+			return lost, unknown
 		}
 	}
 }

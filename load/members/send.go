@@ -30,18 +30,24 @@ type lane struct {
 // batchMost bounds the submissions in one message of a stream.
 const batchMost = 64
 
-// send sends until sending ends, again whenever the connection breaks.
-func (l *lane) send(ctx, sending context.Context) {
+// send sends until sending ends, again whenever the connection breaks, says when all is answered, and watches the last connection
+// until ctx ends: if that breaks, what was accepted through it and is not ordered may be gone.
+func (l *lane) send(ctx, sending context.Context, answered func()) {
+	answered = sync.OnceFunc(answered)
+	defer answered()
 	for sending.Err() == nil {
 		var err error
 		if l.run.config.Unary {
 			err = l.unary(ctx, sending)
 		} else {
-			err = l.stream(ctx, sending)
+			err = l.stream(ctx, sending, answered)
 		}
-		if err != nil && sending.Err() == nil {
-			l.run.broke(err)
-			l.member.forsake(l.via)
+		if err == nil {
+			continue
+		}
+		l.run.broke(err)
+		l.member.forsake(l.via)
+		if sending.Err() == nil {
 			l.via = l.member.renew(sending, l.run.network, l.via)
 			sleep(sending, reconnectAfter)
 		}
@@ -89,7 +95,7 @@ func (l *lane) make(number uint64) []byte {
 	binary.BigEndian.PutUint64(payload[4:], number)
 	s := &sequencing.Submission{
 		Sender: l.member.id, Message: sequencing.MessageID(strconv.FormatUint(number, 10)),
-		MaxTime: sequencing.Time(time.Now().Add(lifetime).UnixMicro()), Cost: 1 << 40,
+		MaxTime: sequencing.Time(time.Now().Add(l.run.config.lifetime()).UnixMicro()), Cost: 1 << 40,
 		Sets: []sequencing.RecipientSet{l.recipients(number)}, Envelopes: []sequencing.Envelope{{Payload: payload}},
 	}
 	request := sequencing.Request{Body: s}
@@ -116,15 +122,11 @@ func (r *run) recipient(m *member, number uint64, i int) *member {
 // unary sends each submission in a call of its own; as many at a time as may be in flight.
 func (l *lane) unary(ctx, sending context.Context) error {
 	var calls sync.WaitGroup
-	defer calls.Wait()
 	var broken atomic.Pointer[error]
-	for {
-		if err := broken.Load(); err != nil {
-			return *err
-		}
+	for broken.Load() == nil {
 		number, request, ok := l.next(sending, true)
 		if !ok {
-			return nil
+			break
 		}
 		l.run.count(func(r *Result) { r.Submitted++ })
 		calls.Go(func() {
@@ -138,6 +140,11 @@ func (l *lane) unary(ctx, sending context.Context) error {
 			l.answered(number, err == nil)
 		})
 	}
+	calls.Wait()
+	if err := broken.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 func (l *lane) answered(number uint64, accepted bool) {
@@ -156,16 +163,22 @@ type batch struct {
 	numbers  []uint64
 }
 
-// stream sends batches, as large as what is due, over one stream.
-func (l *lane) stream(ctx, sending context.Context) error {
-	ctx, cancel := context.WithCancel(l.member.authorised(ctx))
+// stream sends batches, as large as what is due, over one stream. It returns when the stream breaks, or without an error when ctx ends.
+func (l *lane) stream(ctx, sending context.Context, answered func()) error {
+	streaming, cancel := context.WithCancel(l.member.authorised(ctx))
 	defer cancel()
-	stream, err := l.run.network.sequencers[l.via].service.SendStream(ctx)
+	stream, err := l.run.network.sequencers[l.via].service.SendStream(streaming)
 	if err != nil {
 		return err
 	}
 	open, ended := make(chan batch, 1024), make(chan error, 1)
-	go func() { ended <- l.answers(stream, open) }()
+	go func() {
+		ended <- l.answers(stream, open, func() {
+			if sending.Err() != nil {
+				answered()
+			}
+		})
+	}()
 	var failed error
 	for sequence := uint64(1); failed == nil; sequence++ {
 		message := &sequencerv1.SendStreamRequest{Sequence: sequence}
@@ -185,16 +198,18 @@ func (l *lane) stream(ctx, sending context.Context) error {
 		failed = stream.Send(message)
 	}
 	close(open)
-	_ = stream.CloseSend()
-	return errors.Join(failed, <-ended)
+	if err := errors.Join(failed, <-ended); ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
 type sendStream interface {
 	Recv() (*sequencerv1.SendStreamResponse, error)
 }
 
-// answers notes what became of each batch, until all are answered or the stream breaks.
-func (l *lane) answers(stream sendStream, open <-chan batch) error {
+// answers notes what became of each batch, says when all are answered, and returns why the stream ended.
+func (l *lane) answers(stream sendStream, open <-chan batch, all func()) error {
 	refused := map[uint64]map[uint32]bool{}
 	var answered uint64
 	var broken error
@@ -223,6 +238,10 @@ func (l *lane) answers(stream sendStream, open <-chan batch) error {
 			l.answered(number, !refused[b.sequence][uint32(i)])
 		}
 		delete(refused, b.sequence)
+	}
+	if broken == nil {
+		all()
+		_, broken = stream.Recv()
 	}
 	return broken
 }

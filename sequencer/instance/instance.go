@@ -57,7 +57,7 @@ type Instance struct {
 	onboard *onboard
 	// again ends the instance, to be made anew with other keys; nil where nobody would do so.
 	again   func(tryNext bool)
-	orderer *bftorder.Orderer
+	orderer ordering.Orderer
 	members *members.Service
 	// verifier checks the signatures of requests, before they are ordered and after.
 	verifier  *keys.BatchVerifier
@@ -312,7 +312,7 @@ func (i *Instance) Stages() []node.Stage {
 		}},
 		{Name: name("keys"), Run: func(ctx context.Context, ready func()) error {
 			ready()
-			(&rotation{Instance: i, began: time.Now()}).run(ctx, i.exchange)
+			(&rotation{Instance: i, engine: i.replica, began: time.Now()}).run(ctx, i.exchange)
 			<-ctx.Done()
 			return nil
 		}},

@@ -36,6 +36,11 @@ const (
 // rotation keeps the keys of a running instance.
 type rotation struct {
 	*Instance
+	// engine tells who orders, and who is connected.
+	engine interface {
+		Committee() *bft.Committee
+		Links() []p2p.PeerStats
+	}
 	began  time.Time
 	alone  time.Time // since when there is no link; zero if there is one
 	told   time.Time // when the topology was last asked for a change
@@ -80,7 +85,7 @@ func (r *rotation) nodeKey(now time.Time) (restart, tryNext bool, err error) {
 	if err != nil || next.IsZero() {
 		return false, false, err
 	}
-	committee := r.replica.Committee()
+	committee := r.engine.Committee()
 	if committee == nil {
 		return false, false, nil
 	}
@@ -94,7 +99,7 @@ func (r *rotation) nodeKey(now time.Time) (restart, tryNext bool, err error) {
 		r.Log.Info("the epoch lists this sequencer's new key; going over to it", slog.String("key", next.Public().String()))
 		return true, false, nil
 	}
-	links := r.replica.Links()
+	links := r.engine.Links()
 	if len(links) == 0 || slices.ContainsFunc(links, linked) {
 		r.alone = time.Time{}
 		return false, false, nil

@@ -1,0 +1,245 @@
+package members_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+
+	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
+	"github.com/synod-network/synod/client/clienttest"
+	"github.com/synod-network/synod/keys"
+	load "github.com/synod-network/synod/load/members"
+	"github.com/synod-network/synod/ordering/ordertest"
+	"github.com/synod-network/synod/sequencer/members"
+	"github.com/synod-network/synod/sequencer/membertest"
+	"github.com/synod-network/synod/sequencer/sequencing"
+	"github.com/synod-network/synod/sequencer/synchronizer"
+	"github.com/synod-network/synod/topology"
+)
+
+// sequencer is the real service of a sequencer over an order in memory, behind a proxy that can lie in its name.
+type sequencer struct {
+	id      sequencing.MemberID
+	proxy   *clienttest.Proxy
+	address string
+	// restart breaks all connections to the proxy, and listens again.
+	restart func()
+}
+
+func target(address string) load.Target {
+	return load.Target{Address: address, Options: []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}}
+}
+
+// begin starts a network of two sequencers.
+func begin(t *testing.T) (sequencers []*sequencer, targets []load.Target) {
+	t.Helper()
+	t.Parallel()
+	network := membertest.Found(t, membertest.Plan{Sequencers: 2, Parameters: func(p *topology.SynchronizerParameters) { p.TopologyChangeDelay = 20_000 }})
+	memory := ordertest.StartMemory(t, ordertest.MemoryConfig{Nodes: 2})
+	keepTime(t, memory.Node(0))
+	for i, self := range network.Sequencers {
+		s := serve(t, network, memory.Node(i), i)
+		s.id = membertest.ID(self)
+		sequencers, targets = append(sequencers, s), append(targets, target(s.address))
+	}
+	return sequencers, targets
+}
+
+// keepTime orders something again and again: an order in memory has no time of its own.
+func keepTime(t *testing.T, orderer *ordertest.MemoryNode) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var keeping sync.WaitGroup
+	keeping.Go(func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			_ = orderer.Submit(ctx, sequencing.Request{Body: sequencing.Tick{}}.Encode()) // if it fails, the next one may not
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+			}
+		}
+	})
+	t.Cleanup(func() { cancel(); keeping.Wait() })
+}
+
+func serve(t *testing.T, network *membertest.Network, orderer *ordertest.MemoryNode, i int) *sequencer {
+	t.Helper()
+	self, quiet := network.Sequencers[i], slog.New(slog.DiscardHandler)
+	state, err := synchronizer.Open(synchronizer.Config{Dir: t.TempDir(), Founding: network.Genesis, Network: network.ID,
+		Verify: members.Verifier(keys.NewBatchVerifier(100)), SegmentSize: 1 << 20, Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := members.New(members.Config{State: state, Orderer: orderer, Self: self, TickEvery: 5 * time.Millisecond, Log: quiet,
+		Key: func() keys.PrivateKey { return membertest.Protocol(self) }, Registrations: 1000, HostRegistrations: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = orderer.Read(ctx, 1, state.Apply) })
+	running.Go(func() { _ = service.Run(ctx) })
+	behind := grpc.NewServer()
+	service.Register(behind)
+	inner, stopInner := listen(t, behind, "127.0.0.1:0")
+	conn, err := grpc.NewClient(inner, target("").Options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sequencer{proxy: clienttest.NewProxy(network.ID, membertest.Protocol(self), sequencerv1.NewSequencerServiceClient(conn)), address: "127.0.0.1:0"}
+	var stop func()
+	up := func() {
+		server := grpc.NewServer()
+		sequencerv1.RegisterSequencerServiceServer(server, s.proxy)
+		s.address, stop = listen(t, server, s.address)
+	}
+	up()
+	s.restart = func() { stop(); up() }
+	t.Cleanup(func() {
+		stop()
+		_ = conn.Close()
+		stopInner()
+		cancel()
+		running.Wait()
+		if err := state.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// listen serves at an address until stopped.
+func listen(t *testing.T, server *grpc.Server, address string) (at string, stop func()) {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	return listener.Addr().String(), func() { server.Stop(); serving.Wait() }
+}
+
+// brief is a workload of a fifth of a second.
+var brief = load.Config{Rate: 500, Size: 64, Members: 3, Duration: 200 * time.Millisecond, Drain: 20 * time.Second}
+
+func run(t *testing.T, config load.Config, targets []load.Target) load.Result {
+	t.Helper()
+	result, err := load.Run(t.Context(), config, targets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func TestASoundNetworkIsClean(t *testing.T) {
+	_, targets := begin(t)
+	for name, change := range map[string]func(*load.Config){
+		"streams": func(*load.Config) {}, "calls": func(c *load.Config) { c.Unary = true }, "as fast as it goes": func(c *load.Config) { c.Rate, c.InFlight = 0, 5 },
+		"to two others": func(c *load.Config) { c.Recipients = 2 },
+	} {
+		config := brief
+		config.InFlight = 50
+		change(&config)
+		r := run(t, config, targets)
+		copies := int64(2 * max(1, config.Recipients)) // a listener of each recipient at both
+		if !r.Clean || r.Receipts == 0 || r.Receipts != r.Accepted || r.Accepted != r.Submitted || r.Unknown != 0 || r.Deliveries != copies*r.Receipts || len(r.Suspects) > 0 {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// A run that is stopped while much is under way is as clean.
+func TestAStoppedRunIsClean(t *testing.T) {
+	_, targets := begin(t)
+	stop := make(chan struct{})
+	config := brief
+	config.Duration, config.Stop = time.Hour, stop
+	end := sync.OnceFunc(func() { close(stop) })
+	config.Progress = func(load.Progress) { end() }
+	if r := run(t, config, targets); !r.Clean || r.Receipts != r.Submitted {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A sequencer that lies is not clean, and the verdict names the lie and who told it.
+func TestTheVerdictNamesLies(t *testing.T) {
+	sequencers, targets := begin(t)
+	liar := sequencers[1]
+	for _, lie := range []struct {
+		name      string
+		behaviour clienttest.Behaviour
+		named     func(load.Result) int64
+		suspected bool
+	}{
+		{"takes submissions and drops them", clienttest.Behaviour{Swallow: true}, func(r load.Result) int64 { return r.Lost }, false},
+		{"drops an event", clienttest.Behaviour{Distort: clienttest.Drop(5)}, func(r load.Result) int64 { return r.Reordered }, true},
+		{"leaves a gap", clienttest.Behaviour{Distort: clienttest.Gap(5)}, func(r load.Result) int64 { return r.Reordered }, true},
+		{"alters an event", clienttest.Behaviour{Distort: clienttest.Alter(5)}, func(r load.Result) int64 { return r.Reordered }, true},
+		{"swaps events", clienttest.Behaviour{Distort: clienttest.Swap(5)}, func(r load.Result) int64 { return r.Reordered }, true},
+		{"does not sign what it tells", clienttest.Behaviour{Forger: true}, func(r load.Result) int64 { return r.Forged }, true},
+	} {
+		liar.proxy.Behave(lie.behaviour)
+		config := brief
+		config.Drain = 300 * time.Millisecond
+		r := run(t, config, targets)
+		suspected := slices.ContainsFunc(r.Suspects, func(s load.Suspect) bool { return s.Sequencer == string(liar.id) })
+		if r.Clean || lie.named(r) == 0 || suspected != lie.suspected {
+			t.Errorf("a sequencer that %s: %+v", lie.name, r)
+		}
+	}
+	liar.proxy.Behave(clienttest.Behaviour{})
+	if r := run(t, brief, targets); !r.Clean {
+		t.Errorf("honest again: %+v", r)
+	}
+}
+
+// What a sequencer refuses is neither lost nor unknown.
+func TestRefusalsAreNoLosses(t *testing.T) {
+	sequencers, targets := begin(t)
+	sequencers[0].proxy.Behave(clienttest.Behaviour{Refuse: clienttest.Failure(codes.ResourceExhausted, "OVERLOADED", "", time.Millisecond)})
+	if r := run(t, brief, targets); !r.Clean || r.Rejected == 0 || r.Accepted+r.Rejected != r.Submitted || r.Unknown != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// What a sequencer had taken and not ordered when the connection to it breaks is no loss that the verdict blames anybody for, also when
+// it breaks after the last submission; and members go on where they were.
+func TestBrokenConnectionsAreNoLosses(t *testing.T) {
+	sequencers, targets := begin(t)
+	first, second := sequencers[0], sequencers[1]
+	stop := make(chan struct{})
+	config := brief
+	config.Duration, config.Stop = time.Hour, stop
+	forgets := clienttest.Behaviour{Swallow: true}
+	fails := func(s *sequencer) {
+		s.proxy.Behave(clienttest.Behaviour{})
+		s.restart()
+	}
+	var looks atomic.Int32
+	first.proxy.Behave(forgets)
+	config.Progress = func(load.Progress) { // each second
+		switch looks.Add(1) {
+		case 1:
+			fails(first)
+			second.proxy.Behave(forgets)
+		case 2:
+			close(stop)
+		case 3:
+			fails(second)
+		}
+	}
+	if r := run(t, config, targets); !r.Clean || r.Unknown == 0 || looks.Load() < 3 {
+		t.Errorf("%+v", r)
+	}
+}
