@@ -52,7 +52,7 @@ func TestSubscribersWhoTakeNothingAreGivenUp(t *testing.T) {
 			t.Parallel()
 			says := make(said, 10)
 			b := newBench(t, 0, func(o *stream.Options) {
-				o.Patience, o.KeepAlive, o.MaxSubscribers, o.Log = 300*time.Millisecond, 50*time.Millisecond, 2, slog.New(says)
+				o.Patience, o.KeepAlive, o.MaxSubscribers, o.MaxBehind, o.Log = 300*time.Millisecond, 50*time.Millisecond, 2, 1000, slog.New(says)
 			})
 			b.publish(logtest.APIVersion("1.5.3"))
 			if test.before != nil {
