@@ -26,7 +26,7 @@ func Configured(c *config.Config, logger *slog.Logger) (Options, error) {
 		Layout: layoutOf(c), Source: source.Run, Directory: c.StorageDirectory, SpoolBytes: c.SpoolBytes,
 		Retention: log.Retention{Age: c.Retention.Age, Events: c.Retention.Events, Bytes: c.Retention.Bytes},
 		Events:    address(c, c.Events.Port), MaxSubscribers: int(c.Events.MaxSubscribers), Ring: int(c.Events.Buffer), RingBytes: int(c.RingBytes),
-		Legacy: c.EmulateV1, REST: server(c, c.REST), Admin: server(c, c.Admin), Log: logger,
+		Legacy: c.EmulateV1, REST: server(c, c.REST), Admin: server(c, c.Admin), Patience: c.ClientTimeout, Log: logger,
 	}
 	o.SQLite, o.PostgreSQL = databaseOf(c)
 	return o, nil

@@ -18,6 +18,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/synod-network/synod/internal/halfopen"
 	"github.com/synod-network/synod/node"
 	"github.com/synod-network/synod/sidecar/admin"
 	"github.com/synod-network/synod/sidecar/event"
@@ -60,6 +61,9 @@ type Options struct {
 
 	REST  *Server
 	Admin *Server
+
+	// Patience is how long a client of any server may take nothing of what is sent to it; 0 leaves that to the system.
+	Patience time.Duration
 
 	ReadyFile string
 	Log       *slog.Logger
@@ -138,6 +142,7 @@ func (p *parts) openStream(ctx context.Context) error {
 	so := stream.Defaults(p.o.Ring)
 	so.Layout, so.Legacy, so.Log, so.Version = p.o.Layout, p.o.Legacy, p.o.Log, Speaks
 	so.MaxSubscribers, so.SpillDir, so.Workers = p.o.MaxSubscribers, p.o.Directory, max(1, runtime.GOMAXPROCS(0))
+	so.Patience = p.o.Patience
 	if p.o.RingBytes > 0 {
 		so.RingBytes = p.o.RingBytes
 	}
@@ -227,7 +232,7 @@ func (p *parts) listen(ctx context.Context, name, key, address string, handler h
 	}
 	p.ports[name] = listener.Addr().String()
 	p.o.Log.Info("listening", "server", name, "address", listener.Addr().String())
-	p.stages = append(p.stages, node.ServeHTTP(name, listener, handler))
+	p.stages = append(p.stages, node.ServeHTTP(name, halfopen.Listener(listener, p.o.Patience), handler))
 	return nil
 }
 

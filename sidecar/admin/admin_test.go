@@ -153,7 +153,7 @@ func TestMetricsBeyondThose(t *testing.T) {
 	}
 	want := "accepted_total blocked database_away database_disk_bytes database_events database_json_bytes deliveries_total duplicates_total events_total " +
 		"large_events_total last_commit_seconds node_last_event_seconds pruned_total ring_bytes ring_events spool_bytes spool_events spool_served_total subscribers " +
-		"subscribers_cut_total subscribers_refused_total subscribers_resumed_total transaction_failures_total transactions_total unkeyed_total writes_total"
+		"subscribers_cut_total subscribers_refused_total subscribers_resumed_total subscribers_silent_total transaction_failures_total transactions_total unkeyed_total writes_total"
 	if got := strings.Join(slices.Sorted(maps.Keys(names)), " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

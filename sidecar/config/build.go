@@ -256,6 +256,10 @@ func (c *Config) extend(s *synodSection) error {
 	if *s.RetainAge < 0 || *s.RetainEvents > 1<<62 {
 		return errors.New("synod.retain_age and synod.retain_events must not be negative or absurdly large")
 	}
+	c.ClientTimeout = time.Duration(*s.ClientTimeout)
+	if c.ClientTimeout != 0 && (c.ClientTimeout < time.Second || c.ClientTimeout > 24*time.Hour) {
+		return fmt.Errorf("synod.client_timeout is %v: it must be from 1s to 24h, or 0s for no limit", c.ClientTimeout)
+	}
 	c.BindAddress, c.SpoolBytes, c.RingBytes = *s.BindAddress, int64(*s.SpoolBytes), int64(*s.RingBytes)
 	c.Retention = Retention{Age: time.Duration(*s.RetainAge), Events: int64(*s.RetainEvents), Bytes: int64(*s.RetainBytes)}
 	return nil

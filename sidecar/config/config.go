@@ -34,11 +34,12 @@ type Config struct {
 	REST   *Server // nil for none
 	Admin  *Server
 
-	BindAddress string // of all servers
-	SpoolBytes  int64  // that events may take on disk while the database is away
-	RingBytes   int64  // that events may take in memory for subscribers who come back
-	Retention   Retention
-	LogLevel    slog.Level
+	BindAddress   string        // of all servers
+	SpoolBytes    int64         // that events may take on disk while the database is away
+	RingBytes     int64         // that events may take in memory for subscribers who come back
+	ClientTimeout time.Duration // how long a client may take nothing of what it is sent; 0 is without limit
+	Retention     Retention
+	LogLevel      slog.Level
 }
 
 // Connection is a node to read.

@@ -38,7 +38,7 @@ func TestFileOfA1xSidecar(t *testing.T) {
 		REST:   &config.Server{Port: 18888, MaxConcurrent: 50, MaxPerSecond: 50, Timeout: 7 * time.Second},
 		Admin:  &config.Server{Port: 18887, MaxConcurrent: 1, MaxPerSecond: 1, Timeout: 10 * time.Second},
 
-		BindAddress: "0.0.0.0", SpoolBytes: 4 << 30, RingBytes: 64 << 20,
+		BindAddress: "0.0.0.0", SpoolBytes: 4 << 30, RingBytes: 64 << 20, ClientTimeout: 2 * time.Minute,
 	}
 	if !reflect.DeepEqual(got.Config, want) {
 		t.Errorf("%+v\nwant %+v", got.Config, want)
@@ -60,7 +60,7 @@ func TestFileOfA2xSidecar(t *testing.T) {
 		Events:      config.EventStream{Port: 19999, MaxSubscribers: 100, Buffer: 5000},
 		REST:        &config.Server{Port: 18888, MaxConcurrent: 50, MaxPerSecond: 50, Timeout: 10 * time.Second},
 
-		BindAddress: "0.0.0.0", SpoolBytes: 4 << 30, RingBytes: 64 << 20,
+		BindAddress: "0.0.0.0", SpoolBytes: 4 << 30, RingBytes: 64 << 20, ClientTimeout: 2 * time.Minute,
 	}
 	if !reflect.DeepEqual(got.Config, want) {
 		t.Errorf("%+v\nwant %+v", got.Config, want)
@@ -136,6 +136,8 @@ func TestRefusals(t *testing.T) {
 		{name: "unknown emulation", content: replace(two, `["V1"]`, `["V3"]`), want: `sse_server.emulate_legacy_sse_apis: "V3" is not known; the only one is "V1"`},
 		{name: "bad own address", content: one + "\n[synod]\nbind_address = \"here\"\n", want: "synod.bind_address is \"here\""},
 		{name: "tiny spool", content: one + "\n[synod]\nspool_max_bytes = \"1KiB\"\n", want: "must be at least 1MiB"},
+		{name: "no patience", content: one + "\n[synod]\nclient_timeout = \"10ms\"\n", want: "synod.client_timeout is 10ms: it must be from 1s to 24h, or 0s for no limit"},
+		{name: "less than no patience", content: one + "\n[synod]\nclient_timeout = \"-2m\"\n", want: "synod.client_timeout"},
 	} {
 		if _, err := config.Parse([]byte(tc.content), tc.environ); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v\nwant: %s", tc.name, err, tc.want)
@@ -218,11 +220,11 @@ func TestWhatHasNoEffectIsNoted(t *testing.T) {
 }
 
 func TestOwnKeys(t *testing.T) {
-	got, err := config.Parse([]byte(file(t, "v2.toml")+"\n[synod]\nretain_age = \"720h\"\nretain_events = 1000\nretain_bytes = \"1GiB\"\nbind_address = \"::1\"\nring_max_bytes = \"2MiB\"\n"), nil)
+	got, err := config.Parse([]byte(file(t, "v2.toml")+"\n[synod]\nretain_age = \"720h\"\nretain_events = 1000\nretain_bytes = \"1GiB\"\nbind_address = \"::1\"\nring_max_bytes = \"2MiB\"\nclient_timeout = \"40s\"\n"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (config.Retention{Age: 720 * time.Hour, Events: 1000, Bytes: 1 << 30}); got.Retention != want || got.BindAddress != "::1" || got.RingBytes != 2<<20 || len(got.Notes) != 1 {
+	if want := (config.Retention{Age: 720 * time.Hour, Events: 1000, Bytes: 1 << 30}); got.Retention != want || got.BindAddress != "::1" || got.RingBytes != 2<<20 || got.ClientTimeout != 40*time.Second || len(got.Notes) != 1 {
 		t.Errorf("%+v", got)
 	}
 }

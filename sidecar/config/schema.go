@@ -118,10 +118,11 @@ type rpcServer struct {
 }
 
 type synodSection struct {
-	BindAddress  *string          `toml:"bind_address" default:"0.0.0.0" doc:"Address that all servers listen on."`
-	SpoolBytes   *config.Size     `toml:"spool_max_bytes" default:"4GiB" doc:"Disk space for events while the database is away."`
-	RingBytes    *config.Size     `toml:"ring_max_bytes" default:"64MiB" doc:"Memory for the events that are kept at hand."`
-	RetainAge    *config.Duration `toml:"retain_age" default:"0s" doc:"Remove events from the database after this long, as 720h; 0s keeps them."`
-	RetainEvents *uint64          `toml:"retain_events" default:"0" doc:"Keep about so many events in the database; 0 keeps all."`
-	RetainBytes  *config.Size     `toml:"retain_bytes" default:"0B" doc:"Keep about so much JSON in the database; 0B keeps all."`
+	BindAddress   *string          `toml:"bind_address" default:"0.0.0.0" doc:"Address that all servers listen on."`
+	SpoolBytes    *config.Size     `toml:"spool_max_bytes" default:"4GiB" doc:"Disk space for events while the database is away."`
+	RingBytes     *config.Size     `toml:"ring_max_bytes" default:"64MiB" doc:"Memory for the events that are kept at hand."`
+	ClientTimeout *config.Duration `toml:"client_timeout" default:"2m" doc:"Close a connection whose other end takes nothing of what is sent to it for this long: its machine vanished, or its program stopped reading. 0s leaves it to the system."`
+	RetainAge     *config.Duration `toml:"retain_age" default:"0s" doc:"Remove events from the database after this long, as 720h; 0s keeps them."`
+	RetainEvents  *uint64          `toml:"retain_events" default:"0" doc:"Keep about so many events in the database; 0 keeps all."`
+	RetainBytes   *config.Size     `toml:"retain_bytes" default:"0B" doc:"Keep about so much JSON in the database; 0B keeps all."`
 }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"io"
 	"os"
 )
 
@@ -45,4 +46,18 @@ func (f *frame) read(into []byte, offset int, plain bool) (int, error) {
 		return copy(into, f.chunk[offset:]), nil
 	}
 	return f.spill.file.ReadAt(into, int64(offset))
+}
+
+// copyTo writes what a subscriber is sent, a spilled frame in pieces.
+func (f *frame) copyTo(w io.Writer, plain bool) error {
+	if f.spill == nil {
+		_, err := w.Write(f.wire(plain))
+		return err
+	}
+	from := 0
+	if plain {
+		from = f.body
+	}
+	_, err := io.Copy(w, io.NewSectionReader(f.spill.file, int64(from), int64(f.size(plain))))
+	return err
 }

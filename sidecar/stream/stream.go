@@ -36,9 +36,15 @@ type Options struct {
 	SpillDir string
 
 	KeepAlive time.Duration // how long a subscriber may hear nothing before a comment is sent
-	Workers   int
-	Version   string // announced on /events/sidecar
+	// Patience is how long a subscriber may take nothing of what is sent to it: its machine vanished without closing the
+	// connection, or its program stopped reading. 0 waits as long as the system and MaxBehind do.
+	Patience time.Duration
+	Workers  int
+	Version  string // announced on /events/sidecar
 }
+
+// DefaultPatience is long enough for a lost network to come back, and a fraction of what Linux would wait.
+const DefaultPatience = 2 * time.Minute
 
 // Defaults are options for a sidecar whose buffer holds ring events. They lack what only the caller has.
 func Defaults(ring int) Options {
@@ -48,7 +54,7 @@ func Defaults(ring int) Options {
 	}
 	return Options{
 		Layout: log.V1, MaxSubscribers: 100, Ring: ring, RingBytes: 64 << 20, MaxBehind: behind, MaxBehindBytes: 64 << 20,
-		MaxResume: 1_000_000, SpillAt: 1 << 20, KeepAlive: 15 * time.Second, Workers: 2, Version: "1.0.0",
+		MaxResume: 1_000_000, SpillAt: 1 << 20, KeepAlive: 15 * time.Second, Patience: DefaultPatience, Workers: 2, Version: "1.0.0",
 	}
 }
 
@@ -59,7 +65,7 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("max_concurrent_subscribers is %d: it must be at least 1", o.MaxSubscribers)
 	case o.Ring < 1:
 		return fmt.Errorf("event_stream_buffer_length is %d: it must be at least 1", o.Ring)
-	case o.Workers < 1 || o.RingBytes < 1 || o.MaxBehind < 1 || o.MaxBehindBytes < 1 || o.SpillAt < 1 || o.KeepAlive < time.Millisecond:
+	case o.Workers < 1 || o.RingBytes < 1 || o.MaxBehind < 1 || o.MaxBehindBytes < 1 || o.SpillAt < 1 || o.KeepAlive < time.Millisecond || o.Patience < 0:
 		return fmt.Errorf("a bound of the event stream is not positive")
 	}
 	return nil
@@ -90,7 +96,7 @@ type Stream struct {
 
 // stats are counted since the start.
 type stats struct {
-	published, bytes, writes, delivered, cut, refused, resumed, spilled atomic.Int64
+	published, bytes, writes, delivered, cut, silent, refused, resumed, spilled atomic.Int64
 }
 
 // maxResuming is how many subscribers read the log at once; others wait for their turn.
@@ -231,6 +237,7 @@ type Stats struct {
 	Delivered   int64            `json:"delivered"` // events sent, summed over subscribers
 	Writes      int64            `json:"writes"`
 	Cut         int64            `json:"cut"`     // subscribers that fell too far behind
+	Silent      int64            `json:"silent"`  // subscribers that took nothing for too long
 	Refused     int64            `json:"refused"` // over the limit
 	Resumed     int64            `json:"resumed"` // subscriptions that were served from the log first
 	Spilled     int64            `json:"spilled"` // large events kept on disk
@@ -244,7 +251,7 @@ func (s *Stream) Stats() Stats {
 	defer s.mu.Unlock()
 	st := Stats{
 		Subscribers: make(map[string]int64), Published: s.published.Load(), Delivered: s.delivered.Load(), Writes: s.writes.Load(),
-		Cut: s.cut.Load(), Refused: s.refused.Load(), Resumed: s.resumed.Load(), Spilled: s.spilled.Load(),
+		Cut: s.cut.Load(), Silent: s.silent.Load(), Refused: s.refused.Load(), Resumed: s.resumed.Load(), Spilled: s.spilled.Load(),
 		RingEvents: s.count, RingBytes: s.newest.bytes - s.oldest.bytes,
 	}
 	for p := range paths {

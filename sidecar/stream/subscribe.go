@@ -2,14 +2,13 @@ package stream
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/synod-network/synod/internal/halfopen"
 	"github.com/synod-network/synod/sidecar/event"
 	"github.com/synod-network/synod/sidecar/log"
 )
@@ -167,6 +166,7 @@ func (s *Stream) subscribe(w http.ResponseWriter, r *http.Request, p path, id ui
 	}
 	if pages != nil {
 		if first, err = pages.serve(sub); err != nil {
+			s.lost(sub, err)
 			_ = sub.conn.Close()
 			s.leave(p)
 			return
@@ -214,6 +214,9 @@ func (s *Stream) hijack(w http.ResponseWriter, r *http.Request, p path) (*subscr
 		return nil, fmt.Errorf("serve a stream over %T: only TCP is supported", conn)
 	}
 	_ = tcp.SetDeadline(time.Time{}) // whatever the HTTP server had set
+	if s.o.Patience > 0 {
+		_ = halfopen.Limit(tcp, s.o.Patience) // fails if it has ended already, as the first write will find
+	}
 	sub, err := newSubscriber(tcp, p)
 	if err != nil {
 		_ = conn.Close()
@@ -243,145 +246,4 @@ func responseHead(r *http.Request, plain bool) []byte {
 	}
 	head.WriteString("\r\n")
 	return head.Bytes()
-}
-
-// pages reads the log for one subscriber until it reaches the ring.
-type pages struct {
-	s     *Stream
-	ctx   context.Context
-	path  path
-	from  event.Seq // the next number to read
-	page  []event.Numbered
-	shown string // API version sent last
-}
-
-func (s *Stream) history(ctx context.Context, p path, from event.Seq) *pages {
-	return &pages{s: s, ctx: ctx, path: p, from: from}
-}
-
-const (
-	pageEvents = 500
-	pageBytes  = 4 << 20
-	pageWrite  = 30 * time.Second // how long a subscriber may take for a page
-)
-
-// read gets the next page. An empty page means that the log holds nothing from there on.
-func (p *pages) read() error {
-	select {
-	case p.s.resuming <- struct{}{}:
-		defer func() { <-p.s.resuming }()
-	case <-p.ctx.Done():
-		return p.ctx.Err()
-	}
-	page, err := p.s.o.History.After(p.ctx, p.from, pageEvents, pageBytes)
-	p.s.mu.Lock()
-	next := p.s.next
-	p.s.mu.Unlock()
-	for len(page) > 0 && page[len(page)-1].Seq >= next { // stored, and about to be published: it comes with the live stream
-		page = page[:len(page)-1]
-	}
-	p.page = page
-	return err
-}
-
-// serve sends the page in hand and those that follow, waiting for the subscriber, and returns where in the ring it goes on.
-func (p *pages) serve(sub *subscriber) (plan, error) {
-	p.s.mu.Lock()
-	p.s.reading[sub] = true
-	p.s.mu.Unlock()
-	defer func() {
-		p.s.mu.Lock()
-		defer p.s.mu.Unlock()
-		delete(p.s.reading, sub)
-	}()
-	p.ctx = context.Background() // the request's ended with the hand-over of the connection; the loop ends with the stream
-	for {
-		if err := p.send(sub); err != nil {
-			return plan{}, err
-		}
-		if next, reached, err := p.reached(); reached || err != nil {
-			return next, err
-		}
-		if err := p.read(); err != nil {
-			p.s.o.Log.Warn("ended a stream that was served from the log", "from", p.from.ID(), "err", err)
-			return plan{}, err
-		}
-		if len(p.page) == 0 { // what lies before the ring is gone from the log
-			p.s.mu.Lock()
-			defer p.s.mu.Unlock()
-			return p.s.join(p.path, p.from), nil
-		}
-	}
-}
-
-var errClosing = errors.New("the sidecar is stopping")
-
-// reached reports whether the ring holds all that comes next, and where.
-func (p *pages) reached() (next plan, reached bool, err error) {
-	p.s.mu.Lock()
-	defer p.s.mu.Unlock()
-	if p.s.closing {
-		return plan{}, false, errClosing
-	}
-	first := p.s.oldest.next.Load()
-	if p.from < p.s.next && (first == nil || first.seq > p.from) {
-		return plan{}, false, nil
-	}
-	at := p.s.oldest
-	for n := at.next.Load(); n != nil && n.seq < p.from; n = n.next.Load() {
-		at = n
-	}
-	next = plan{at: at}
-	inForce := p.s.inForce
-	n := at.next.Load()
-	if n != nil {
-		inForce = n.inForce
-	}
-	if inForce != p.shown && (n == nil || n.kind != event.APIVersion) {
-		next.announce = inForce
-	}
-	return next, true, nil
-}
-
-// send writes the page in hand.
-func (p *pages) send(sub *subscriber) error {
-	data := sub.head
-	sub.head = nil
-	sent := int64(0)
-	for i := range p.page {
-		e := &p.page[i]
-		p.from = e.Seq + 1
-		f := p.s.render(e)[p.path]
-		if f == nil {
-			continue
-		}
-		if e.InForce != p.shown && e.InForce != "" && p.path != pathSidecar {
-			data = append(data, encodeVersion(event.APIVersion, e.InForce).wire(sub.plain)...)
-			p.shown = e.InForce
-		}
-		piece := make([]byte, f.size(sub.plain))
-		if _, err := f.read(piece, 0, sub.plain); err != nil {
-			return err
-		}
-		data = append(data, piece...)
-		sent++
-	}
-	p.page = nil
-	if err := p.allow(sub, pageWrite); err != nil {
-		return err
-	}
-	_, err := sub.conn.Write(data)
-	_ = sub.conn.SetWriteDeadline(time.Time{})
-	p.s.delivered.Add(sent)
-	return err
-}
-
-// allow gives the subscriber a span for the next write, unless the stream is ending.
-func (p *pages) allow(sub *subscriber, span time.Duration) error {
-	p.s.mu.Lock()
-	defer p.s.mu.Unlock()
-	if p.s.closing {
-		return errClosing
-	}
-	return sub.conn.SetWriteDeadline(time.Now().Add(span))
 }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"io"
 	"net"
 	"syscall"
 	"time"
@@ -23,7 +24,7 @@ type subscriber struct {
 	maxBehind      uint64 // in events and bytes, beyond which it is cut
 	maxBehindBytes uint64
 
-	wrote   time.Time // when something was sent last
+	wrote   time.Time // when the socket took something last
 	blocked bool      // the socket took less than was there
 
 	// The arguments and results of the two functions below, which exist once so that no write allocates.
@@ -76,18 +77,22 @@ func (sub *subscriber) send(data []byte) (int, error) {
 	}
 }
 
-// hungUp reports whether the client has closed its end. What it sends is thrown away; scratch is for that.
-func (sub *subscriber) hungUp(scratch []byte) bool {
+// listen throws away what the client sends and returns why the connection is of no more use: io.EOF if the client has closed its end.
+// scratch is for what is thrown away.
+func (sub *subscriber) listen(scratch []byte) error {
 	sub.buf, sub.n, sub.err = scratch, 0, nil
 	err := sub.raw.Read(sub.peek)
 	sub.buf = nil
-	if err != nil {
-		return true
+	switch {
+	case err != nil:
+		return err
+	case errors.Is(sub.err, unix.EAGAIN):
+		return nil
+	case sub.err == nil && sub.n == 0:
+		return io.EOF
+	default:
+		return sub.err
 	}
-	if errors.Is(sub.err, unix.EAGAIN) {
-		return false
-	}
-	return sub.err != nil || sub.n == 0
 }
 
 // behind reports whether the subscriber may no longer be waited for, given the newest node.

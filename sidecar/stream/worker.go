@@ -2,8 +2,12 @@ package stream
 
 import (
 	"context"
+	"errors"
+	"os"
 	"sync"
 	"time"
+
+	"github.com/synod-network/synod/internal/halfopen"
 )
 
 // worker sends to its share of the subscribers.
@@ -104,8 +108,8 @@ func (w *worker) run(ctx context.Context) {
 func (w *worker) sweep(now time.Time, check bool) (blocked int) {
 	kept := w.subs[:0]
 	for _, sub := range w.subs {
-		if !w.serve(sub, now, check) {
-			w.end(sub)
+		if err := w.serve(sub, now, check); err != nil {
+			w.end(sub, err)
 			continue
 		}
 		if sub.blocked {
@@ -118,13 +122,21 @@ func (w *worker) sweep(now time.Time, check bool) (blocked int) {
 	return blocked
 }
 
-// serve brings one subscriber up to date and reports whether it is to be kept.
-func (w *worker) serve(sub *subscriber, now time.Time, check bool) bool {
-	if check && sub.hungUp(w.scratch[:512]) {
-		return false
+// Why a subscriber is not kept, besides errors of its connection.
+var (
+	errBehind = errors.New("it fell too far behind")
+	errSilent = errors.New("it took nothing for too long")
+)
+
+// serve brings one subscriber up to date, and returns why it is not to be kept.
+func (w *worker) serve(sub *subscriber, now time.Time, check bool) error {
+	if check {
+		if err := sub.listen(w.scratch[:512]); err != nil {
+			return err
+		}
 	}
-	if !w.advance(sub, now) {
-		return false
+	if err := w.advance(sub, now); err != nil {
+		return err
 	}
 	if !sub.blocked && now.Sub(sub.wrote) >= w.s.o.KeepAlive {
 		sub.head = append(sub.head, keepAlive(sub.plain)...)
@@ -134,12 +146,14 @@ func (w *worker) serve(sub *subscriber, now time.Time, check bool) bool {
 		w.s.mu.Lock()
 		newest := w.s.newest
 		w.s.mu.Unlock()
-		if sub.behind(newest) {
-			w.s.cut.Add(1)
-			return false
+		switch {
+		case sub.behind(newest):
+			return errBehind
+		case w.s.o.Patience > 0 && now.Sub(sub.wrote) >= w.s.o.Patience:
+			return errSilent // Linux says so too, and also before its buffers are full
 		}
 	}
-	return true
+	return nil
 }
 
 func keepAlive(plain bool) []byte {
@@ -149,13 +163,13 @@ func keepAlive(plain bool) []byte {
 	return []byte("3\r\n:\n\n\r\n")
 }
 
-// advance writes once what the subscriber lacks, at most as much as the scratch holds, and reports whether the connection lives.
-func (w *worker) advance(sub *subscriber, now time.Time) bool {
+// advance writes once what the subscriber lacks, at most as much as the scratch holds. An error is that of the connection.
+func (w *worker) advance(sub *subscriber, now time.Time) error {
 	sub.blocked = false
 	if len(sub.head) > 0 {
 		n, err := sub.send(sub.head)
 		if err != nil {
-			return false
+			return err
 		}
 		if n > 0 {
 			sub.wrote = now
@@ -163,17 +177,17 @@ func (w *worker) advance(sub *subscriber, now time.Time) bool {
 		sub.head = sub.head[n:]
 		if len(sub.head) > 0 {
 			sub.blocked = true
-			return true
+			return nil
 		}
 		sub.head = nil
 	}
 	data := w.gather(sub)
 	if len(data) == 0 {
-		return true
+		return nil
 	}
 	n, err := sub.send(data)
 	if err != nil {
-		return false
+		return err
 	}
 	if n > 0 {
 		sub.wrote = now
@@ -181,7 +195,7 @@ func (w *worker) advance(sub *subscriber, now time.Time) bool {
 	}
 	w.consume(sub, n)
 	sub.blocked = n < len(data) || sub.at.next.Load() != nil
-	return true
+	return nil
 }
 
 // gather copies the frames that come next into the scratch, or a large frame's next piece. One small frame is not copied.
@@ -235,9 +249,22 @@ func (w *worker) consume(sub *subscriber, n int) {
 
 // end forgets a subscriber and closes its connection without the mark of a proper end, so that the client knows that something
 // is missing.
-func (w *worker) end(sub *subscriber) {
+func (w *worker) end(sub *subscriber, why error) {
+	w.s.lost(sub, why)
 	_ = sub.conn.Close()
 	w.release(sub)
+}
+
+// lost counts a subscriber that did not leave by itself.
+func (s *Stream) lost(sub *subscriber, why error) {
+	switch {
+	case errors.Is(why, errBehind):
+		s.cut.Add(1)
+	case errors.Is(why, errSilent), errors.Is(why, os.ErrDeadlineExceeded), halfopen.IsGone(why):
+		s.silent.Add(1)
+		_ = sub.conn.SetLinger(0) // nobody will take what the kernel still holds
+		s.o.Log.Info("gave up a subscriber that took nothing of what was sent to it", "path", sub.path, "address", sub.conn.RemoteAddr(), "for", s.o.Patience)
+	}
 }
 
 func (w *worker) release(sub *subscriber) {

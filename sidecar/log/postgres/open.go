@@ -31,6 +31,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
+	"github.com/synod-network/synod/internal/halfopen"
 	"github.com/synod-network/synod/sidecar/log"
 )
 
@@ -127,7 +128,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 		return nil, err
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		if err := limitSilence(tcp, userTimeout); err != nil {
+		if err := halfopen.Limit(tcp, userTimeout); err != nil {
 			_ = conn.Close()
 			return nil, err
 		}
