@@ -169,16 +169,16 @@ func (c *Cache) Put(p *engine.Compiled) {
 }
 
 func (c *Cache) write(p *engine.Compiled) (int64, error) {
-	file := seal(p.ID, p.Bytes())
-	if int64(len(file)) > c.Bytes/8 {
-		return 0, fmt.Errorf("it has %d bytes, more than an eighth of the cache", len(file))
+	size := sealed(p.ID, p.Bytes())
+	if size > c.Bytes/8 {
+		return 0, fmt.Errorf("it has %d bytes, more than an eighth of the cache", size)
 	}
 	// No fsync: after a crash the checksum finds what is missing.
 	f, err := os.CreateTemp(c.dir, "half-*"+suffix)
 	if err != nil {
 		return 0, err
 	}
-	_, err = f.Write(file)
+	err = seal(f, p.ID, p.Bytes())
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
@@ -193,7 +193,7 @@ func (c *Cache) write(p *engine.Compiled) (int64, error) {
 		_ = os.Remove(f.Name())
 		return 0, err
 	}
-	return int64(len(file)), nil
+	return size, nil
 }
 
 // evict removes what was used longest ago until a margin is free, and what was left half written.
@@ -248,13 +248,26 @@ func (c *Cache) Stats() Stats {
 	return c.stats
 }
 
-// seal puts what a file has to say of itself around a compiled form:
+// seal writes a compiled form with what a file has to say of itself around it:
 //
 //	magic, version of the compiled form (u32), package id (64), length (u64), data, SHA-256 of all before
-func seal(id lf.PackageID, data string) []byte {
-	file := append(header(id, uint64(len(data))), data...)
-	sum := sha256.Sum256(file)
-	return append(file, sum[:]...)
+func seal(file io.Writer, id lf.PackageID, data string) error {
+	h := sha256.New()
+	both := io.MultiWriter(file, h)
+	if _, err := both.Write(header(id, uint64(len(data)))); err != nil {
+		return err
+	}
+	// A piece at a time, so that a large package is not copied as a whole.
+	if _, err := io.Copy(both, struct{ io.Reader }{strings.NewReader(data)}); err != nil {
+		return err
+	}
+	_, err := file.Write(h.Sum(nil))
+	return err
+}
+
+// sealed is how many bytes a file has.
+func sealed(id lf.PackageID, data string) int64 {
+	return int64(len(header(id, 0))+len(data)) + sha256.Size
 }
 
 func header(id lf.PackageID, size uint64) []byte {
@@ -264,8 +277,7 @@ func header(id lf.PackageID, size uint64) []byte {
 
 // unseal returns the data of a file that is sound, and of this package in this version.
 func unseal(id lf.PackageID, file io.Reader, size int64) (string, error) {
-	size -= int64(len(header(id, 0)) + sha256.Size)
-	if size < 0 {
+	if size -= sealed(id, ""); size < 0 {
 		return "", errors.New("it is shorter than any is")
 	}
 	want := header(id, uint64(size))

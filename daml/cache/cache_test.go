@@ -45,11 +45,21 @@ func compiled(t testing.TB, n int) *engine.Compiled {
 	if err := e.Validate(pkg); err != nil {
 		t.Fatal(err)
 	}
-	all, err := e.Compile(pkg)
+	c, err := e.Compile(pkg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all[0]
+	return c
+}
+
+// file is what the cache writes of a compiled form.
+func file(t testing.TB, id lf.PackageID, data string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := seal(&b, id, data); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // clock is a time that goes on when it is told.
@@ -110,11 +120,11 @@ func TestDamagedFilesAreMadeAgain(t *testing.T) {
 		}
 	}
 	foreign := map[string][]byte{
-		"of another package": seal(other.ID, other.Bytes()),
+		"of another package": file(t, other.ID, other.Bytes()),
 		"of another version": bytes.Replace(sound, []byte(magic+"\x01"), []byte(magic+"\x02"), 1),
 		"of something else":  []byte("PK\x03\x04 a zip"),
 		"with more behind":   append(bytes.Clone(sound), 0),
-		"of no package":      seal(p.ID, "no compiled form"),
+		"of no package":      file(t, p.ID, "no compiled form"),
 	}
 	for what, content := range foreign {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -142,7 +152,7 @@ func TestWhatIsInTheWayIsNoPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
-	if err := os.WriteFile(elsewhere, seal(other.ID, other.Bytes()), 0o600); err != nil {
+	if err := os.WriteFile(elsewhere, file(t, other.ID, other.Bytes()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(elsewhere, c.path(other.ID)); err != nil {
@@ -164,7 +174,7 @@ func TestWhatIsInTheWayIsNoPackage(t *testing.T) {
 func TestWhatWasUsedLongestAgoGoes(t *testing.T) {
 	dir, time := t.TempDir(), newClock()
 	first := compiled(t, 0)
-	size := int64(len(seal(first.ID, first.Bytes())))
+	size := sealed(first.ID, first.Bytes())
 	limit := 16 * size
 	c := open(t, dir, Options{Bytes: limit, Now: time.now})
 	for name, content := range map[string]string{"notes.txt": "mine", "half-1" + suffix: "given up", string(first.ID) + ".txt": "also mine"} {
@@ -276,7 +286,7 @@ func TestManyWritersOfOneFolder(t *testing.T) {
 	for n := range 12 {
 		packages = append(packages, compiled(t, n))
 	}
-	limit := 9 * int64(len(seal(packages[0].ID, packages[0].Bytes())))
+	limit := 9 * sealed(packages[0].ID, packages[0].Bytes())
 	var wait sync.WaitGroup
 	for writer := range 6 {
 		c := open(t, dir, Options{Bytes: limit})

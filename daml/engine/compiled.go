@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sort"
 	"strings"
 
@@ -257,12 +258,19 @@ func (c *Compiled) find(s symbol) (body string, function, ok bool) {
 	return c.bodies[begin : begin+number(c.code, at+24)], number(c.code, at+16) != 0, true
 }
 
-// sections puts a compiled form together.
-type sections struct{ data []byte }
-
-func (s *sections) add(section []byte) {
-	s.data = binary.LittleEndian.AppendUint32(s.data, uint32(len(section)))
-	s.data = append(s.data, section...)
+// join puts the sections of a compiled form together.
+func join(sections ...[]byte) string {
+	size := 0
+	for _, section := range sections {
+		size += 4 + len(section)
+	}
+	var data strings.Builder
+	data.Grow(size)
+	for _, section := range sections {
+		data.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(section))))
+		data.Write(section)
+	}
+	return data.String()
 }
 
 // AddCompiled makes a package known by its compiled form.
@@ -276,26 +284,25 @@ func (e *Engine) AddCompiled(c *Compiled) {
 	e.types.AddOutline(c.Outline, c.Signature)
 }
 
-// Compile brings packages into compiled form that are valid. What they refer to is known to the engine or among them. It changes
-// nothing of the engine.
-func (e *Engine) Compile(packages ...*lf.Package) ([]*Compiled, error) {
+// Compile brings a package into compiled form that is valid. The engine knows what it refers to. It changes nothing of the engine.
+func (e *Engine) Compile(pkg *lf.Package) (*Compiled, error) {
 	workshop := e.Fork() // so that syntax trees and code vanish with it
-	for _, pkg := range packages {
-		if err := workshop.AddPackage(pkg); err != nil {
-			return nil, err
-		}
+	if err := workshop.AddPackage(pkg); err != nil {
+		return nil, err
 	}
-	all := make([]*Compiled, len(packages))
-	for i, pkg := range packages {
-		data, err := workshop.encodePackage(pkg)
-		if err != nil {
-			return nil, fmt.Errorf("compile package %s %s: %w", pkg.Metadata.Name, pkg.ID, err)
-		}
-		if all[i], err = ParseCompiled(pkg.ID, strings.Clone(data)); err != nil {
-			return nil, err
-		}
+	data, err := workshop.encodePackage(pkg)
+	if err != nil {
+		return nil, fmt.Errorf("compile package %s %s: %w", pkg.Metadata.Name, pkg.ID, err)
 	}
-	return all, nil
+	return ParseCompiled(pkg.ID, data)
+}
+
+// Knows says whether the engine has all of the packages.
+func (e *Engine) Knows(ids ...lf.PackageID) bool {
+	return !slices.ContainsFunc(ids, func(id lf.PackageID) bool {
+		_, err := e.types.Package(id)
+		return err != nil
+	})
 }
 
 // Fork returns another engine with the same packages, to try out more of them.

@@ -72,7 +72,7 @@ func compileOne(t testing.TB, source string) *Compiled {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c[0]
+	return c
 }
 
 // withStable returns an engine with the packages of the standard library that are always the same.
@@ -178,13 +178,13 @@ module M { val two: %s = '%s':M:one; }`, typ, lib.ID))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c[0].Uses) != 1 || c[0].Uses[0] != lib.ID {
-		t.Errorf("the package uses %v", c[0].Uses)
+	if len(c.Uses) != 1 || c.Uses[0] != lib.ID {
+		t.Errorf("the package uses %v", c.Uses)
 	}
 	if err := e.Validate(user("Text")); err == nil {
 		t.Error("a Text may be an Int64")
 	}
-	e.AddCompiled(c[0])
+	e.AddCompiled(c)
 	if v, _, err := e.evaluate(valueRef(good, "two"), nil); err != nil || v != value.Int64(1) {
 		t.Errorf("two is %v, %v", v, err)
 	}
