@@ -15,14 +15,9 @@ import (
 	"github.com/synod-network/synod/daml/shape"
 )
 
-// CompiledVersion names the compiled form of packages: the layout of its bytes, the instructions, what the compiler makes of
-// expressions, and which packages pass validation. Whatever changes one of these changes the version, so that nobody takes one form
-// for another; TestCompiledFormHasAVersion notices most changes.
-const CompiledVersion = 1
-
 // Compiled is a package in the form in which the engine runs it, as bytes. It comes from a valid package, and depends on nothing but
-// that package and CompiledVersion. Reading it is cheap: the outline of the package is decoded at once, and a definition's code when
-// it is first used.
+// that package and the code of synod: who keeps it asks package daml for what tells one code from another. Reading it is cheap: the
+// outline of the package is decoded at once, and a definition's code when it is first used.
 //
 // The bytes are sections, each after its length (u32, little-endian as all numbers of fixed size):
 //
@@ -118,7 +113,7 @@ func compareRefs(a, b lf.Ref) int {
 // Bytes returns the compiled form, which ParseCompiled reads.
 func (c *Compiled) Bytes() string { return c.data }
 
-// ParseCompiled reads a compiled form of this version of a package. That its sections hang together is checked; that they are what
+// ParseCompiled reads the compiled form of a package, made by the same code of synod. That its sections hang together is checked; that they are what
 // the compiler wrote is for the caller to know.
 func ParseCompiled(id lf.PackageID, data string) (*Compiled, error) {
 	c := &Compiled{ID: id, data: data}
