@@ -20,21 +20,23 @@ func amulet(b *testing.B) (*Cache, []lf.PackageID) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	var packages []*lf.Package
+	e := engine.New(engine.DefaultLimits())
+	var packages []*engine.Compiled
 	var ids []lf.PackageID
-	for _, a := range dar.Packages {
+	for _, a := range archive.InOrder(dar.Packages) {
 		pkg, err := a.Decode(archive.Limits{})
 		if err != nil {
 			b.Fatal(err)
 		}
-		packages, ids = append(packages, pkg), append(ids, a.ID)
-	}
-	compiled, err := engine.New(engine.DefaultLimits()).Compile(packages...)
-	if err != nil {
-		b.Fatal(err)
+		compiled, err := e.Compile(pkg)
+		if err != nil {
+			b.Fatal(err)
+		}
+		e.AddCompiled(compiled)
+		packages, ids = append(packages, compiled), append(ids, a.ID)
 	}
 	c := open(b, b.TempDir(), Options{})
-	for _, p := range compiled {
+	for _, p := range packages {
 		c.Put(p)
 	}
 	return c, ids

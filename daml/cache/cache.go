@@ -1,6 +1,6 @@
 // Package cache keeps compiled packages in a folder, so that a process that starts again need not decode, validate and compile them
-// again. One file holds one package. It is found by the id of the package, which is the hash of its content, and the version of the
-// compiled form: what a file holds never changes, so files are written once, by rename, and any number of processes may share a folder.
+// again. One file holds one package. It is found by the id of the package, which is the hash of its content, and the hash of the code
+// that compiled it: what a file holds never changes, so files are written once, by rename, and any number of processes may share a folder.
 //
 // Nothing in the folder is needed. A file that is damaged, cut off or of something else does not pass its checksum; it is removed,
 // counted and logged, and the package compiled again. Whoever may write to the folder decides what programs do, however: the checksum
@@ -25,6 +25,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/synod-network/synod/daml"
 	"github.com/synod-network/synod/daml/engine"
 	"github.com/synod-network/synod/daml/lf"
 )
@@ -42,7 +43,8 @@ type Options struct {
 
 // Cache is a folder of compiled packages. It may be used by many goroutines.
 type Cache struct {
-	dir string
+	dir  string
+	code [sha256.Size]byte // what compiles and validates
 	Options
 
 	mu      sync.Mutex
@@ -67,9 +69,9 @@ const (
 	freshly = time.Hour // since its last use a file is not touched again
 )
 
-// names are those of files that belong to the cache, of any version. Others are left alone.
+// names are those of files that belong to the cache, made by any code (once by a number). Others are left alone.
 var (
-	names     = regexp.MustCompile(`^[0-9a-f]{64}-v[0-9]+\` + suffix + `$`)
+	names     = regexp.MustCompile(`^[0-9a-f]{64}-(v[0-9]+|[0-9a-f]{16})\` + suffix + `$`)
 	halfNames = regexp.MustCompile(`^half-[0-9]+\` + suffix + `$`)
 )
 
@@ -85,7 +87,7 @@ func Open(dir string, o Options) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder for compiled packages: %w; name another, or none", err)
 	}
-	c := &Cache{dir: dir, Options: o}
+	c := &Cache{dir: dir, code: daml.Source(), Options: o}
 	if err := c.evict(); err != nil {
 		return nil, fmt.Errorf("folder for compiled packages: %w; name another, or none", err)
 	}
@@ -93,7 +95,7 @@ func Open(dir string, o Options) (*Cache, error) {
 }
 
 func (c *Cache) path(id lf.PackageID) string {
-	return filepath.Join(c.dir, fmt.Sprintf("%s-v%d%s", id, engine.CompiledVersion, suffix))
+	return filepath.Join(c.dir, fmt.Sprintf("%s-%x%s", id, c.code[:8], suffix))
 }
 
 // Get returns a package, nil if the folder has none that can be used.
@@ -135,7 +137,7 @@ func (c *Cache) read(path string, id lf.PackageID) (*engine.Compiled, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := unseal(id, f, info.Size())
+	data, err := unseal(c.code, id, f, info.Size())
 	if err != nil {
 		return nil, err
 	}
@@ -169,16 +171,16 @@ func (c *Cache) Put(p *engine.Compiled) {
 }
 
 func (c *Cache) write(p *engine.Compiled) (int64, error) {
-	file := seal(p.ID, p.Bytes())
-	if int64(len(file)) > c.Bytes/8 {
-		return 0, fmt.Errorf("it has %d bytes, more than an eighth of the cache", len(file))
+	size := sealed(p.ID, p.Bytes())
+	if size > c.Bytes/8 {
+		return 0, fmt.Errorf("it has %d bytes, more than an eighth of the cache", size)
 	}
 	// No fsync: after a crash the checksum finds what is missing.
 	f, err := os.CreateTemp(c.dir, "half-*"+suffix)
 	if err != nil {
 		return 0, err
 	}
-	_, err = f.Write(file)
+	err = seal(f, c.code, p.ID, p.Bytes())
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
@@ -193,7 +195,7 @@ func (c *Cache) write(p *engine.Compiled) (int64, error) {
 		_ = os.Remove(f.Name())
 		return 0, err
 	}
-	return int64(len(file)), nil
+	return size, nil
 }
 
 // evict removes what was used longest ago until a margin is free, and what was left half written.
@@ -248,33 +250,45 @@ func (c *Cache) Stats() Stats {
 	return c.stats
 }
 
-// seal puts what a file has to say of itself around a compiled form:
+// seal writes a compiled form with what a file has to say of itself around it:
 //
-//	magic, version of the compiled form (u32), package id (64), length (u64), data, SHA-256 of all before
-func seal(id lf.PackageID, data string) []byte {
-	file := append(header(id, uint64(len(data))), data...)
-	sum := sha256.Sum256(file)
-	return append(file, sum[:]...)
+//	magic, hash of the code (32), package id (64), length (u64), data, SHA-256 of all before
+func seal(file io.Writer, code [sha256.Size]byte, id lf.PackageID, data string) error {
+	h := sha256.New()
+	both := io.MultiWriter(file, h)
+	if _, err := both.Write(header(code, id, uint64(len(data)))); err != nil {
+		return err
+	}
+	// A piece at a time, so that a large package is not copied as a whole.
+	if _, err := io.Copy(both, struct{ io.Reader }{strings.NewReader(data)}); err != nil {
+		return err
+	}
+	_, err := file.Write(h.Sum(nil))
+	return err
 }
 
-func header(id lf.PackageID, size uint64) []byte {
-	h := binary.LittleEndian.AppendUint32([]byte(magic), engine.CompiledVersion)
+// sealed is how many bytes a file has.
+func sealed(id lf.PackageID, data string) int64 {
+	return int64(len(header([sha256.Size]byte{}, id, 0))+len(data)) + sha256.Size
+}
+
+func header(code [sha256.Size]byte, id lf.PackageID, size uint64) []byte {
+	h := append([]byte(magic), code[:]...)
 	return binary.LittleEndian.AppendUint64(append(h, id...), size)
 }
 
-// unseal returns the data of a file that is sound, and of this package in this version.
-func unseal(id lf.PackageID, file io.Reader, size int64) (string, error) {
-	size -= int64(len(header(id, 0)) + sha256.Size)
-	if size < 0 {
+// unseal returns the data of a file that is sound, and of this package as the code compiles it.
+func unseal(code [sha256.Size]byte, id lf.PackageID, file io.Reader, size int64) (string, error) {
+	if size -= sealed(id, ""); size < 0 {
 		return "", errors.New("it is shorter than any is")
 	}
-	want := header(id, uint64(size))
+	want := header(code, id, uint64(size))
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(file, got); err != nil {
 		return "", err
 	}
 	if !bytes.Equal(got, want) {
-		return "", errors.New("it is no compiled form of this version of this package, or was cut off")
+		return "", errors.New("it is no compiled form of this package by this code of synod, or was cut off")
 	}
 	h := sha256.New()
 	h.Write(want)

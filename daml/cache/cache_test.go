@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/synod-network/synod/daml"
 	"github.com/synod-network/synod/daml/archive"
 	"github.com/synod-network/synod/daml/engine"
 	"github.com/synod-network/synod/daml/lf"
@@ -45,11 +46,21 @@ func compiled(t testing.TB, n int) *engine.Compiled {
 	if err := e.Validate(pkg); err != nil {
 		t.Fatal(err)
 	}
-	all, err := e.Compile(pkg)
+	c, err := e.Compile(pkg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all[0]
+	return c
+}
+
+// file is what the cache writes of a compiled form.
+func file(t testing.TB, id lf.PackageID, data string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := seal(&b, daml.Source(), id, data); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // clock is a time that goes on when it is told.
@@ -109,12 +120,16 @@ func TestDamagedFilesAreMadeAgain(t *testing.T) {
 			}
 		}
 	}
+	var otherCode bytes.Buffer
+	if err := seal(&otherCode, [32]byte{1}, p.ID, p.Bytes()); err != nil {
+		t.Fatal(err)
+	}
 	foreign := map[string][]byte{
-		"of another package": seal(other.ID, other.Bytes()),
-		"of another version": bytes.Replace(sound, []byte(magic+"\x01"), []byte(magic+"\x02"), 1),
+		"of another package": file(t, other.ID, other.Bytes()),
+		"of other code":      otherCode.Bytes(),
 		"of something else":  []byte("PK\x03\x04 a zip"),
 		"with more behind":   append(bytes.Clone(sound), 0),
-		"of no package":      seal(p.ID, "no compiled form"),
+		"of no package":      file(t, p.ID, "no compiled form"),
 	}
 	for what, content := range foreign {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -142,7 +157,7 @@ func TestWhatIsInTheWayIsNoPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
-	if err := os.WriteFile(elsewhere, seal(other.ID, other.Bytes()), 0o600); err != nil {
+	if err := os.WriteFile(elsewhere, file(t, other.ID, other.Bytes()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(elsewhere, c.path(other.ID)); err != nil {
@@ -164,7 +179,7 @@ func TestWhatIsInTheWayIsNoPackage(t *testing.T) {
 func TestWhatWasUsedLongestAgoGoes(t *testing.T) {
 	dir, time := t.TempDir(), newClock()
 	first := compiled(t, 0)
-	size := int64(len(seal(first.ID, first.Bytes())))
+	size := sealed(first.ID, first.Bytes())
 	limit := 16 * size
 	c := open(t, dir, Options{Bytes: limit, Now: time.now})
 	for name, content := range map[string]string{"notes.txt": "mine", "half-1" + suffix: "given up", string(first.ID) + ".txt": "also mine"} {
@@ -205,8 +220,8 @@ func TestWhatWasUsedLongestAgoGoes(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "half-1"+suffix)); err == nil {
 		t.Error("what was half written is still there")
 	}
-	// A smaller limit, and files of another version, which count too and go first.
-	old := filepath.Join(dir, string(first.ID)+"-v0"+suffix)
+	// A smaller limit, and files of other code, which count too and go first.
+	old := filepath.Join(dir, string(first.ID)+"-0123456789abcdef"+suffix)
 	if err := os.WriteFile(old, make([]byte, size), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -218,14 +233,14 @@ func TestWhatWasUsedLongestAgoGoes(t *testing.T) {
 		t.Errorf("opened with a limit of %d, the folder holds %d bytes", 8*size, total)
 	}
 	if _, err := os.Stat(old); err == nil {
-		t.Error("the file of another version is still there")
+		t.Error("the file of other code is still there")
 	}
 }
 
 // kept adds up what belongs to the cache.
 func kept(t *testing.T, dir string) (total int64) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*-v*"+suffix))
+	files, err := filepath.Glob(filepath.Join(dir, "*-*"+suffix))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,6 +252,25 @@ func kept(t *testing.T, dir string) (total int64) {
 		total += info.Size()
 	}
 	return total
+}
+
+// TestOtherCodeCompilesAgain opens a folder by code that validates or compiles otherwise: it finds nothing, and takes nothing away.
+func TestOtherCodeCompilesAgain(t *testing.T) {
+	dir := t.TempDir()
+	now, then := open(t, dir, Options{}), open(t, dir, Options{})
+	then.code[0] ^= 1
+	p := compiled(t, 1)
+	then.Put(p)
+	if now.Get(p.ID) != nil {
+		t.Fatal("what other code compiled is taken")
+	}
+	now.Put(p)
+	if now.Get(p.ID) == nil || then.Get(p.ID) == nil {
+		t.Error("one takes away what the other keeps")
+	}
+	if s := now.Stats(); s.Rejected > 0 {
+		t.Errorf("the cache says %+v", s)
+	}
 }
 
 // TestTooLargeAPackageIsNotKept has a cache that would have to forget everything else for one package.
@@ -276,7 +310,7 @@ func TestManyWritersOfOneFolder(t *testing.T) {
 	for n := range 12 {
 		packages = append(packages, compiled(t, n))
 	}
-	limit := 9 * int64(len(seal(packages[0].ID, packages[0].Bytes())))
+	limit := 9 * sealed(packages[0].ID, packages[0].Bytes())
 	var wait sync.WaitGroup
 	for writer := range 6 {
 		c := open(t, dir, Options{Bytes: limit})

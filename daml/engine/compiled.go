@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sort"
 	"strings"
 
@@ -14,14 +15,9 @@ import (
 	"github.com/synod-network/synod/daml/shape"
 )
 
-// CompiledVersion names the compiled form of packages: the layout of its bytes, the instructions, what the compiler makes of
-// expressions, and which packages pass validation. Whatever changes one of these changes the version, so that nobody takes one form
-// for another; TestCompiledFormHasAVersion notices most changes.
-const CompiledVersion = 1
-
 // Compiled is a package in the form in which the engine runs it, as bytes. It comes from a valid package, and depends on nothing but
-// that package and CompiledVersion. Reading it is cheap: the outline of the package is decoded at once, and a definition's code when
-// it is first used.
+// that package and the code of synod: who keeps it asks package daml for what tells one code from another. Reading it is cheap: the
+// outline of the package is decoded at once, and a definition's code when it is first used.
 //
 // The bytes are sections, each after its length (u32, little-endian as all numbers of fixed size):
 //
@@ -117,7 +113,7 @@ func compareRefs(a, b lf.Ref) int {
 // Bytes returns the compiled form, which ParseCompiled reads.
 func (c *Compiled) Bytes() string { return c.data }
 
-// ParseCompiled reads a compiled form of this version of a package. That its sections hang together is checked; that they are what
+// ParseCompiled reads the compiled form of a package, made by the same code of synod. That its sections hang together is checked; that they are what
 // the compiler wrote is for the caller to know.
 func ParseCompiled(id lf.PackageID, data string) (*Compiled, error) {
 	c := &Compiled{ID: id, data: data}
@@ -257,12 +253,19 @@ func (c *Compiled) find(s symbol) (body string, function, ok bool) {
 	return c.bodies[begin : begin+number(c.code, at+24)], number(c.code, at+16) != 0, true
 }
 
-// sections puts a compiled form together.
-type sections struct{ data []byte }
-
-func (s *sections) add(section []byte) {
-	s.data = binary.LittleEndian.AppendUint32(s.data, uint32(len(section)))
-	s.data = append(s.data, section...)
+// join puts the sections of a compiled form together.
+func join(sections ...[]byte) string {
+	size := 0
+	for _, section := range sections {
+		size += 4 + len(section)
+	}
+	var data strings.Builder
+	data.Grow(size)
+	for _, section := range sections {
+		data.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(section))))
+		data.Write(section)
+	}
+	return data.String()
 }
 
 // AddCompiled makes a package known by its compiled form.
@@ -276,26 +279,25 @@ func (e *Engine) AddCompiled(c *Compiled) {
 	e.types.AddOutline(c.Outline, c.Signature)
 }
 
-// Compile brings packages into compiled form that are valid. What they refer to is known to the engine or among them. It changes
-// nothing of the engine.
-func (e *Engine) Compile(packages ...*lf.Package) ([]*Compiled, error) {
+// Compile brings a package into compiled form that is valid. The engine knows what it refers to. It changes nothing of the engine.
+func (e *Engine) Compile(pkg *lf.Package) (*Compiled, error) {
 	workshop := e.Fork() // so that syntax trees and code vanish with it
-	for _, pkg := range packages {
-		if err := workshop.AddPackage(pkg); err != nil {
-			return nil, err
-		}
+	if err := workshop.AddPackage(pkg); err != nil {
+		return nil, err
 	}
-	all := make([]*Compiled, len(packages))
-	for i, pkg := range packages {
-		data, err := workshop.encodePackage(pkg)
-		if err != nil {
-			return nil, fmt.Errorf("compile package %s %s: %w", pkg.Metadata.Name, pkg.ID, err)
-		}
-		if all[i], err = ParseCompiled(pkg.ID, strings.Clone(data)); err != nil {
-			return nil, err
-		}
+	data, err := workshop.encodePackage(pkg)
+	if err != nil {
+		return nil, fmt.Errorf("compile package %s %s: %w", pkg.Metadata.Name, pkg.ID, err)
 	}
-	return all, nil
+	return ParseCompiled(pkg.ID, data)
+}
+
+// Knows says whether the engine has all of the packages.
+func (e *Engine) Knows(ids ...lf.PackageID) bool {
+	return !slices.ContainsFunc(ids, func(id lf.PackageID) bool {
+		_, err := e.types.Package(id)
+		return err != nil
+	})
 }
 
 // Fork returns another engine with the same packages, to try out more of them.

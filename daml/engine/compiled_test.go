@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"crypto/sha256"
-	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -14,8 +12,6 @@ import (
 	"github.com/synod-network/synod/daml/tx"
 	"github.com/synod-network/synod/daml/value"
 )
-
-var newForm = flag.Bool("new-form", false, "accept the present compiled form as that of CompiledVersion")
 
 // forms are packages that use every form of expression, every builtin and every kind of definition between them.
 func forms(t testing.TB) []string {
@@ -31,36 +27,6 @@ func forms(t testing.TB) []string {
 	return sources
 }
 
-// TestCompiledFormHasAVersion notices when packages come out otherwise than they did. Then old files in caches must not be read any
-// more. Each line of the file has a version, the id of a package, and the hash of its compiled form; a package that changed has
-// another id, and needs no other version.
-func TestCompiledFormHasAVersion(t *testing.T) {
-	const path = "testdata/compiled-form"
-	before, err := os.ReadFile(path)
-	if err != nil && !*newForm {
-		t.Fatal(err)
-	}
-	var now strings.Builder
-	for _, source := range forms(t) {
-		c := compileOne(t, source)
-		start := fmt.Sprintf("%d %s ", CompiledVersion, c.ID)
-		line := fmt.Sprintf("%s%x\n", start, sha256.Sum256([]byte(c.Bytes())))
-		now.WriteString(line)
-		switch {
-		case strings.Contains(string(before), line):
-		case strings.Contains(string(before), start):
-			t.Fatalf("package %s is compiled otherwise than before, under the same version: raise CompiledVersion, and run this test with -new-form", c.ID)
-		case !*newForm:
-			t.Errorf("package %s, or CompiledVersion, is new, and not noted in %s: run this test with -new-form", c.ID, path)
-		}
-	}
-	if *newForm {
-		if err := os.WriteFile(path, []byte(now.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 func compileOne(t testing.TB, source string) *Compiled {
 	t.Helper()
 	pkg := assemble(t, source)
@@ -72,7 +38,7 @@ func compileOne(t testing.TB, source string) *Compiled {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c[0]
+	return c
 }
 
 // withStable returns an engine with the packages of the standard library that are always the same.
@@ -178,13 +144,13 @@ module M { val two: %s = '%s':M:one; }`, typ, lib.ID))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c[0].Uses) != 1 || c[0].Uses[0] != lib.ID {
-		t.Errorf("the package uses %v", c[0].Uses)
+	if len(c.Uses) != 1 || c.Uses[0] != lib.ID {
+		t.Errorf("the package uses %v", c.Uses)
 	}
 	if err := e.Validate(user("Text")); err == nil {
 		t.Error("a Text may be an Int64")
 	}
-	e.AddCompiled(c[0])
+	e.AddCompiled(c)
 	if v, _, err := e.evaluate(valueRef(good, "two"), nil); err != nil || v != value.Int64(1) {
 		t.Errorf("two is %v, %v", v, err)
 	}

@@ -69,7 +69,7 @@ func (e *Engine) encodePackage(pkg *lf.Package) (string, error) {
 	w := &packageWriter{e: e}
 	var code []byte
 	for _, g := range globals {
-		p, err := e.compiled(&g.code)
+		p, err := e.compileOnce(&g.code)
 		if err != nil {
 			return "", err
 		}
@@ -92,13 +92,13 @@ func (e *Engine) encodePackage(pkg *lf.Package) (string, error) {
 }
 
 func (w *packageWriter) done(pkg *lf.Package, code []byte) (string, error) {
-	var s sections
-	for _, part := range []*lf.Package{pkg.Outline(), pkg.Signature()} {
-		a, err := archive.Encode(part)
-		if err != nil {
-			return "", err
-		}
-		s.add(a.Payload)
+	outline, err := archive.Encode(pkg.Outline())
+	if err != nil {
+		return "", err
+	}
+	signature, err := archive.Encode(pkg.Signature())
+	if err != nil {
+		return "", err
 	}
 	var uses, reps, refs []byte
 	for _, id := range pkg.Uses {
@@ -122,13 +122,7 @@ func (w *packageWriter) done(pkg *lf.Package, code []byte) (string, error) {
 			refs = binary.LittleEndian.AppendUint32(refs, uint32(w.strings.number(name)))
 		}
 	}
-	s.add(uses)
-	s.add(w.stringTable())
-	s.add(refs)
-	s.add(reps)
-	s.add(code)
-	s.add(w.bodies)
-	return string(s.data), nil
+	return join(outline.Payload, signature.Payload, uses, w.stringTable(), refs, reps, code, w.bodies), nil
 }
 
 func (w *packageWriter) stringTable() []byte {

@@ -78,9 +78,6 @@ func (e *Engine) AddPackage(pkg *lf.Package) error {
 // Validate checks packages that are not known yet, given those that are. The error is that of package validate: all faults of the
 // first package that has some.
 func (e *Engine) Validate(packages ...*lf.Package) error {
-	if len(packages) == 0 {
-		return nil // without a look at the signatures of all others
-	}
 	together, err := e.types.Signatures(packages...)
 	if err != nil {
 		return err
@@ -132,6 +129,16 @@ func (e *Engine) compiled(c *lazyCode) (*proto, error) {
 	c.proto.Store(p)
 	c.build = nil // with the syntax tree
 	return p, nil
+}
+
+// compileOnce compiles code for one use, after which it is garbage.
+func (e *Engine) compileOnce(c *lazyCode) (*proto, error) {
+	e.compile.Lock()
+	defer e.compile.Unlock()
+	if p := c.proto.Load(); p != nil {
+		return p, nil
+	}
+	return c.build()
 }
 
 // global finds a top-level value.

@@ -30,7 +30,7 @@ func realDARs(t testing.TB, pattern string) []*archive.DAR {
 func decodeAll(t testing.TB, dar *archive.DAR) []*lf.Package {
 	t.Helper()
 	var all []*lf.Package
-	for _, a := range dar.Packages {
+	for _, a := range archive.InOrder(dar.Packages) {
 		pkg, err := a.Decode(archive.Limits{})
 		if err != nil {
 			t.Fatal(err)
@@ -42,9 +42,15 @@ func decodeAll(t testing.TB, dar *archive.DAR) []*lf.Package {
 
 func compileAll(t testing.TB, packages []*lf.Package) []*Compiled {
 	t.Helper()
-	all, err := New(DefaultLimits()).Compile(packages...)
-	if err != nil {
-		t.Fatal(err)
+	e := New(DefaultLimits())
+	var all []*Compiled
+	for _, pkg := range packages {
+		c, err := e.Compile(pkg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.AddCompiled(c)
+		all = append(all, c)
 	}
 	return all
 }

@@ -49,84 +49,101 @@ type Fault struct {
 
 // Check decodes and validates every package of a DAR. What it refers to must be in
 // the DAR too. The cache may be nil; packages that it has are valid, and it is given
-// the others if all are.
+// the others that are. Of a package that was checked only the signature is held.
 func Check(dar *archive.DAR, limits archive.Limits, cache engine.Cache) Report {
 	r := Report{OK: true}
-	compiled, signatures := known(dar, cache)
-	world, packages, errs := decode(limits, signatures, dar)
-	for i, a := range dar.Packages {
-		c := CheckedReport{ID: a.ID}
-		if v, err := a.Version(); err == nil {
-			c.LF = v.String()
-		}
-		if pkg := packages[i]; pkg == nil {
-			c.Faults = []Fault{{Rule: "encoding", Message: errs[i].Error()}}
-		} else {
-			c.Name, c.Version = pkg.Metadata.Name, pkg.Metadata.Version
-			if !pkg.IsSignature { // else it comes from the cache
-				c.Faults = faults(validate.Check(pkg, world))
-			}
-		}
-		c.OK = len(c.Faults) == 0
-		r.OK = r.OK && c.OK
-		r.Packages = append(r.Packages, c)
+	c := check{limits: limits, cache: cache, world: lf.NewPackages(), valid: engine.New(engine.DefaultLimits())}
+	reports := map[lf.PackageID]CheckedReport{}
+	for _, a := range archive.InOrder(dar.Packages) {
+		reports[a.ID] = c.archive(a)
 	}
-	if r.OK && cache != nil {
-		keep(cache, compiled, packages)
+	for _, a := range dar.Packages {
+		checked := reports[a.ID]
+		r.OK = r.OK && checked.OK
+		r.Packages = append(r.Packages, checked)
 	}
 	return r
 }
 
-// known finds the packages of a DAR that the cache has, if the DAR holds what they
-// refer to.
-func known(dar *archive.DAR, cache engine.Cache) (compiled []*engine.Compiled, signatures map[lf.PackageID]*lf.Package) {
-	if cache == nil {
-		return nil, nil
-	}
-	lacks := func(id lf.PackageID) bool {
-		return !slices.ContainsFunc(dar.Packages, func(a archive.Archive) bool { return a.ID == id })
-	}
-	signatures = map[lf.PackageID]*lf.Package{}
-	for _, a := range dar.Packages {
-		c := cache.Get(a.ID)
-		if c == nil || slices.ContainsFunc(c.Uses, lacks) {
-			continue
-		}
-		if signature, err := c.Signature(); err == nil {
-			compiled, signatures[a.ID] = append(compiled, c), signature
-		}
-	}
-	return compiled, signatures
+// check is the state of a check, package by package.
+type check struct {
+	limits archive.Limits
+	cache  engine.Cache
+	world  *lf.Packages   // signatures of what could be decoded
+	valid  *engine.Engine // if there is a cache: the valid packages, compiled
 }
 
-// keep gives valid packages that did not come from the cache to it, for who runs
-// them. Those that cannot be run, being of 2.dev, are not kept.
-func keep(cache engine.Cache, compiled []*engine.Compiled, packages []*lf.Package) {
-	e := engine.New(engine.DefaultLimits())
-	for _, c := range compiled {
-		e.AddCompiled(c)
+func (c *check) archive(a archive.Archive) CheckedReport {
+	r := CheckedReport{ID: a.ID, OK: true}
+	if v, err := a.Version(); err == nil {
+		r.LF = v.String()
 	}
-	fresh := slices.DeleteFunc(slices.Clone(packages), func(pkg *lf.Package) bool { return pkg.IsSignature })
-	made, err := e.Compile(fresh...)
+	pkg := c.known(a.ID)
+	if pkg == nil {
+		var err error
+		if pkg, err = a.Decode(c.limits); err != nil {
+			r.OK, r.Faults = false, []Fault{{Rule: "encoding", Message: err.Error()}}
+			return r
+		}
+		c.world.Add(pkg)
+		r.Faults = faults(validate.Check(pkg, c.world))
+		if r.OK = len(r.Faults) == 0; r.OK {
+			c.keep(pkg)
+		}
+		pkg = pkg.Signature()
+	}
+	c.world.Add(pkg)
+	r.Name, r.Version = pkg.Metadata.Name, pkg.Metadata.Version
+	return r
+}
+
+// known returns the signature of a package that the cache has, if what it refers to
+// is valid; else nil.
+func (c *check) known(id lf.PackageID) *lf.Package {
+	if c.cache == nil {
+		return nil
+	}
+	compiled := c.cache.Get(id)
+	if compiled == nil || !c.valid.Knows(compiled.Uses...) {
+		return nil
+	}
+	signature, err := compiled.Signature()
 	if err != nil {
+		return nil
+	}
+	c.valid.AddCompiled(compiled)
+	return signature
+}
+
+// keep gives a valid package to the cache, if what it refers to is valid too.
+func (c *check) keep(pkg *lf.Package) {
+	if c.cache == nil || !c.valid.Knows(pkg.Uses...) {
 		return
 	}
-	for _, c := range made {
-		cache.Put(c)
+	compiled, err := c.valid.Compile(pkg)
+	if err != nil {
+		return // who runs it is told
 	}
+	c.cache.Put(compiled)
+	c.valid.AddCompiled(compiled)
 }
 
 // CheckUpgrade checks the main package of a DAR as the new version of that of
 // another. Both DARs should be valid.
 func CheckUpgrade(past, present *archive.DAR, limits archive.Limits) (Report, error) {
-	world, packages, errs := decode(limits, nil, past, present)
-	old, new := packages[0], packages[len(past.Packages)]
-	if old == nil {
-		return Report{}, errs[0]
+	world := lf.NewPackages()
+	for _, a := range slices.Concat(past.Packages, present.Packages) {
+		if world.Package(a.ID) != nil {
+			continue
+		}
+		pkg, err := a.Decode(limits)
+		if err == nil {
+			world.Add(pkg.Outline())
+		} else if a.ID == past.Main().ID || a.ID == present.Main().ID {
+			return Report{}, err
+		}
 	}
-	if new == nil {
-		return Report{}, errs[len(past.Packages)]
-	}
+	old, new := world.Package(past.Main().ID), world.Package(present.Main().ID)
 	u := &UpgradeReport{
 		Name: new.Metadata.Name,
 		Past: old.ID, From: old.Metadata.Version,
@@ -135,30 +152,6 @@ func CheckUpgrade(past, present *archive.DAR, limits archive.Limits) (Report, er
 	}
 	u.OK = len(u.Faults) == 0
 	return Report{OK: u.OK, Upgrade: u}, nil
-}
-
-// decode decodes the packages of DARs, one after the other; nil and an error stand
-// for what cannot be decoded. Signatures stand for those that are known.
-func decode(limits archive.Limits, signatures map[lf.PackageID]*lf.Package, dars ...*archive.DAR) (*lf.Packages, []*lf.Package, []error) {
-	world := lf.NewPackages()
-	var packages []*lf.Package
-	var errs []error
-	for _, dar := range dars {
-		for _, a := range dar.Packages {
-			pkg := world.Package(a.ID)
-			var err error
-			if pkg == nil {
-				if pkg = signatures[a.ID]; pkg == nil {
-					pkg, err = a.Decode(limits)
-				}
-				if err == nil {
-					world.Add(pkg)
-				}
-			}
-			packages, errs = append(packages, pkg), append(errs, err)
-		}
-	}
-	return world, packages, errs
 }
 
 func faults(err error) (list []Fault) {

@@ -7,16 +7,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
-	"github.com/synod-network/synod/daml/archive"
 	"github.com/synod-network/synod/daml/engine"
 	"github.com/synod-network/synod/daml/lf"
 	"github.com/synod-network/synod/daml/tx"
-	"github.com/synod-network/synod/daml/validate"
 	"github.com/synod-network/synod/daml/value"
 )
 
@@ -61,134 +56,6 @@ func New(e *engine.Engine) *Ledger {
 		packages: map[string]*lf.Package{}, preferred: map[string]string{},
 		contracts: map[value.ContractID]*Contract{}, byKey: map[tx.Hash][]value.ContractID{},
 	}
-}
-
-// Upload validates and adds the packages of a DAR, and returns the main one. If one is not valid, or no upgrade of the version that
-// the ledger has, none is added. Packages that the cache has are not validated again: they were before they came there.
-func (l *Ledger) Upload(dar *archive.DAR) (*lf.Package, error) {
-	fresh, compiled, err := l.open(dar)
-	if err != nil {
-		return nil, err
-	}
-	trial := l.Engine.Fork()
-	for _, c := range compiled {
-		trial.AddCompiled(c)
-	}
-	if err := trial.Validate(fresh...); err != nil {
-		return nil, err
-	}
-	if l.Cache != nil && len(fresh) > 0 {
-		made, err := trial.Compile(fresh...)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range made {
-			l.Cache.Put(c)
-			trial.AddCompiled(c)
-		}
-		fresh, compiled = nil, append(compiled, made...)
-	}
-	for _, pkg := range fresh {
-		if err := trial.AddPackage(pkg); err != nil {
-			return nil, err
-		}
-	}
-	all := fresh
-	for _, c := range compiled {
-		all = append(all, c.Outline)
-	}
-	for _, pkg := range all {
-		if err := l.checkUpgrade(trial, pkg); err != nil {
-			return nil, err
-		}
-	}
-	l.Engine.Adopt(trial)
-	for _, pkg := range all {
-		l.list(pkg)
-	}
-	return l.packages[string(dar.Main().ID)], nil
-}
-
-// open decodes the packages of a DAR that the ledger does not have, or takes them from the cache.
-func (l *Ledger) open(dar *archive.DAR) (fresh []*lf.Package, compiled []*engine.Compiled, err error) {
-	has := map[lf.PackageID]bool{}
-	for _, a := range dar.Packages {
-		has[a.ID] = true
-	}
-	missing := func(id lf.PackageID) bool { return !has[id] && l.packages[string(id)] == nil }
-	for _, a := range dar.Packages {
-		if l.packages[string(a.ID)] != nil {
-			continue
-		}
-		if l.Cache != nil {
-			if c := l.Cache.Get(a.ID); c != nil && !slices.ContainsFunc(c.Uses, missing) {
-				compiled = append(compiled, c)
-				continue
-			}
-		}
-		pkg, err := a.Decode(archive.Limits{})
-		if err != nil {
-			return nil, nil, err
-		}
-		fresh = append(fresh, pkg)
-	}
-	return fresh, compiled, nil
-}
-
-// checkUpgrade compares a package with the preferred version of it. The engine knows what they refer to.
-func (l *Ledger) checkUpgrade(e *engine.Engine, pkg *lf.Package) error {
-	now := l.packages[l.preferred[pkg.Metadata.Name]]
-	if now == nil || validate.StoresNothing(pkg) || validate.StoresNothing(now) {
-		return nil
-	}
-	past, present := now, pkg
-	switch c := compareVersions(now.Metadata.Version, pkg.Metadata.Version); {
-	case c == 0:
-		return fmt.Errorf("there is another package %s %s already, %s", pkg.Metadata.Name, pkg.Metadata.Version, now.ID)
-	case c > 0:
-		past, present = pkg, now
-	}
-	if err := e.CheckUpgrade(past, present); err != nil {
-		return fmt.Errorf("package %s %s cannot replace version %s: %w", pkg.Metadata.Name, present.Metadata.Version, past.Metadata.Version, err)
-	}
-	return nil
-}
-
-// AddPackage adds one package, which is valid.
-func (l *Ledger) AddPackage(pkg *lf.Package) error {
-	if err := l.Engine.AddPackage(pkg); err != nil {
-		return err
-	}
-	l.list(pkg)
-	return nil
-}
-
-// list makes a package known that the engine has, or its outline.
-func (l *Ledger) list(pkg *lf.Package) {
-	l.packages[string(pkg.ID)] = pkg
-	name := pkg.Metadata.Name
-	if now := l.packages[l.preferred[name]]; now == nil || compareVersions(now.Metadata.Version, pkg.Metadata.Version) < 0 {
-		l.preferred[name] = string(pkg.ID)
-	}
-}
-
-// Prefer makes a version of a package the preferred one.
-func (l *Ledger) Prefer(id string) error {
-	pkg := l.packages[id]
-	if pkg == nil {
-		return fmt.Errorf("package %s is not on the ledger", id)
-	}
-	l.preferred[pkg.Metadata.Name] = id
-	return nil
-}
-
-// compareVersions compares numbers joined by dots.
-func compareVersions(a, b string) int {
-	return slices.CompareFunc(strings.Split(a, "."), strings.Split(b, "."), func(x, y string) int {
-		m, _ := strconv.Atoi(x)
-		n, _ := strconv.Atoi(y)
-		return m - n
-	})
 }
 
 // Submission is what a client asks for.

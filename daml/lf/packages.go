@@ -1,6 +1,9 @@
 package lf
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+)
 
 // Packages finds definitions by reference among a set of packages. It is filled
 // by Add and then read by any number of goroutines.
@@ -67,6 +70,9 @@ func (p *Packages) Add(pkg *Package) {
 	}
 	p.packages[pkg.ID] = s
 }
+
+// Join puts the packages of another set into this one. The sets share them.
+func (p *Packages) Join(other *Packages) { maps.Copy(p.packages, other.packages) }
 
 // Package gives the package with the id, or nil.
 func (p *Packages) Package(id PackageID) *Package {

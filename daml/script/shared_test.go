@@ -117,8 +117,8 @@ func TestRunsShareAnEngine(t *testing.T) {
 func compileDAR(dar *archive.DAR) ([]*engine.Compiled, error) {
 	var packages []*engine.Compiled
 	e := newEngine()
-	for i := len(dar.Packages) - 1; i >= 0; i-- { // the main one is first, and refers to the others
-		pkg, err := dar.Packages[i].Decode(archive.Limits{})
+	for _, a := range archive.InOrder(dar.Packages) {
+		pkg, err := a.Decode(archive.Limits{})
 		if err != nil {
 			return nil, err
 		}
@@ -126,8 +126,8 @@ func compileDAR(dar *archive.DAR) ([]*engine.Compiled, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.AddCompiled(made[0])
-		packages = append(packages, made[0])
+		e.AddCompiled(made)
+		packages = append(packages, made)
 	}
 	return packages, nil
 }

@@ -3,8 +3,10 @@
 package shape
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -22,6 +24,7 @@ type Types struct {
 	mu       sync.RWMutex
 	packages map[lf.PackageID]*lf.Packages                // each alone in its set
 	wholes   map[lf.PackageID]func() (*lf.Package, error) // the signatures of those that are there as outlines
+	read     map[lf.PackageID]*lf.Packages                // the signatures that were asked for; of a fork only, with which they go
 	shapes   map[string]*Shape
 	reps     map[string]*value.TypeRep
 	data     map[lf.Ref]*value.DataType
@@ -35,9 +38,10 @@ func New() *Types {
 	}
 }
 
-// Fork returns other Types with the same packages.
+// Fork returns other Types with the same packages, to try out more of them.
 func (t *Types) Fork() *Types {
 	fork := New()
+	fork.read = map[lf.PackageID]*lf.Packages{}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	maps.Copy(fork.packages, t.packages)
@@ -93,31 +97,61 @@ func (t *Types) Package(id lf.PackageID) (*lf.Packages, error) {
 
 // Together returns all packages in one set, and more with them, for those who look at many at once. Some may be outlines only.
 func (t *Types) Together(more ...*lf.Package) *lf.Packages {
-	all := lf.NewPackages(more...)
+	all := lf.NewPackages()
 	t.mu.RLock()
-	defer t.mu.RUnlock()
-	for id, set := range t.packages {
-		if all.Package(id) == nil {
-			all.Add(set.Package(id))
-		}
+	for _, set := range t.packages {
+		all.Join(set)
+	}
+	t.mu.RUnlock()
+	for _, pkg := range more {
+		all.Add(pkg)
 	}
 	return all
 }
 
-// Signatures is like Together, but all packages have their values.
-func (t *Types) Signatures(more ...*lf.Package) (*lf.Packages, error) {
-	all := t.Together(more...)
-	t.mu.RLock()
-	wholes := maps.Clone(t.wholes)
-	t.mu.RUnlock()
-	for _, whole := range wholes {
-		signature, err := whole()
-		if err != nil {
-			return nil, err
+// Signatures returns packages in one set with all that they refer to, directly or not, as far as it is known. Those have their
+// values too.
+func (t *Types) Signatures(of ...*lf.Package) (*lf.Packages, error) {
+	all := lf.NewPackages(of...)
+	for rest := slices.Clone(of); len(rest) > 0; {
+		uses := rest[len(rest)-1].Uses
+		rest = rest[:len(rest)-1]
+		for _, id := range uses {
+			if all.Package(id) != nil {
+				continue
+			}
+			set, err := t.signature(id)
+			if err != nil {
+				return nil, err
+			}
+			if set != nil {
+				all.Join(set)
+				rest = append(rest, set.Package(id))
+			}
 		}
-		all.Add(signature)
 	}
 	return all, nil
+}
+
+// signature returns a package with its values, alone in a set; nil if it is not known.
+func (t *Types) signature(id lf.PackageID) (*lf.Packages, error) {
+	t.mu.RLock()
+	set, whole, read := t.packages[id], t.wholes[id], t.read[id]
+	t.mu.RUnlock()
+	if read != nil || whole == nil {
+		return cmp.Or(read, set), nil
+	}
+	pkg, err := whole()
+	if err != nil {
+		return nil, err
+	}
+	set = lf.NewPackages(pkg)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.read != nil {
+		t.read[id] = set
+	}
+	return set, nil
 }
 
 // PackageName returns the name that all versions of a package share.

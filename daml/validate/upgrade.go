@@ -50,8 +50,10 @@ const (
 
 // Advisory says whether a ledger lets packages pass that break the rule. An interface
 // or exception that both versions define is another one in each, which is seldom what
-// its author wants, so a check before upload tells of it; but contracts keep their
-// meaning, and packages in use do so.
+// its author wants, so a check before upload tells of it. Canton 3.5 has both errors,
+// but its check at upload does not raise them: its compiler does, unless told not to,
+// and packages in use define exceptions in version after version. A template that
+// implements such an interface lacks the instance of the older one, which does block.
 func (r UpgradeRule) Advisory() bool { return r == UpgradeInterface || r == UpgradeException }
 
 // UpgradeFault says which rule a new version breaks where and how.
