@@ -36,7 +36,7 @@ func (c *clock) sleep(d time.Duration) { c.wall, c.passed = c.wall.Add(d), c.pas
 func open(t *testing.T, path string, c *clock, log *bytes.Buffer) *warden.Warden {
 	t.Helper()
 	w, err := warden.Open(warden.Config{
-		Key: key(0), Network: network, Path: path, Names: func() map[keys.PublicKey]string { return map[keys.PublicKey]string{peer(1): "one", peer(2): "two"} },
+		Key: key(0), Network: network, Path: path, Names: func() map[keys.PublicKey]string { return map[keys.PublicKey]string{peer(1): "one", peer(2): "two", peer(4): "twin", peer(5): "twin"} },
 		Log: slog.New(slog.NewTextHandler(log, nil)),
 		Now: func() time.Time { return c.wall }, Passed: func() time.Duration { return c.passed },
 	})
@@ -307,6 +307,11 @@ func TestFind(t *testing.T) {
 	for text, want := range map[string]keys.PublicKey{"one": peer(1), string(full): peer(3), peer(3).String(): peer(3)} {
 		if got, err := w.Find(text); err != nil || got != want {
 			t.Errorf("%s is %s, %v", text, got, err)
+		}
+	}
+	for range 20 { // maps are walked in any order
+		if got, err := w.Find("twin"); err == nil || !strings.Contains(err.Error(), peer(4).String()) || !strings.Contains(err.Error(), peer(5).String()) {
+			t.Fatalf("one of two that are called so is %s, %v", got, err)
 		}
 	}
 	for _, text := range []string{"", "three", "ffff", string(full)[:7]} {
