@@ -133,17 +133,20 @@ func (w *Warden) Run(ctx context.Context) error {
 	tick, save := time.NewTicker(tickEvery), time.NewTicker(saveEvery)
 	defer tick.Stop()
 	defer save.Stop()
+	wake := w.wake // nil until the next tick after a write: who breaks rules without end has this node write once a second
 	for {
 		select {
 		case <-ctx.Done():
 			w.saveOrSay()
 			return nil
 		case <-tick.C:
+			wake = w.wake
 			w.note(func(l *trust.Ledger, now trust.Instant) { l.Tick(now) })
 		case <-save.C:
 			w.credit()
 			w.saveOrSay()
-		case <-w.wake:
+		case <-wake:
+			wake = nil
 			w.saveOrSay()
 		}
 	}
