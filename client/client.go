@@ -56,6 +56,7 @@ type Client struct {
 	queued     int     // bytes in it
 	told       sequencing.Time
 	tracked    map[sequencing.MessageID]*tracked
+	receipts   receipts
 	expiry     sequencing.Time // the earliest max-sequencing-time in tracked, or before it
 	confirmed  sequencing.Time
 	record     record
@@ -79,7 +80,7 @@ func New(config Config) (*Client, error) {
 		views:     map[view]map[sequencing.MemberID]bool{},
 		agreement: newAgreement(config.TrustThreshold, config.Start, config.Remember),
 		told:      config.Start.Known, confirmed: config.Start.Known,
-		tracked: map[sequencing.MessageID]*tracked{},
+		tracked: map[sequencing.MessageID]*tracked{}, receipts: newReceipts(config.Start.Known),
 	}
 	c.agreement.fault = config.fault
 	for _, s := range config.Sequencers {

@@ -81,6 +81,10 @@ func (f *Failure) Error() string {
 	return fmt.Sprintf("sequencer %s: %s (%s)", f.Sequencer, f.Message, name)
 }
 
+func (f *Failure) sameRule(other *Failure) bool {
+	return f.Reason == other.Reason && f.Rule == other.Rule
+}
+
 // errorDomain is the domain of the reasons.
 const errorDomain = "sequencer.synod.network"
 

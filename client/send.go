@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -20,6 +21,9 @@ type Signed struct {
 	Message sequencing.MessageID
 	MaxTime sequencing.Time
 	Request []byte
+	// After is up to when no event answers it: where the stream was when it was signed. A client that was told nothing of what came
+	// behind that cannot say for sure that it was not sequenced.
+	After sequencing.Time
 }
 
 // Outcome is what became of a send that was not refused.
@@ -40,6 +44,9 @@ type tracked struct {
 	done    chan struct{}
 	outcome Outcome
 	err     error
+	since   sequencing.Time // receipts up to then may be forgotten, as of when it was first looked for
+	// replayed: a sequencer says that it was sequenced before; recalled: its receipt had gone by before it was looked for.
+	replayed, recalled bool
 }
 
 // Sign makes a submission ready to send. Empty fields are filled: Sender and Message (a random one), MaxTime (now and
@@ -72,7 +79,7 @@ func (c *Client) Sign(s sequencing.Submission) (Signed, error) {
 	if _, err := sequencing.Decode(encoded); err != nil {
 		return Signed{}, fmt.Errorf("sign submission %q: it breaks a rule of the encoding: %w", s.Message, err)
 	}
-	return Signed{Message: s.Message, MaxTime: s.MaxTime, Request: encoded}, nil
+	return Signed{Message: s.Message, MaxTime: s.MaxTime, Request: encoded, After: c.Position().Known}, nil
 }
 
 // believed is the network that the client belongs to, if it knows it.
@@ -107,7 +114,8 @@ func (c *Client) Send(ctx context.Context, s sequencing.Submission) (Outcome, er
 // SendSigned sends a submission and waits for its outcome, which is definite once it is agreed: an [Outcome], a
 // [DeliverError], or [ErrExpired] at the latest when max-sequencing-time has passed in agreed time. A [Failure] means that
 // sequencers refused to take it; they may lie, so the events have the last word. If the wait ends early, the error
-// matches [ErrUnknown].
+// matches [ErrUnknown]; so it does for a submission that was signed before the events that this client was told, or long ago, and
+// has no receipt by then.
 //
 // One sequencer is not believed that the rules refuse a submission, if more are needed to believe anything: with a trust
 // threshold above one the next is asked, and if it cannot be reached, again and again.
@@ -126,11 +134,15 @@ func (c *Client) SendSigned(ctx context.Context, signed Signed) (Outcome, error)
 		return Outcome{}, err
 	}
 	defer c.untrack(t)
-	takers, err := c.handOver(ctx, t)
+	var takers []taker
+	if !t.recalled {
+		takers, err = c.handOver(ctx, t)
+	}
 	select {
 	case <-t.done:
-		err = t.err
-		c.judge(takers, t.outcome.Time, err)
+		if err = t.err; !t.recalled {
+			c.judge(takers, t.outcome.Time, err)
+		}
 	default:
 	}
 	var refused *Failure
@@ -153,7 +165,10 @@ func (c *Client) track(signed Signed) (*tracked, error) {
 	case c.tracked[signed.Message] != nil:
 		return nil, fmt.Errorf("send %q: a submission with this message id is on its way", signed.Message)
 	}
-	t := &tracked{signed: signed, done: make(chan struct{})}
+	t := &tracked{signed: signed, done: make(chan struct{}), since: c.receipts.after}
+	if c.recall(t) {
+		return t, nil
+	}
 	c.tracked[signed.Message] = t
 	if len(c.tracked) == 1 || signed.MaxTime < c.expiry {
 		c.expiry = signed.MaxTime
@@ -171,18 +186,22 @@ func (c *Client) untrack(t *tracked) {
 
 // receipt ends the send that an event answers. The caller holds the lock.
 func (c *Client) receipt(d *sequencing.Delivery) {
-	t := c.tracked[d.Message]
-	if !d.Receipt || t == nil {
+	if !d.Receipt {
 		return
 	}
-	delete(c.tracked, d.Message)
-	t.outcome = Outcome{Time: d.Time, Cost: d.Cost, Contributed: d.Kind == sequencing.Contributed}
+	one := receipt{outcome: Outcome{Time: d.Time, Cost: d.Cost, Contributed: d.Kind == sequencing.Contributed}}
 	if d.Kind == sequencing.Refused {
-		if t.outcome.AlreadySent = d.Refusal.Code == sequencing.AlreadySent; !t.outcome.AlreadySent {
-			t.err = &DeliverError{Time: d.Time, Cost: d.Cost, Refusal: d.Refusal}
+		if one.outcome.AlreadySent = d.Refusal.Code == sequencing.AlreadySent; !one.outcome.AlreadySent {
+			one.err = &DeliverError{Time: d.Time, Cost: d.Cost, Refusal: d.Refusal}
 		}
 	}
-	close(t.done)
+	if t := c.tracked[d.Message]; t != nil {
+		one.request = sha256.Sum256(t.signed.Request)
+		t.outcome, t.err = one.outcome, one.err
+		delete(c.tracked, d.Message)
+		close(t.done)
+	}
+	c.receipts.add(d.Message, one)
 }
 
 // expire ends the sends whose time has passed. The caller holds the lock.
@@ -197,7 +216,7 @@ func (c *Client) expire(known sequencing.Time) {
 	for id, t := range c.tracked {
 		if t.signed.MaxTime <= known {
 			delete(c.tracked, id)
-			t.err = ErrExpired
+			t.err = c.end(t)
 			close(t.done)
 			continue
 		}
@@ -236,6 +255,10 @@ func (c *Client) handOver(ctx context.Context, t *tracked) (takers []taker, err 
 		tried[p] = true
 		known := c.Position().Known
 		f := c.attempt(ctx, p, by, t.signed)
+		if f != nil && f.answer() == accepted {
+			c.replayed(t)
+			f = nil
+		}
 		if f == nil {
 			if n := len(takers); n > 0 {
 				takers[n-1].alone = known
@@ -265,9 +288,13 @@ func (c *Client) handOver(ctx context.Context, t *tracked) (takers []taker, err 
 			return takers, unknown(ctx)
 		case f.answer() == final:
 			refused[p] = f
-			// One sequencer is not believed that the rules refuse a submission, if more are needed to believe anything.
-			if len(takers) == 0 && (len(refused) >= c.config.TrustThreshold || c.config.fault == faultTakeRefusal) {
-				return nil, firstOf(refused)
+			if len(takers) == 0 && c.refusedFor(refused, f) {
+				believed := firstOf(refused)
+				if believed.Rule == sequencing.Expired.String() {
+					// It may have been sequenced in time, through an earlier copy: the events that are still to come tell.
+					return nil, c.await(ctx, t, 0)
+				}
+				return nil, believed
 			}
 		case f.RetryAfter > 0 && (soonest == 0 || f.RetryAfter < soonest):
 			soonest = f.RetryAfter
@@ -275,13 +302,35 @@ func (c *Client) handOver(ctx context.Context, t *tracked) (takers []taker, err 
 	}
 }
 
-// firstOf is the refusal to report: one that says more than that all is done, if there is one.
-func firstOf(refused map[*peer]*Failure) error {
-	worth := func(f *Failure) string { // the lowest is reported
-		if f.Rule == sequencing.AlreadySent.String() {
-			return "2" + f.Sequencer
+// refusedFor reports whether it is believed that the rules refuse a submission, once f is the last who said so. Fewer sequencers than the
+// threshold are not believed, and that many only if they name one rule; among twice as many but one, that many are honest whatever they name.
+func (c *Client) refusedFor(refused map[*peer]*Failure, f *Failure) bool {
+	if c.config.fault == faultTakeRefusal {
+		return true
+	}
+	same := 0
+	for _, other := range refused {
+		if other.sameRule(f) {
+			same++
 		}
-		return "1" + f.Sequencer
+	}
+	return same >= c.config.TrustThreshold || len(refused) >= 2*c.config.TrustThreshold-1
+}
+
+// firstOf is the refusal to report: of the rule that most name, and one that says more than that all is done, if there is one.
+func firstOf(refused map[*peer]*Failure) *Failure {
+	worth := func(f *Failure) string { // the lowest is reported
+		same := 0
+		for _, other := range refused {
+			if other.sameRule(f) {
+				same++
+			}
+		}
+		said := "1"
+		if f.Rule == sequencing.AlreadySent.String() {
+			said = "2"
+		}
+		return fmt.Sprintf("%s%06d%s", said, 999_999-same, f.Sequencer)
 	}
 	var first *Failure
 	for _, f := range refused {
@@ -328,7 +377,8 @@ func (c *Client) attempt(ctx context.Context, p *peer, by way, signed Signed) *F
 	return c.call(ctx, p, by, func(ctx context.Context, t token) error { return by.outbox.send(ctx, t, signed.Request) })
 }
 
-// call makes one call with a token, and once more with a new one if that was refused. Nil means that it was accepted.
+// call makes one call with a token, and once more with a new one if that was refused. Nil means that it was accepted; so does a
+// failure whose answer is accepted.
 func (c *Client) call(ctx context.Context, p *peer, by way, do func(context.Context, token) error) *Failure {
 	for again := false; ; again = true {
 		token, err := c.token(ctx, p, by.service)
@@ -345,8 +395,6 @@ func (c *Client) call(ctx context.Context, p *peer, by way, do func(context.Cont
 		}
 		f := failureOf(p.spec.Alias, err)
 		switch {
-		case f.answer() == accepted:
-			return nil
 		case f.answer() != login || again:
 			return f
 		}

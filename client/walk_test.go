@@ -38,7 +38,8 @@ type walk struct {
 	start   Position // of what was seen
 
 	mu       sync.Mutex
-	outcomes map[string]error // of sends that ended
+	outcomes map[string][]error // of sends that ended, which may be sent again
+	signed   []Signed
 	sends    sync.WaitGroup
 	sent     int
 }
@@ -48,7 +49,7 @@ const walkLength = 25
 // walkOnce takes the walk of a seed, and says what went wrong.
 func walkOnce(t *testing.T, seed uint64, planted fault) (wrong error) {
 	synctest.Test(t, func(*testing.T) {
-		w := &walk{rng: rand.New(rand.NewPCG(seed, 1)), net: clienttest.New(4, alice, bob), outcomes: map[string]error{}}
+		w := &walk{rng: rand.New(rand.NewPCG(seed, 1)), net: clienttest.New(4, alice, bob), outcomes: map[string][]error{}}
 		defer w.net.Close()
 		w.liar = w.net.Sequencer(w.rng.IntN(4))
 		w.config = Config{Member: alice, Authentication: clienttest.AuthenticationKey(alice), Signing: clienttest.SigningKey(alice), Network: w.net.ID,
@@ -117,7 +118,7 @@ func (w *walk) step() {
 			s.Behave(b)
 		}
 	}
-	switch w.rng.IntN(17) {
+	switch w.rng.IntN(19) {
 	case 0, 1, 2:
 		for range 1 + w.rng.IntN(6) {
 			w.sent++
@@ -150,7 +151,9 @@ func (w *walk) step() {
 		w.begin()
 	case 15:
 		behave(any, clienttest.Behaviour{Hangs: w.rng.IntN(4), Unstreamed: w.rng.IntN(3) == 0})
-	case 16:
+	case 16, 17:
+		w.sendAgain()
+	case 18:
 		if w.lied {
 			return
 		}
@@ -171,14 +174,37 @@ func (w *walk) step() {
 // send sends to bob, and notes what became of it.
 func (w *walk) send() {
 	w.sent++
-	name, client := fmt.Sprintf("m%d", w.sent), w.client
-	s := toBob(name)
+	s := toBob(fmt.Sprintf("m%d", w.sent))
 	s.MaxTime = sequencing.Time(time.Now().Add(time.Duration(5+w.rng.IntN(30)) * time.Second).UnixMicro())
+	signed, err := w.client.Sign(s)
+	if err != nil {
+		panic(err)
+	}
+	w.signed = append(w.signed, signed)
+	w.sendSigned(signed, 0)
+}
+
+// sendAgain sends what was sent before, maybe by an application that crashed since, and maybe for a short time only.
+func (w *walk) sendAgain() {
+	if len(w.signed) > 0 {
+		w.sendSigned(w.signed[w.rng.IntN(len(w.signed))], time.Duration(w.rng.IntN(4))*time.Second)
+	}
+}
+
+// sendSigned does not wait longer than that, if it is not 0.
+func (w *walk) sendSigned(signed Signed, atMost time.Duration) {
+	client := w.client
 	w.sends.Go(func() {
-		_, err := client.Send(context.Background(), s)
+		ctx := context.Background()
+		if atMost > 0 {
+			limited, cancel := context.WithTimeout(ctx, atMost)
+			defer cancel()
+			ctx = limited
+		}
+		_, err := client.SendSigned(ctx, signed)
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.outcomes[name] = err
+		w.outcomes[string(signed.Message)] = append(w.outcomes[string(signed.Message)], err)
 	})
 }
 
@@ -241,15 +267,26 @@ func (w *walk) finish() error {
 			delivered[string(envelope.Payload)]++
 		}
 	}
-	for name, err := range w.outcomes {
-		n := delivered[name]
-		definite := !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrStopped)
-		if n > 1 || err == nil && n != 1 || errors.Is(err, ErrExpired) && n != 0 {
-			return fmt.Errorf("send %s ended with %v, but was delivered %d times", name, err, n)
+	for name, ended := range w.outcomes {
+		for _, err := range ended {
+			if wrong := wrongOutcome(err, delivered[name]); wrong != nil {
+				return fmt.Errorf("send %s %w", name, wrong)
+			}
 		}
-		if err != nil && definite && !errors.Is(err, ErrExpired) {
-			return fmt.Errorf("send %s was refused: %w", name, err)
-		}
+	}
+	return nil
+}
+
+// wrongOutcome says what is wrong with how a send ended that was delivered so often.
+func wrongOutcome(err error, delivered int) error {
+	var refused *Failure
+	expired := errors.Is(err, ErrExpired) || errors.As(err, &refused) && refused.Rule == sequencing.Expired.String()
+	unknown := errors.Is(err, ErrUnknown) || errors.Is(err, ErrStopped) || err != nil && strings.Contains(err.Error(), "is on its way")
+	switch {
+	case delivered > 1 || err == nil && delivered != 1 || expired && !unknown && delivered != 0:
+		return fmt.Errorf("ended with %w, but was delivered %d times", err, delivered)
+	case err != nil && !unknown && !expired:
+		return fmt.Errorf("was refused: %w", err)
 	}
 	return nil
 }

@@ -247,25 +247,21 @@ func (d *Directory) connect(sequencers []client.Sequencer) {
 // ErrDisagreement: no threshold of sequencers names the same topology. They may be between two changes.
 var ErrDisagreement = errors.New("the sequencers do not name the same topology")
 
-// look asks all sequencers once, and takes over what enough of them agree on.
+// look asks all sequencers once, and takes over what enough of them agree on. It waits for nobody that says nothing.
 func (d *Directory) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, d.config.CallTimeout)
-	defer cancel()
 	var asking sync.WaitGroup
-	answers := make([]*answer, len(d.sources))
-	troubles := make([]error, len(d.sources))
-	for i, s := range d.sources {
-		asking.Go(func() { answers[i], troubles[i] = s.ask(ctx, d.config) })
+	defer asking.Wait()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	told := make(chan told, len(d.sources))
+	for _, s := range d.sources {
+		asking.Go(func() { told <- s.tell(ctx, d.config) })
 	}
-	asking.Wait()
-	agreed := agreement(answers, d.config.Threshold)
+	agreed, trouble := d.listen(told)
 	if len(agreed) == 0 {
-		return fmt.Errorf("%w: %d of %d must: %w", ErrDisagreement, d.config.Threshold, len(d.sources), errors.Join(troubles...))
+		return fmt.Errorf("%w: %d of %d must: %w", ErrDisagreement, d.config.Threshold, len(d.sources), trouble)
 	}
-	known := agreed[0].at
-	for _, a := range agreed {
-		known = min(known, a.at)
-	}
+	known := vouched(agreed, d.config.Threshold)
 	d.mu.Lock()
 	same := agreed[0].digest == d.digest
 	if same {
@@ -276,14 +272,45 @@ func (d *Directory) look(ctx context.Context) error {
 		return nil
 	}
 	for _, a := range agreed {
-		state, err := a.download()
+		state, err := a.download(d.config.CallTimeout)
 		if err == nil {
 			return d.adopt(state, agreed[0].digest, known)
 		}
 		d.config.Log.Warn("the topology could not be downloaded", "sequencer", a.from, "error", err)
-		troubles = append(troubles, fmt.Errorf("sequencer %s: %w", a.from, err))
+		trouble = errors.Join(trouble, fmt.Errorf("sequencer %s: %w", a.from, err))
 	}
-	return fmt.Errorf("nobody of those that agree could give the topology: %w", errors.Join(troubles...))
+	return fmt.Errorf("nobody of those that agree could give the topology: %w", trouble)
+}
+
+// told is what came of asking one sequencer.
+type told struct {
+	answer  *answer // nil if there was trouble
+	trouble error
+}
+
+// listen collects answers until all are there, or until enough agree and the rest had a moment more: with the fastest alone, one that
+// lies and one that is behind could hold up the directory for ever.
+func (d *Directory) listen(from <-chan told) (agreed []*answer, trouble error) {
+	var answers []*answer
+	var moment <-chan time.Time
+	for range d.sources {
+		select {
+		case t := <-from:
+			if t.answer == nil {
+				trouble = errors.Join(trouble, t.trouble)
+				continue
+			}
+			answers = append(answers, t.answer)
+			if agreed = agreement(answers, d.config.Threshold); len(agreed) > 0 && moment == nil {
+				timer := time.NewTimer(d.config.CallTimeout / 10)
+				defer timer.Stop()
+				moment = timer.C
+			}
+		case <-moment:
+			return agreed, trouble
+		}
+	}
+	return agreed, trouble
 }
 
 // agreement finds a digest that enough answers name, the latest if there are several, and returns those that do.
@@ -291,26 +318,35 @@ func agreement(answers []*answer, threshold int) (agreed []*answer) {
 	voters := map[topology.Digest][]*answer{}
 	identities := map[sequencing.MemberID]bool{}
 	for _, a := range answers {
-		if a != nil && !identities[a.id] { // one that answers under two names has one vote
+		if !identities[a.id] { // one that answers under two names has one vote
 			identities[a.id] = true
 			voters[a.digest] = append(voters[a.digest], a)
 		}
-	}
-	latest := func(list []*answer) (at topology.Time) {
-		for _, a := range list {
-			at = max(at, a.at)
-		}
-		return at
 	}
 	for _, list := range voters {
 		if len(list) < threshold {
 			continue
 		}
-		if n := cmp.Compare(latest(list), latest(agreed)); agreed == nil || n > 0 || n == 0 && list[0].digest.String() > agreed[0].digest.String() {
+		if agreed == nil {
+			agreed = list
+			continue
+		}
+		n := cmp.Compare(vouched(list, threshold), vouched(agreed, threshold))
+		if n > 0 || n == 0 && list[0].digest.String() > agreed[0].digest.String() {
 			agreed = list
 		}
 	}
 	return agreed
+}
+
+// vouched is the latest time that enough answers claim to speak of: one of them is true.
+func vouched(answers []*answer, threshold int) topology.Time {
+	times := make([]topology.Time, len(answers))
+	for i, a := range answers {
+		times[i] = a.at
+	}
+	slices.Sort(times)
+	return times[len(times)-threshold]
 }
 
 // adopt makes a state the topology, if it continues what is known.

@@ -37,6 +37,7 @@ type teller struct {
 	at     topology.Time
 	change func(parts []*sequencerv1.DownloadTopologyResponse) ([]*sequencerv1.DownloadTopologyResponse, error) // nil: honest
 	asked  int
+	mute   int // says nothing from that part on, counted from 1; 0: it does not fall silent
 }
 
 func (t *teller) Handshake(context.Context, *sequencerv1.HandshakeRequest) (*sequencerv1.HandshakeResponse, error) {
@@ -47,12 +48,37 @@ func (t *teller) Handshake(context.Context, *sequencerv1.HandshakeRequest) (*seq
 
 func (t *teller) DownloadTopology(_ *sequencerv1.DownloadTopologyRequest, stream grpc.ServerStreamingServer[sequencerv1.DownloadTopologyResponse]) error {
 	parts, err := t.parts()
-	for _, part := range parts {
-		if err := stream.Send(part); err != nil {
-			return err
+	t.mu.Lock()
+	mute := t.mute
+	t.mu.Unlock()
+	for i, part := range parts {
+		if i+1 == mute {
+			<-stream.Context().Done()
+			return stream.Context().Err()
+		}
+		for data := part.GetData(); ; {
+			n := min(len(data), messageSize)
+			part.Data, data = data[:n], data[n:]
+			if err := stream.Send(part); err != nil {
+				return err
+			}
+			if len(data) == 0 {
+				break
+			}
+			part = &sequencerv1.DownloadTopologyResponse{}
 		}
 	}
 	return err
+}
+
+// messageSize is small, so that gRPC holds less than a topology of many members.
+const messageSize = 4 << 10
+
+// fallSilent makes a teller say nothing from a part on.
+func (t *teller) fallSilent(part int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mute = part
 }
 
 // askings is how often it was asked.
@@ -71,7 +97,7 @@ func (t *teller) parts() (parts []*sequencerv1.DownloadTopologyResponse, err err
 		return nil, err
 	}
 	digest := t.state.Digest()
-	half := len(data) / 2
+	half := min(len(data)/2, messageSize)
 	parts = []*sequencerv1.DownloadTopologyResponse{
 		{TimeMicros: int64(t.at), Digest: digest[:], Size: uint64(len(data)), Data: data[:half]}, {Data: data[half:]},
 	}
@@ -101,9 +127,11 @@ type world struct {
 
 var alice, bob = membertest.Participant("alice"), membertest.Participant("bob")
 
-func inWorld(t *testing.T, story func(w *world)) {
+func inWorld(t *testing.T, story func(w *world)) { inWorldOf(t, []string{"alice"}, story) }
+
+func inWorldOf(t *testing.T, participants []string, story func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, net: membertest.Found(t, membertest.Plan{Sequencers: 4, Participants: []string{"alice"}}), time: membertest.Began}
+		w := &world{t: t, net: membertest.Found(t, membertest.Plan{Sequencers: 4, Participants: participants}), time: membertest.Began}
 		w.config = directory.Config{Genesis: w.net.Genesis, Network: w.net.ID, Threshold: 2, Every: time.Second, Changed: func() { w.changes.Add(1) }, Dial: w.dial}
 		for i, s := range w.net.Sequencers {
 			one := &teller{id: s.String(), listener: bufconn.Listen(1 << 16), state: w.founded(), at: w.time}
@@ -232,7 +260,7 @@ func TestKeysAreKnownBeforeTheyAreInForce(t *testing.T) {
 		defer w.follow()()
 		first := w.net.Sequencers[0]
 		id, old, fresh := membertest.ID(first), membertest.Protocol(first).Public(), membertest.Key("fresh").Public()
-		w.order(w.tellers, w.net.KeysOf(t, first, 2, []string{"fresh"}, nil))
+		w.order(w.tellers, w.net.KeysOf(t, first, 2, []string{"fresh"}, []string{"fresh login"}))
 		time.Sleep(5 * time.Second)
 		if got := w.dir.SequencerKeys(id); len(got) != 2 || !slices.Contains(got, old) || !slices.Contains(got, fresh) {
 			t.Errorf("keys %v: want the old one and the new one", got)
@@ -340,6 +368,59 @@ func TestLiarsAreNotBelieved(t *testing.T) {
 			w.order(w.tellers[:2], w.net.Registration(t, bob)...)
 			w.knows("told by an impostor", false)
 		})
+	})
+}
+
+// One sequencer that says nothing, or begins and does not end, does not keep the directory from what the others say.
+func TestSilentSequencersAreNotWaitedFor(t *testing.T) {
+	for part, name := range map[int]string{1: "from the beginning", 2: "in the middle"} {
+		t.Run(name, func(t *testing.T) {
+			many := []string{"alice"} // so many that no connection holds all that is told of them
+			for i := range 250 {
+				many = append(many, fmt.Sprint("p", i))
+			}
+			for _, silent := range []int{0, 3} {
+				inWorldOf(t, many, func(w *world) {
+					w.tellers[silent].fallSilent(part)
+					defer w.follow()()
+					w.order(w.tellers, w.net.Registration(t, bob)...)
+					time.Sleep(15 * time.Second) // if the silent one is chosen to give the topology, it is given up first
+					w.knows("three of four", true)
+				})
+			}
+		})
+	}
+}
+
+// What is known moves on with the threshold of sequencers, whatever fewer of them say about the time.
+func TestNobodyHoldsTheTimeBack(t *testing.T) {
+	type parts = []*sequencerv1.DownloadTopologyResponse
+	inWorld(t, func(w *world) {
+		w.tellers[0].lie(func(p parts) (parts, error) { p[0].TimeMicros = 0; return p, nil })
+		defer w.follow()()
+		w.order(w.tellers, w.net.KeysOf(t, alice, 2, []string{"fresh"}, []string{"fresh login"}))
+		for range 5 {
+			w.order(w.tellers)
+			time.Sleep(5 * time.Second)
+		}
+		fresh := membertest.Key("fresh").Public()
+		if got := w.dir.View().SigningKeys(alice, keys.Protocol); !slices.Equal(got, []keys.PublicKey{fresh}) {
+			t.Errorf("keys %v: want the new one alone", got)
+		}
+	})
+}
+
+// A liar that sides with one that is behind, and claims to be ahead of all, does not keep the directory behind.
+func TestSidingWithOneThatIsBehind(t *testing.T) {
+	type parts = []*sequencerv1.DownloadTopologyResponse
+	inWorld(t, func(w *world) {
+		for _, one := range w.tellers[2:] {
+			one.state = w.founded()
+		}
+		w.tellers[2].lie(func(p parts) (parts, error) { p[0].TimeMicros += int64(time.Hour / time.Microsecond); return p, nil })
+		defer w.follow()()
+		w.order(w.tellers[:2], w.net.Registration(t, bob)...)
+		w.knows("two of four", true)
 	})
 }
 

@@ -2,8 +2,10 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -58,23 +60,36 @@ type answer struct {
 	size   uint64
 	first  []byte
 	rest   grpc.ServerStreamingClient[sequencerv1.DownloadTopologyResponse]
+	// patience ends the download when it fires. It is stopped until the rest is wanted.
+	patience *time.Timer
 }
 
-// ask reads the first part of a download, from the first endpoint that answers. The download ends with the context.
-func (s *source) ask(ctx context.Context, config Config) (*answer, error) {
+var errSlow = errors.New("it takes too long")
+
+// tell reads the first part of a download, from the first endpoint that answers. The download ends with the context.
+func (s *source) tell(ctx context.Context, config Config) told {
 	last := s.wrong
 	for range s.conns {
 		s.turn++
-		a, err := s.askAt(ctx, s.conns[s.turn%len(s.conns)], config)
+		a, err := s.tellAt(ctx, s.conns[s.turn%len(s.conns)], config)
 		if err == nil {
-			return a, nil
+			return told{answer: a}
 		}
 		last = fmt.Errorf("sequencer %s: %w", s.spec.Alias, err)
 	}
-	return nil, last
+	return told{trouble: last}
 }
 
-func (s *source) askAt(ctx context.Context, conn *grpc.ClientConn, config Config) (*answer, error) {
+func (s *source) tellAt(ctx context.Context, conn *grpc.ClientConn, config Config) (a *answer, err error) {
+	ctx, end := context.WithCancelCause(ctx)
+	patience := time.AfterFunc(config.CallTimeout, func() { end(errSlow) })
+	defer func() {
+		patience.Stop()
+		if err != nil {
+			err = because(ctx, err)
+			end(nil)
+		}
+	}()
 	service := sequencerv1.NewSequencerServiceClient(conn)
 	hello, err := service.Handshake(ctx, &sequencerv1.HandshakeRequest{ClientVersions: []uint32{1}, NetworkId: config.Network[:]})
 	if err != nil {
@@ -96,11 +111,21 @@ func (s *source) askAt(ctx context.Context, conn *grpc.ClientConn, config Config
 		return nil, fmt.Errorf("it offers a topology of %d bytes with a digest of %d; at most %d and %d are taken", part.GetSize(), len(part.GetDigest()), config.MaxSize, len(topology.Digest{}))
 	}
 	return &answer{from: s.spec.Alias, id: id, at: topology.Time(part.GetTimeMicros()), digest: topology.Digest(part.GetDigest()), size: part.GetSize(),
-		first: part.GetData(), rest: stream}, nil
+		first: part.GetData(), rest: stream, patience: patience}, nil
 }
 
-// download reads the rest, and decodes what must have the digest.
-func (a *answer) download() (*topology.State, error) {
+// because is why a call failed, in the words of who ended it.
+func because(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errSlow) {
+		return errSlow
+	}
+	return err
+}
+
+// download reads the rest within a time, and decodes what must have the digest.
+func (a *answer) download(within time.Duration) (*topology.State, error) {
+	a.patience.Reset(within)
+	defer a.patience.Stop()
 	data := a.first
 	for {
 		if uint64(len(data)) > a.size {
@@ -111,7 +136,7 @@ func (a *answer) download() (*topology.State, error) {
 			return topology.DecodeState(data, a.digest)
 		}
 		if err != nil {
-			return nil, err
+			return nil, because(a.rest.Context(), err)
 		}
 		data = append(data, part.GetData()...)
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/synod-network/synod/keys"
@@ -201,11 +200,4 @@ func (f founder) identify() []statement {
 		{topology.NewOwnerToKeys(f.member(), []topology.SigningKey{{Purpose: keys.Protocol, Key: f.protocol.Public()}}, nil),
 			[]keys.PrivateKey{f.namespace, f.protocol}},
 	}
-}
-
-// OwnerDirs returns the folders of the owners' keys that are below a network's directory.
-func OwnerDirs(dir string) ([]string, error) {
-	found, err := filepath.Glob(filepath.Join(dir, ownersDir, "owner*"))
-	slices.Sort(found)
-	return found, err
 }

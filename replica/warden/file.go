@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/synod-network/synod/replica/trust"
 )
@@ -21,6 +22,8 @@ const (
 	fileLimit = 64 << 20
 	// damagedSuffix is for the newest file that could not be read; an older one gives way.
 	damagedSuffix = ".damaged"
+	// unfinished is what the name of a file goes on with while it is written.
+	unfinished = ".new-"
 )
 
 // stored is the content of the file.
@@ -83,7 +86,7 @@ func read(path string) (stored, error) {
 // write replaces a file, so that after a crash there is the old one or the new one, whole.
 func write(path string, text []byte) (err error) {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*")
+	f, err := os.CreateTemp(dir, filepath.Base(path)+unfinished+"*")
 	if err != nil {
 		return err
 	}
@@ -104,13 +107,16 @@ func write(path string, text []byte) (err error) {
 
 // sweep removes what a crash in the middle of write left.
 func sweep(path string) error {
-	left, err := filepath.Glob(path + ".new-*")
+	dir, begin := filepath.Dir(path), filepath.Base(path)+unfinished
+	files, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return ignoreMissing(err)
 	}
 	var errs []error
-	for _, name := range left {
-		errs = append(errs, ignoreMissing(os.Remove(name)))
+	for _, file := range files {
+		if strings.HasPrefix(file.Name(), begin) {
+			errs = append(errs, ignoreMissing(os.Remove(filepath.Join(dir, file.Name()))))
+		}
 	}
 	return errors.Join(errs...)
 }

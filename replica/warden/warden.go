@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -132,17 +133,20 @@ func (w *Warden) Run(ctx context.Context) error {
 	tick, save := time.NewTicker(tickEvery), time.NewTicker(saveEvery)
 	defer tick.Stop()
 	defer save.Stop()
+	wake := w.wake // nil until the next tick after a write: who breaks rules without end has this node write once a second
 	for {
 		select {
 		case <-ctx.Done():
 			w.saveOrSay()
 			return nil
 		case <-tick.C:
+			wake = w.wake
 			w.note(func(l *trust.Ledger, now trust.Instant) { l.Tick(now) })
 		case <-save.C:
 			w.credit()
 			w.saveOrSay()
-		case <-w.wake:
+		case <-wake:
+			wake = nil
 			w.saveOrSay()
 		}
 	}
@@ -380,13 +384,21 @@ func (w *Warden) Report() Report {
 	return r
 }
 
-// Find returns the peer that a person means: by name, by key, or by the beginning of a key, of at least 8 digits, that
-// only one known peer has.
+// Find returns the peer that a person means: by a name that only one has, by key, or by the beginning of a key, of at least
+// 8 digits, that only one known peer has.
 func (w *Warden) Find(text string) (keys.PublicKey, error) {
+	var called []keys.PublicKey
 	for p, name := range w.cfg.Names() {
 		if name == text {
-			return p, nil
+			called = append(called, p)
 		}
+	}
+	switch slices.SortFunc(called, keys.PublicKey.Compare); len(called) {
+	case 0:
+	case 1:
+		return called[0], nil
+	default: // a sequencer that exchanges its key has two for a while
+		return keys.PublicKey{}, fmt.Errorf("%d peers are called %q, with the keys %v; give one of the keys", len(called), text, called)
 	}
 	if key, err := keys.ParsePublicKey(text); err == nil {
 		return key, nil

@@ -36,7 +36,9 @@ func (c *clock) sleep(d time.Duration) { c.wall, c.passed = c.wall.Add(d), c.pas
 func open(t *testing.T, path string, c *clock, log *bytes.Buffer) *warden.Warden {
 	t.Helper()
 	w, err := warden.Open(warden.Config{
-		Key: key(0), Network: network, Path: path, Names: func() map[keys.PublicKey]string { return map[keys.PublicKey]string{peer(1): "one", peer(2): "two"} },
+		Key: key(0), Network: network, Path: path, Names: func() map[keys.PublicKey]string {
+			return map[keys.PublicKey]string{peer(1): "one", peer(2): "two", peer(4): "twin", peer(5): "twin"}
+		},
 		Log: slog.New(slog.NewTextHandler(log, nil)),
 		Now: func() time.Time { return c.wall }, Passed: func() time.Duration { return c.passed },
 	})
@@ -309,9 +311,64 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s is %s, %v", text, got, err)
 		}
 	}
+	for range 20 { // maps are walked in any order
+		if got, err := w.Find("twin"); err == nil || !strings.Contains(err.Error(), peer(4).String()) || !strings.Contains(err.Error(), peer(5).String()) {
+			t.Fatalf("one of two that are called so is %s, %v", got, err)
+		}
+	}
 	for _, text := range []string{"", "three", "ffff", string(full)[:7]} {
 		if got, err := w.Find(text); err == nil {
 			t.Errorf("%q is %s", text, got)
 		}
 	}
+}
+
+// What a crash in the middle of a write left is removed, wherever the file is.
+func TestLeftoversAreRemoved(t *testing.T) {
+	for _, name := range []string{"plain", "with [brackets]", "with [one", `with \`} {
+		dir := filepath.Join(t.TempDir(), name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		left := filepath.Join(dir, "trust.new-123")
+		if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		open(t, filepath.Join(dir, "trust"), start(), &bytes.Buffer{})
+		if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: it is still there: %v", name, err)
+		}
+	}
+}
+
+// One that breaks the rules again and again does not have this node write without end.
+func TestProofsAreNotWrittenOneByOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "trust")
+	synctest.Test(t, func(t *testing.T) {
+		w, err := warden.Open(warden.Config{Key: key(0), Network: network, Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- w.Run(ctx) }()
+		writes, last := 0, time.Time{}
+		for range 500 {
+			w.Prove(peer(5), trust.Equivocation, "two blocks", []byte("proof"))
+			synctest.Wait()
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatalf("the first proof is not stored at once: %v", err)
+			}
+			if info.ModTime() != last {
+				writes, last = writes+1, info.ModTime()
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if writes > 7 {
+			t.Errorf("%d writes in 5 s", writes)
+		}
+		cancel()
+		<-ended
+	})
 }

@@ -61,11 +61,22 @@ func (p *peers) name(key keys.PublicKey) string {
 	return p.said.All()[key].Name
 }
 
-// called returns the names of all peers.
+// called returns the names of all peers. A key that nobody lists any more has none, if another of its name is listed: its sequencer
+// has exchanged it.
 func (p *peers) called() map[keys.PublicKey]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	current := map[string]bool{}
+	for _, name := range p.listed {
+		current[name] = true
+	}
 	names := maps.Clone(p.names)
+	maps.DeleteFunc(names, func(_ keys.PublicKey, name string) bool { return current[name] })
+	for key, name := range p.ordering {
+		if name != "" {
+			names[key] = name
+		}
+	}
 	maps.Copy(names, p.listed)
 	return names
 }

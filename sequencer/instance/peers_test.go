@@ -58,3 +58,20 @@ func TestAPeerWithANewKey(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesAfterAnExchangeOfKeys: a name means the key that its sequencer has, and two keys only while both are in use.
+func TestNamesAfterAnExchangeOfKeys(t *testing.T) {
+	old, fresh, other := keys.PublicKey{1}, keys.PublicKey{2}, keys.PublicKey{3}
+	type names = map[keys.PublicKey]string
+	for name, c := range map[string]struct{ listed, ordering, want names }{
+		"before":                         {listed: names{old: "s1"}, want: names{old: "s1", other: "s2"}},
+		"listed, still in the old epoch": {listed: names{fresh: "s1"}, ordering: names{old: "s1"}, want: names{old: "s1", fresh: "s1", other: "s2"}},
+		"in the new epoch":               {listed: names{fresh: "s1"}, ordering: names{fresh: "s1"}, want: names{fresh: "s1", other: "s2"}},
+		"taken out":                      {listed: names{}, want: names{old: "s1", other: "s2"}},
+	} {
+		p := &peers{names: names{old: "s1", other: "s2"}, listed: c.listed, ordering: c.ordering}
+		if got := p.called(); !maps.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
