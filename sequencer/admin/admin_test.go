@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"log/slog"
 	"net"
 	"os"
@@ -187,5 +188,38 @@ func TestEndpointsOutliveTheProcess(t *testing.T) {
 	}
 	if _, err := admin.OpenEndpoints(path); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("a damaged file: %v", err)
+	}
+}
+
+// TestWhatOperatorsSayIsBounded: of so many peers something can be said; what was said of one can still be changed.
+func TestWhatOperatorsSayIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "peers.json")
+	fill := func(n int) {
+		said := map[keys.PublicKey]admin.Endpoint{}
+		for i := range n {
+			said[keys.PublicKey{byte(i >> 8), byte(i), 1}] = admin.Endpoint{Address: "h:1"}
+		}
+		content, err := json.Marshal(said)
+		if err == nil {
+			err = os.WriteFile(path, content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill(admin.MaxEndpoints)
+	endpoints, err := admin.OpenEndpoints(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := endpoints.Set(keys.PublicKey{1}, admin.Endpoint{Address: "h:2"}); err == nil || !strings.Contains(err.Error(), "which is the most") {
+		t.Errorf("one more: %v", err)
+	}
+	if err := endpoints.Set(keys.PublicKey{0, 0, 1}, admin.Endpoint{Removed: true}); err != nil || len(endpoints.All()) != admin.MaxEndpoints {
+		t.Errorf("one of them again: %v, %d", err, len(endpoints.All()))
+	}
+	fill(admin.MaxEndpoints + 1)
+	if _, err := admin.OpenEndpoints(path); err == nil || !strings.Contains(err.Error(), "names 1025 peers") {
+		t.Errorf("a file of too many: %v", err)
 	}
 }
