@@ -5,17 +5,20 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
 	adminv1 "github.com/synod-network/synod/api/synod/admin/v1"
@@ -47,6 +50,12 @@ func (p peersInFile) List() (list []admin.Peer) {
 // served is a listener for operators with mutual TLS, and the directory of its certificates.
 func served(t *testing.T, services ...admin.Service) (address, dir string) {
 	t.Helper()
+	address, dir, _ = serving(t, time.Now, services...)
+	return address, dir
+}
+
+func serving(t *testing.T, now func() time.Time, services ...admin.Service) (address, dir string, s *admin.Server) {
+	t.Helper()
 	dir = t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, owner := range []string{"ours", "other"} {
@@ -65,8 +74,8 @@ func served(t *testing.T, services ...admin.Service) (address, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := admin.New(listener, admin.Config{
-		CertificateFile: at("ours-server"), KeyFile: at("ours-server-key"), AuthorityFile: at("ours-ca"), Services: services,
+	s, err = admin.New(listener, admin.Config{
+		CertificateFile: at("ours-server"), KeyFile: at("ours-server-key"), AuthorityFile: at("ours-ca"), Services: services, Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -80,10 +89,15 @@ func served(t *testing.T, services ...admin.Service) (address, dir string) {
 			t.Error(err)
 		}
 	})
-	return listener.Addr().String(), dir
+	return listener.Addr().String(), dir, s
 }
 
 func dial(t *testing.T, address, dir, client string) *grpc.ClientConn {
+	t.Helper()
+	return dialWith(t, address, dir, client, nil)
+}
+
+func dialWith(t *testing.T, address, dir, client string, sessions tls.ClientSessionCache) *grpc.ClientConn {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(dir, "ours-ca"))
 	if err != nil {
@@ -91,7 +105,7 @@ func dial(t *testing.T, address, dir, client string) *grpc.ClientConn {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(content)
-	config := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}
+	config := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13, ClientSessionCache: sessions}
 	if client != "" {
 		pair, err := tls.LoadX509KeyPair(filepath.Join(dir, client), filepath.Join(dir, client+"-key"))
 		if err != nil {
@@ -130,6 +144,57 @@ func TestOnlyOperatorsAreServed(t *testing.T) {
 	}
 	if _, err := service.SetLogLevel(t.Context(), &adminv1.SetLogLevelRequest{Level: "loud"}); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("a level that does not exist: %v", err)
+	}
+}
+
+// TestOperatorsOfAnotherAuthorityAreOut: whose authority was taken out does not come back, not with what an earlier connection left
+// either, and is cut off where it is connected.
+func TestOperatorsOfAnotherAuthorityAreOut(t *testing.T) {
+	address, dir, s := serving(t, time.Now, admin.NewNode(admin.NodeConfig{Level: &slog.LevelVar{}, Log: slog.New(slog.DiscardHandler)}))
+	sessions := tls.NewLRUClientSessionCache(8)
+	ask := func(conn *grpc.ClientConn) error {
+		_, err := adminv1.NewNodeServiceClient(conn).GetLogLevel(t.Context(), &adminv1.GetLogLevelRequest{})
+		return err
+	}
+	connected := dialWith(t, address, dir, "ours-client", sessions)
+	for _, conn := range []*grpc.ClientConn{connected, dialWith(t, address, dir, "ours-client", sessions)} {
+		if err := ask(conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	later := dialWith(t, address, dir, "ours-client", sessions)
+	trusted, err := os.ReadFile(filepath.Join(dir, "other-ca"))
+	if err == nil {
+		// The client goes on to trust the server: what it has read is not read again.
+		err = os.WriteFile(filepath.Join(dir, "ours-ca"), trusted, 0o644)
+	}
+	if err == nil {
+		err = s.Reload()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(later); status.Code(err) != codes.Unavailable {
+		t.Errorf("an operator whose authority is out comes back: %v", err)
+	}
+	if err := ask(connected); status.Code(err) != codes.Unauthenticated || !strings.Contains(err.Error(), `of "alice"`) {
+		t.Errorf("an operator whose authority is out goes on: %v", err)
+	}
+}
+
+// TestAnExpiredOperatorIsOut: a connection does not outlive the certificate with which it began.
+func TestAnExpiredOperatorIsOut(t *testing.T) {
+	var later atomic.Int64
+	address, dir, _ := serving(t, func() time.Time { return time.Now().Add(time.Duration(later.Load())) })
+	service := healthpb.NewHealthClient(dial(t, address, dir, "ours-client"))
+	for _, c := range []struct {
+		later time.Duration
+		want  codes.Code
+	}{{0, codes.OK}, {pki.LeafValid - time.Hour, codes.OK}, {pki.LeafValid + time.Hour, codes.Unauthenticated}} {
+		later.Store(int64(c.later))
+		if _, err := service.Check(t.Context(), &healthpb.HealthCheckRequest{}); status.Code(err) != c.want {
+			t.Errorf("after %v: %v", c.later, err)
+		}
 	}
 }
 
@@ -187,5 +252,38 @@ func TestEndpointsOutliveTheProcess(t *testing.T) {
 	}
 	if _, err := admin.OpenEndpoints(path); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("a damaged file: %v", err)
+	}
+}
+
+// TestWhatOperatorsSayIsBounded: of so many peers something can be said; what was said of one can still be changed.
+func TestWhatOperatorsSayIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "peers.json")
+	fill := func(n int) {
+		said := map[keys.PublicKey]admin.Endpoint{}
+		for i := range n {
+			said[keys.PublicKey{byte(i >> 8), byte(i), 1}] = admin.Endpoint{Address: "h:1"}
+		}
+		content, err := json.Marshal(said)
+		if err == nil {
+			err = os.WriteFile(path, content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill(admin.MaxEndpoints)
+	endpoints, err := admin.OpenEndpoints(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := endpoints.Set(keys.PublicKey{1}, admin.Endpoint{Address: "h:2"}); err == nil || !strings.Contains(err.Error(), "which is the most") {
+		t.Errorf("one more: %v", err)
+	}
+	if err := endpoints.Set(keys.PublicKey{0, 0, 1}, admin.Endpoint{Removed: true}); err != nil || len(endpoints.All()) != admin.MaxEndpoints {
+		t.Errorf("one of them again: %v, %d", err, len(endpoints.All()))
+	}
+	fill(admin.MaxEndpoints + 1)
+	if _, err := admin.OpenEndpoints(path); err == nil || !strings.Contains(err.Error(), "names 1025 peers") {
+		t.Errorf("a file of too many: %v", err)
 	}
 }

@@ -11,12 +11,15 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/status"
 )
 
 // Config is what a listener for operators needs.
@@ -27,6 +30,8 @@ type Config struct {
 	Plain bool
 	// Services are what is served beside health and reflection.
 	Services []Service
+	// Now is the time by which callers' certificates are judged; nil means the system's.
+	Now func() time.Time
 	// Ready says why the sequencer cannot be used now, for the health service; nil if it can.
 	Ready func() error
 }
@@ -54,12 +59,16 @@ type Server struct {
 // New returns a server on a listener, which it owns from then on. It fails if the files cannot be used, or if strangers could
 // call; the caller then still owns the listener.
 func New(listener net.Listener, cfg Config) (*Server, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	s := &Server{cfg: cfg, listener: listener, health: health.NewServer()}
 	transport, err := s.transport()
 	if err != nil {
 		return nil, fmt.Errorf("admin listener: %w", err)
 	}
 	s.grpc = grpc.NewServer(grpc.Creds(transport), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
+		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}))
 	for _, service := range cfg.Services {
 		service.Register(s.grpc)
@@ -86,7 +95,8 @@ func (s *Server) transport() (credentials.TransportCredentials, error) {
 	}), nil
 }
 
-// Reload reads the certificates again, for connections to come. On an error what was in force stays so.
+// Reload reads the certificates again, for connections to come; callers of another authority are refused from then on also on connections
+// that they have. On an error what was in force stays so.
 func (s *Server) Reload() error {
 	if s.cfg.Plain {
 		return nil
@@ -107,6 +117,41 @@ func (s *Server) Reload() error {
 		MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"}, Certificates: []tls.Certificate{pair},
 		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: operators,
 	})
+	return nil
+}
+
+func (s *Server) unary(ctx context.Context, r any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if err := s.admit(ctx); err != nil {
+		return nil, err
+	}
+	return handler(ctx, r)
+}
+
+func (s *Server) stream(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if err := s.admit(stream.Context()); err != nil {
+		return err
+	}
+	return handler(server, stream)
+}
+
+// admit looks at a caller's certificate again: a connection lasts for long, and the authority may have been replaced, or the certificate have
+// expired, since it began.
+func (s *Server) admit(ctx context.Context) error {
+	if s.cfg.Plain {
+		return nil
+	}
+	p, _ := peer.FromContext(ctx)
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok || len(info.State.PeerCertificates) == 0 {
+		return status.Error(codes.Unauthenticated, "an operator's certificate is needed")
+	}
+	options := x509.VerifyOptions{Roots: s.tls.Load().ClientCAs, Intermediates: x509.NewCertPool(), CurrentTime: s.cfg.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	for _, c := range info.State.PeerCertificates[1:] {
+		options.Intermediates.AddCert(c)
+	}
+	if _, err := info.State.PeerCertificates[0].Verify(options); err != nil {
+		return status.Errorf(codes.Unauthenticated, "the certificate of %q does not admit to this sequencer any more: %v", info.State.PeerCertificates[0].Subject.CommonName, err)
+	}
 	return nil
 }
 
