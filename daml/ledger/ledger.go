@@ -161,6 +161,9 @@ func (l *Ledger) commit(r *engine.Result, submitters []value.Party) (*Commit, er
 		Traces: r.Traces,
 	}
 	c.Result = value.MapIDs(r.Value, finalIDs(r.Transaction, t))
+	if contract, ok := c.Result.(*value.Any); ok { // it was fetched as an interface, and is still one of its template
+		c.Result = contract.V
+	}
 	rolledBack := make([]bool, len(t.Nodes))
 	for id, n := range t.Nodes {
 		if _, rollback := n.(*tx.Rollback); rollback || rolledBack[id] {
