@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -22,7 +23,7 @@ type Pruner struct {
 	log     *slog.Logger
 	changed chan struct{}
 
-	busy sync.Mutex // held by who prunes
+	busy chan struct{} // holds a token while somebody prunes
 
 	mu       sync.Mutex
 	schedule *Schedule
@@ -34,7 +35,7 @@ type Pruner struct {
 
 // NewPruner reads the schedule at path, or begins without one.
 func NewPruner(path string, history History, blocks Blocks, log *slog.Logger) (*Pruner, error) {
-	p := &Pruner{path: path, prune: pruning{history, blocks}, audit: NewAuditor(log), log: log, changed: make(chan struct{}, 1)}
+	p := &Pruner{path: path, prune: pruning{history, blocks}, audit: NewAuditor(log), log: log, changed: make(chan struct{}, 1), busy: make(chan struct{}, 1)}
 	if err := readFile(path, &p.schedule); err != nil {
 		return nil, err
 	}
@@ -79,12 +80,14 @@ func (p *Pruner) Run(ctx context.Context) error {
 	}
 }
 
-// plan returns the schedule and when its next run is, which holds until replan.
+// plan returns the schedule and when its next run is, which holds until replan, or until the clock is set back.
 func (p *Pruner) plan(now time.Time) (*Schedule, time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.schedule != nil && p.next.IsZero() {
-		p.next = p.schedule.next(now)
+	if p.schedule != nil {
+		if next := p.schedule.next(now); p.next.IsZero() || next.Before(p.next) {
+			p.next = next
+		}
 	}
 	return p.schedule, p.next
 }
@@ -118,10 +121,17 @@ func (p *Pruner) runScheduled(ctx context.Context, s Schedule) {
 	p.mu.Unlock()
 }
 
+// errBusy: whoever asked for a run did not wait for the end of the one before.
+var errBusy = errors.New("another run is in hand, and it was not waited for")
+
 // run prunes once nobody else does.
 func (p *Pruner) run(ctx context.Context, retention time.Duration, keep uint64) (pruned, error) {
-	p.busy.Lock()
-	defer p.busy.Unlock()
+	select {
+	case p.busy <- struct{}{}:
+		defer func() { <-p.busy }()
+	case <-ctx.Done():
+		return pruned{message: "nothing was done"}, fmt.Errorf("%w: %w", errBusy, ctx.Err())
+	}
 	return p.prune.run(ctx, retention, keep)
 }
 
@@ -146,7 +156,10 @@ func (p *Pruner) Prune(ctx context.Context, r *adminv1.PruneRequest) (*adminv1.P
 	}
 	done, err := p.run(ctx, retention, keep)
 	p.audit.Note(ctx, "prune", err, slog.Duration("retention", retention), slog.Uint64("min_blocks_to_keep", keep), slog.Int64("up_to", int64(done.upTo)))
-	if err != nil {
+	switch {
+	case errors.Is(err, errBusy):
+		return nil, Failure(codes.Unavailable, reasonNotReady, err.Error())
+	case err != nil:
 		return nil, Failure(codes.Internal, reasonFailed, err.Error())
 	}
 	return &adminv1.PruneResponse{PrunedUpTo: int64(done.upTo), LowestHeight: done.lowest, Message: done.String()}, nil

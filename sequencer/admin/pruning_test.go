@@ -319,3 +319,55 @@ func TestCronTimes(t *testing.T) {
 		}
 	}
 }
+
+// TestAClockThatWasSetBack: the next run comes by the clock as it is, and not when an earlier, wrong one would have had it.
+func TestAClockThatWasSetBack(t *testing.T) {
+	for _, expression := range []string{"30 2 * * *", "@every 1h"} {
+		p, err := admin.NewPruner(filepath.Join(t.TempDir(), "pruning.json"), &kept{}, ordered{&kept{}}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := nightly(time.Hour)
+		request.Cron = &expression
+		if _, err := p.SetPruningSchedule(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+		wrong, right := time.Date(2036, 1, 1, 1, 0, 0, 0, time.UTC), time.Date(2026, 1, 1, 2, 0, 0, 0, time.UTC)
+		if next := admin.Planned(p, wrong); next.Year() != 2036 {
+			t.Errorf("%s: next at %v", expression, next)
+		}
+		first := admin.Planned(p, right)
+		if wait := first.Sub(right); wait <= 0 || wait > time.Hour {
+			t.Errorf("%s: after the clock was put right the next run is in %v", expression, wait)
+		}
+		if again := admin.Planned(p, right.Add(10*time.Minute)); !again.Equal(first) {
+			t.Errorf("%s: it moves on with time, from %v to %v", expression, first, again)
+		}
+	}
+}
+
+// TestWhoWaitsForARunMayLeave: a call that waits for a run in hand ends with its caller, and prunes nothing afterwards.
+func TestWhoWaitsForARunMayLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &kept{slow: time.Hour}
+		p, stop := running(t, filepath.Join(t.TempDir(), "pruning.json"), k)
+		defer stop()
+		request := &adminv1.PruneRequest{Retention: durationpb.New(time.Minute)}
+		first := make(chan error, 1)
+		go func() {
+			_, err := p.Prune(t.Context(), request)
+			first <- err
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := p.Prune(ctx, request)
+		if took := time.Since(began); status.Code(err) != codes.Unavailable || took > 2*time.Second {
+			t.Errorf("after %v: %v", took, err)
+		}
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+	})
+}
