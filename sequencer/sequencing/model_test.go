@@ -125,7 +125,7 @@ func (m *model) tell(id MemberID, what string) {
 // left is what a member can spend: everything it ever spent, gone through again
 // in fractions.
 func (m *model) left(id MemberID) uint64 {
-	rules := m.topology.rules.Traffic
+	rules := m.topology.Parameters(m.now).Traffic
 	allowance := new(big.Rat).SetInt(new(big.Int).SetUint64(rules.Base))
 	base, consumed, last := allowance, uint64(0), m.now
 	whole := func() uint64 { return new(big.Int).Quo(base.Num(), base.Denom()).Uint64() }
@@ -153,7 +153,7 @@ func (m *model) left(id MemberID) uint64 {
 }
 
 func (m *model) send(s *Submission, signer MemberID) {
-	rules, id := m.topology.rules, s.Sender
+	rules, id := m.topology.Parameters(m.now), s.Sender
 	digest := s.digest(testNetwork, newHasher())
 	if !m.takesPart(id) || signer != id || s.MaxTime < m.now || s.MaxTime > m.now+rules.MaxAhead {
 		return
@@ -214,7 +214,7 @@ func (m *model) send(s *Submission, signer MemberID) {
 
 // check looks at size, topology time and recipients.
 func (m *model) check(s *Submission) (Code, [][]MemberID) {
-	rules, size, count := m.topology.rules, 0, 0
+	rules, size, count := m.topology.Parameters(m.now), 0, 0
 	for _, e := range s.Envelopes {
 		size += len(e.Payload)
 	}

@@ -118,7 +118,7 @@ func (w *walk) order() error {
 			return fmt.Errorf("%+v: %w", r.Body, err)
 		}
 		requests = append(requests, data)
-		w.model.apply(start, last, decoded, w.signers(decoded))
+		w.model.apply(start, last, decoded, w.signers(decoded, last))
 	}
 	w.time = last
 	b := block(ordering.Height(len(w.blocks)+1), start, requests...)
@@ -206,45 +206,66 @@ func (w *walk) gone(id MemberID) bool {
 	return known && m.Disabled || !active || !later || len(w.topology.spans[id]) != 1
 }
 
-func (w *walk) signers(r Request) (ids []MemberID) {
+// signers are those whose keys of a time signed a request, each once.
+func (w *walk) signers(r Request, at Time) (ids []MemberID) {
 	d := r.Digest(testNetwork)
-	for _, s := range r.Signatures {
-		for _, id := range append([]MemberID{"PAR::eve"}, actors...) {
-			if s.Key == testKey(id) && s.Signature == testSignature(s.Key, d) {
-				ids = append(ids, id)
-			}
+	for _, id := range append([]MemberID{"PAR::eve"}, actors...) {
+		if slices.ContainsFunc(r.Signatures, func(s KeySignature) bool {
+			return slices.Contains(w.topology.keys(id, at), s.Key) && s.Signature == testSignature(s.Key, d)
+		}) {
+			ids = append(ids, id)
 		}
 	}
 	return ids
 }
 
+// signed makes a request that members sign, most often with keys that they have.
+func (w *walk) signed(now Time, body Body, by ...MemberID) Request {
+	var keys []Key
+	for _, id := range by {
+		has := w.topology.keys(id, now)
+		key := has[w.Int(len(has))]
+		if n := len(w.topology.keyed[id]); n > 0 && w.Int(8) == 0 {
+			key = testKeyOf(id, w.Int(n+1))
+		}
+		keys = append(keys, key)
+		if len(has) > 1 && len(by) > 1 && w.Int(2) == 0 { // both of its keys: it is one all the same
+			keys = append(keys, has[0], has[1])
+		}
+	}
+	slices.SortFunc(keys, func(a, b Key) int { return slices.Compare(a[:], b[:]) })
+	return signedWith(body, slices.Compact(keys)...)
+}
+
 // request makes any request, most often a good one.
 func (w *walk) request(now Time) Request {
-	switch w.Int(14) {
+	switch w.Int(15) {
 	default:
-		return w.sign(w.submission(now))
+		return w.sign(now, w.submission(now))
 	case 0, 1, 2:
 		id := pick(w.chooser, actors...)
-		return signed(&Acknowledgement{Member: id, UpTo: pick(w.chooser, w.clients[id].after, w.clients[id].last, w.clients[id].after, now+1)}, id)
+		return w.signed(now, &Acknowledgement{Member: id, UpTo: pick(w.chooser, w.clients[id].after, w.clients[id].last, w.clients[id].after, now+1)}, id)
 	case 3:
 		return Request{Body: &TopologyChange{[]byte(pick(w.chooser, "+PAR::dora", "-PAR::dora", "-MED1::one", "+MED1::one", "?"))}}
+	case 7:
+		return Request{Body: &TopologyChange{[]byte(pick(w.chooser, "!PAR::alice", "&PAR::alice", "&PAR::bob", "!PAR::bob", "&"+string(seq1), "!"+string(seq1), ">12", ">60"))}}
 	case 4, 5:
 		w.number++
-		return signed(&TrafficPurchase{Member: pick(w.chooser, actors...), Serial: uint64(max(0, w.number-w.Int(3))), Total: uint64(w.Int(5000))},
+		return w.signed(now, &TrafficPurchase{Member: pick(w.chooser, actors...), Serial: uint64(max(0, w.number-w.Int(3))), Total: uint64(w.Int(5000))},
 			pick(w.chooser, []MemberID{seq1, seq2}, []MemberID{seq1, seq2, seq3}, []MemberID{seq1}, []MemberID{alice, seq1})...)
 	case 6:
 		if w.Int(6) == 0 {
-			return signed(&Disable{pick(w.chooser, actors...)}, pick(w.chooser, []MemberID{seq1, seq2}, []MemberID{seq3})...)
+			return w.signed(now, &Disable{pick(w.chooser, actors...)}, pick(w.chooser, []MemberID{seq1, seq2}, []MemberID{seq3})...)
 		}
 		return Request{Body: Tick{}}
 	}
 }
 
-func (w *walk) sign(s *Submission) Request {
+func (w *walk) sign(now Time, s *Submission) Request {
 	if w.Int(10) == 0 {
-		return signed(s, pick(w.chooser, alice, bob))
+		return w.signed(now, s, pick(w.chooser, alice, bob))
 	}
-	r := signed(s, s.Sender)
+	r := w.signed(now, s, s.Sender)
 	if w.Int(15) == 0 {
 		r.Signatures[0].Signature[3]++
 	}
@@ -268,7 +289,7 @@ func (w *walk) submission(now Time) *Submission {
 	s := &Submission{Sender: pick(w.chooser, alice, alice, bob, carol, med1, seq1, "PAR::dora", "PAR::eve"), Message: pick[MessageID](w.chooser, "m", "n", "o", "p"),
 		MaxTime: now + pick(w.chooser, Second, 15*Second, 40*Second, 2*Minute, 2*Minute+1, -1, 0), Cost: pick[uint64](w.chooser, 1<<30, 1<<30, 1<<30, 120)}
 	if w.Int(4) == 0 {
-		s.TopologyTime = now - pick(w.chooser, 0, Second, 30*Second, 30*Second+1, -1)
+		s.TopologyTime = pick(w.chooser, now, now-Second, now-30*Second, now-30*Second-1, now+1, w.topology.changed)
 	}
 	if w.Int(2) == 0 {
 		s.Aggregation = pick(w.chooser, &Aggregation{1, []MemberID{s.Sender}}, &Aggregation{2, []MemberID{alice, bob, carol}},
@@ -295,8 +316,8 @@ func (w *walk) recipients() (set RecipientSet) {
 	return sortedSet(set)
 }
 
-// Whatever is sent, acknowledged, pruned, saved and restored, in any order and
-// at any pace, every member sees what the model says, without a gap, and both
+// Whatever is sent, acknowledged, decided, changed in the topology, pruned, saved and
+// restored, in any order and at any pace, every member sees what the model says, without a gap, and both
 // replicas have the same state.
 func TestEveryWalkAgreesWithTheModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
@@ -354,6 +375,49 @@ func TestWalksNoticePlantedBugs(t *testing.T) {
 		t.Run(faultNames[f], func(t *testing.T) {
 			for seed := range uint64(1000) {
 				if err := newWalk(seedChooser{rand.New(rand.NewPCG(seed, 1))}, f).run(60); err != nil {
+					t.Logf("seed %d: %.300v", seed, err)
+					return
+				}
+			}
+			t.Error("1000 walks noticed nothing")
+		})
+	}
+}
+
+// forgetful is the topology as a machine sees it that does not follow it.
+type forgetful struct {
+	*testTopology
+	keys, parameters bool
+}
+
+func (f forgetful) Member(id MemberID, at Time) (Standing, bool) {
+	standing, active := f.testTopology.Member(id, at)
+	if f.keys {
+		for changes := range f.keyed[id] {
+			standing.Keys = append(standing.Keys, testKeyOf(id, changes))
+		}
+	}
+	return standing, active
+}
+
+func (f forgetful) Parameters(at Time) Parameters {
+	if f.parameters {
+		return f.rules
+	}
+	return f.testTopology.Parameters(at)
+}
+
+// The walks notice a machine for which keys stay good that were withdrawn, and one for which the first parameters hold for ever.
+func TestWalksNoticeATopologyNotFollowed(t *testing.T) {
+	for name, plant := range map[string]func(*testTopology) Topology{
+		"old keys stay good":      func(t *testTopology) Topology { return forgetful{t, true, false} },
+		"parameters never change": func(t *testTopology) Topology { return forgetful{t, false, true} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(1000) {
+				w := newWalk(seedChooser{rand.New(rand.NewPCG(seed, 3))}, faultNone)
+				w.ahead, w.behind = newReplica(plant(w.topology), faultNone), newReplica(plant(w.topology), faultNone)
+				if err := w.run(60); err != nil {
 					t.Logf("seed %d: %.300v", seed, err)
 					return
 				}

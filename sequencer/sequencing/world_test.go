@@ -3,6 +3,7 @@ package sequencing
 import (
 	"crypto/sha256"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -12,13 +13,17 @@ import (
 var testNetwork = NetworkID{1, 2, 3}
 
 // testTopology is a topology whose transactions are words: "+PAR::x" brings a
-// member in, "-PAR::x" takes it out, and anything else is refused. Members called
+// member in, "-PAR::x" takes it out, "&PAR::x" gives it a new key beside the last
+// one, "!PAR::x" a new key alone, ">12" says how many recipients there may be, and
+// anything else is refused. Members called
 // SEQ… are the sequencers, those called MED<n>… are in mediator group n.
 type testTopology struct {
 	rules   Parameters
 	spans   map[MemberID][]span
 	names   []MemberID // ascending
-	changed Time       // changes up to it are known: a replay does nothing
+	keyed   map[MemberID][]keyChange
+	limits  []limitChange
+	changed Time // changes up to it are known: a replay does nothing
 	outcome map[Time]bool
 	free    string // prefix of members that pay nothing
 	lax     bool   // the authority has threshold 0
@@ -27,13 +32,26 @@ type testTopology struct {
 // span is a time of membership: after from, up to to.
 type span struct{ from, to Time }
 
+// keyChange is which keys a member has after a time: the newest, of as many changes as
+// there were, and maybe the one before.
+type keyChange struct {
+	from Time
+	both bool
+}
+
+// limitChange is how many recipients there may be after a time.
+type limitChange struct {
+	from       Time
+	recipients int
+}
+
 func testRules() Parameters {
 	return Parameters{MaxAhead: 2 * Minute, TopologyTolerance: 30 * Second, MaxBytes: 4096, MaxRecipients: 12, MaxInFlight: 1 << 20,
 		Traffic: TrafficRules{Refill: 10 * Second, Base: 4000, Event: 100, Write: 10_000, Factor: 200}}
 }
 
 func newTopology(names ...MemberID) *testTopology {
-	t := &testTopology{rules: testRules(), spans: map[MemberID][]span{}, outcome: map[Time]bool{}, free: "SEQ"}
+	t := &testTopology{rules: testRules(), spans: map[MemberID][]span{}, keyed: map[MemberID][]keyChange{}, outcome: map[Time]bool{}, free: "SEQ"}
 	for _, name := range names {
 		t.change(-1, "+"+string(name))
 	}
@@ -43,10 +61,22 @@ func newTopology(names ...MemberID) *testTopology {
 func (t *testTopology) Member(id MemberID, at Time) (Standing, bool) {
 	for _, s := range t.spans[id] {
 		if s.from < at && at <= s.to {
-			return Standing{Keys: []Key{testKey(id)}, Free: strings.HasPrefix(string(id), t.free)}, true
+			return Standing{Keys: t.keys(id, at), Free: strings.HasPrefix(string(id), t.free)}, true
 		}
 	}
 	return Standing{}, false
+}
+
+// keys are those that a member has at a time, the newest first.
+func (t *testTopology) keys(id MemberID, at Time) []Key {
+	for n := len(t.keyed[id]); n > 0; n-- {
+		if c := t.keyed[id][n-1]; c.from < at && c.both {
+			return []Key{testKeyOf(id, n), testKeyOf(id, n-1)}
+		} else if c.from < at {
+			return []Key{testKeyOf(id, n)}
+		}
+	}
+	return []Key{testKey(id)}
 }
 
 func (t *testTopology) Group(r Recipient, at Time) (members []MemberID) {
@@ -76,7 +106,15 @@ func (t *testTopology) Authority(at Time) Authority {
 	return Authority{Members: members, Threshold: len(members)/2 + 1}
 }
 
-func (t *testTopology) Parameters(Time) Parameters { return t.rules }
+func (t *testTopology) Parameters(at Time) Parameters {
+	rules := t.rules
+	for _, c := range t.limits {
+		if c.from < at {
+			rules.MaxRecipients = c.recipients
+		}
+	}
+	return rules
+}
 
 func (t *testTopology) Change(at Time, transactions []byte) bool {
 	if at <= t.changed {
@@ -91,6 +129,10 @@ func (t *testTopology) change(at Time, word string) bool {
 	if len(word) < 2 {
 		return false
 	}
+	if n, err := strconv.Atoi(word[1:]); word[0] == '>' && err == nil {
+		t.limits = append(t.limits, limitChange{at, n})
+		return true
+	}
 	id := MemberID(word[1:])
 	_, active := t.Member(id, max(at, 0)+1)
 	switch {
@@ -103,13 +145,24 @@ func (t *testTopology) change(at Time, word string) bool {
 	case word[0] == '-' && active:
 		t.spans[id][len(t.spans[id])-1].to = at
 		return true
+	case (word[0] == '!' || word[0] == '&') && active:
+		t.keyed[id] = append(t.keyed[id], keyChange{at, word[0] == '&'})
+		return true
 	}
 	return false
 }
 
-// testKey is the key of a member. Signatures are made by hashing: who signs is
-// not what is tested here.
+// testKey is the first key of a member. Signatures are made by hashing: how one signs
+// is not what is tested here.
 func testKey(id MemberID) Key { return sha256.Sum256([]byte("key of " + id)) }
+
+// testKeyOf is the key of a member after so many changes.
+func testKeyOf(id MemberID, changes int) Key {
+	if changes == 0 {
+		return testKey(id)
+	}
+	return testKey(id + MemberID(" "+strconv.Itoa(changes)))
+}
 
 func testSignature(key Key, d Digest) (s Signature) {
 	h := sha256.Sum256(append(key[:], d[:]...))
@@ -127,10 +180,18 @@ func testVerifier(signed []SignedDigest) []bool {
 
 // signed makes a request, signed by members.
 func signed(body Body, by ...MemberID) Request {
+	var keys []Key
+	for _, id := range by {
+		keys = append(keys, testKey(id))
+	}
+	return signedWith(body, keys...)
+}
+
+// signedWith makes a request, signed with keys.
+func signedWith(body Body, keys ...Key) Request {
 	r := Request{Body: body}
 	d := body.digest(testNetwork, newHasher())
-	for _, id := range by {
-		key := testKey(id)
+	for _, key := range keys {
 		r.Signatures = append(r.Signatures, KeySignature{Key: key, Signature: testSignature(key, d)})
 	}
 	slices.SortFunc(r.Signatures, func(a, b KeySignature) int { return slices.Compare(a.Key[:], b.Key[:]) })

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -26,6 +27,7 @@ type world struct {
 	outer   testing.TB
 	network *membertest.Network
 	members []topology.Member
+	keys    []int // of each member: how often it changed its protocol key
 	order   []ordering.Block
 	now     sequencing.Time
 	sent    int
@@ -72,7 +74,7 @@ func newWorld(outer testing.TB, t failing, nodes int) *world {
 	w := &world{t: t, outer: outer, network: membertest.Found(outer, membertest.Plan{Participants: []string{"alice", "bob", "carol"}}),
 		now: sequencing.Time(membertest.Began) + sequencing.Second, ends: map[int]bft.Digest{}}
 	for _, name := range []string{"alice", "bob", "carol"} {
-		w.members = append(w.members, membertest.Participant(name))
+		w.members, w.keys = append(w.members, membertest.Participant(name)), append(w.keys, 0)
 	}
 	for range nodes {
 		s := &sequencer{dir: outer.TempDir()}
@@ -111,21 +113,65 @@ func (w *world) block(requests ...[]byte) {
 	w.now += sequencing.Time(len(requests))
 }
 
-// send is a submission of one member to another, or to everybody.
-func (w *world) send(from, to int) []byte {
+// protocol names a member's protocol key after so many changes.
+func (w *world) protocol(member, changes int) string {
+	if changes == 0 {
+		return w.members[member].Name + " protocol"
+	}
+	return fmt.Sprintf("%s protocol %d", w.members[member].Name, changes)
+}
+
+// sign signs with a member's newest key.
+func (w *world) sign(body sequencing.Body, member int) []byte {
+	return w.network.RequestBy(body, membertest.Key(w.protocol(member, w.keys[member])))
+}
+
+// submission is one of a member to another, to everybody, or to the sequencers, which listen to nobody here.
+func (w *world) submission(from, to int) *sequencing.Submission {
 	w.sent++
 	recipient := sequencing.Recipient{Kind: sequencing.ToAll}
-	if to < len(w.members) {
+	switch {
+	case to < len(w.members):
 		recipient = sequencing.Recipient{Kind: sequencing.ToMember, Member: membertest.ID(w.members[to])}
+	case to > len(w.members):
+		recipient = sequencing.Recipient{Kind: sequencing.ToSequencers}
 	}
-	return w.network.Request(&sequencing.Submission{
+	return &sequencing.Submission{
 		Sender: membertest.ID(w.members[from]), Message: sequencing.MessageID(strconv.Itoa(w.sent)), MaxTime: w.now + sequencing.Minute, Cost: 1 << 40,
 		Sets: []sequencing.RecipientSet{{recipient}}, Envelopes: []sequencing.Envelope{{Payload: []byte(strconv.Itoa(w.sent))}},
-	}, w.members[from])
+	}
+}
+
+func (w *world) send(from, to int) []byte { return w.sign(w.submission(from, to), from) }
+
+// aggregate is the same content of two members, which is delivered once both have sent it.
+func (w *world) aggregate(one, other, to int) (requests [][]byte) {
+	eligible := []sequencing.MemberID{membertest.ID(w.members[one]), membertest.ID(w.members[other])}
+	slices.Sort(eligible)
+	s := w.submission(one, to)
+	for _, from := range []int{one, other} {
+		part := *s
+		part.Sender, part.Aggregation = membertest.ID(w.members[from]), &sequencing.Aggregation{Threshold: 2, Eligible: eligible}
+		requests = append(requests, w.sign(&part, from))
+	}
+	return requests
 }
 
 func (w *world) acknowledge(member int, upTo sequencing.Time) []byte {
-	return w.network.Request(&sequencing.Acknowledgement{Member: membertest.ID(w.members[member]), UpTo: upTo}, w.members[member])
+	return w.sign(&sequencing.Acknowledgement{Member: membertest.ID(w.members[member]), UpTo: upTo}, member)
+}
+
+// decide is a decision of the sequencers, of which one decides.
+func (w *world) decide(body sequencing.Body) []byte {
+	return w.network.RequestBy(body, membertest.Protocol(w.network.Sequencers[0]))
+}
+
+// rekey is the change by which a member exchanges its protocol key.
+func (w *world) rekey(member int) []byte {
+	w.keys[member]++
+	m := w.members[member]
+	signed := w.network.KeysOf(w.outer, m, topology.Serial(1+w.keys[member]), []string{w.protocol(member, w.keys[member])}, []string{m.Name + " authentication"})
+	return sequencing.Request{Body: &sequencing.TopologyChange{Transactions: membership.Encode(signed.Encode())}}.Encode()
 }
 
 // register is the change by which somebody new becomes a member.
@@ -135,7 +181,7 @@ func (w *world) register(name string) []byte {
 	for _, s := range w.network.Registration(w.outer, m) {
 		encoded = append(encoded, s.Encode())
 	}
-	w.members = append(w.members, m)
+	w.members, w.keys = append(w.members, m), append(w.keys, 0)
 	return sequencing.Request{Body: &sequencing.TopologyChange{Transactions: membership.Encode(encoded...)}}.Encode()
 }
 
@@ -254,8 +300,8 @@ func lastTime(event string) (t sequencing.Time) {
 	return t
 }
 
-// TestAnyInterleaving: however sends, acknowledgements, new members, pruning, kept states, restarts and
-// fetched states follow each other, and whichever sequencer a member asks, it is told the same stream
+// TestAnyInterleaving: however sends to one, to groups and of several together, acknowledgements, new members, new keys, purchases,
+// members that are shut out, pruning, kept states, restarts and fetched states follow each other, and whichever sequencer a member asks, it is told the same stream
 // without a gap, and all sequencers have the same state.
 func TestAnyInterleaving(outer *testing.T) {
 	if testing.Short() {
@@ -271,14 +317,43 @@ func TestAnyInterleaving(outer *testing.T) {
 		}
 		node := func() *sequencer { return w.nodes[rapid.IntRange(0, len(w.nodes)-1).Draw(t, "node")] }
 		member := func() int { return rapid.IntRange(0, len(w.members)-1).Draw(t, "member") }
-		names := 0
+		names, purchases, shutOut := 0, uint64(0), false
+		var stale []string // what was signed with old keys
 		t.Repeat(map[string]func(*rapid.T){
 			"send": func(t *rapid.T) {
 				var requests [][]byte
 				for range rapid.IntRange(1, 4).Draw(t, "requests") {
-					requests = append(requests, w.send(member(), rapid.IntRange(0, len(w.members)).Draw(t, "to")))
+					requests = append(requests, w.send(member(), rapid.IntRange(0, len(w.members)+1).Draw(t, "to")))
 				}
 				w.block(requests...)
+			},
+			"aggregate": func(t *rapid.T) {
+				one, other := member(), member()
+				if one == other {
+					t.Skip("one alone")
+				}
+				for _, part := range w.aggregate(one, other, rapid.IntRange(0, len(w.members)).Draw(t, "to")) {
+					w.block(part)
+				}
+			},
+			"rekey": func(t *rapid.T) {
+				i := member()
+				w.block(w.rekey(i))
+				w.now += sequencing.Second // until it is in force
+				s := w.submission(i, len(w.members))
+				stale = append(stale, string(s.Message))
+				w.block(w.network.RequestBy(s, membertest.Key(w.protocol(i, w.keys[i]-1))))
+			},
+			"purchase": func(*rapid.T) {
+				purchases++
+				w.block(w.decide(&sequencing.TrafficPurchase{Member: membertest.ID(w.members[member()]), Serial: purchases, Total: purchases}))
+			},
+			"shut out": func(t *rapid.T) {
+				if shutOut {
+					t.Skip("one is enough")
+				}
+				shutOut = true
+				w.block(w.decide(&sequencing.Disable{Member: membertest.ID(w.members[member()])}))
 			},
 			"acknowledge": func(*rapid.T) {
 				i := member()
@@ -343,6 +418,11 @@ func TestAnyInterleaving(outer *testing.T) {
 			for range len(w.order) + 1 {
 				if err := fresh.read(w.nodes[0], 7); err != nil {
 					t.Fatal(err)
+				}
+			}
+			for _, event := range fresh.seen {
+				if message := strings.Fields(event)[3:]; len(message) > 0 && slices.Contains(stale, message[0]) {
+					t.Fatalf("%s was told what an old key had signed: %s", c.id, event)
 				}
 			}
 			if !slices.Equal(c.seen, fresh.seen) {
