@@ -48,6 +48,12 @@ func Open(t testing.TB, url string) *Page {
 	return &Page{t: t, ctx: ctx}
 }
 
+// Missing says why no page can be opened on this machine; it is nil if one can.
+func Missing() error {
+	_, err := find()
+	return err
+}
+
 func find() (string, error) {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {

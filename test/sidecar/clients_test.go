@@ -3,6 +3,7 @@ package sidecar
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,37 +11,175 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/synod-network/synod/sidecar/event"
 )
 
-// client starts a real client of an URL from a number on, -1 for none. It prints lines "id kind hash", or the stream as it is.
-type client func(url string, from int) *exec.Cmd
-
-// TestJavaScriptSDKs needs node, and the SDKs where tools/install-test-tools.sh puts them.
-func TestJavaScriptSDKs(t *testing.T) {
-	for _, sdk := range []string{"2", "5"} {
-		t.Run(sdk, func(t *testing.T) { followThroughKills(t, javaScript(t, sdk)) })
-	}
+// client is a kind of real client and what it follows.
+type client struct {
+	name       string
+	path       string
+	kinds      []event.Kind // those that its library can report; nil for all on the path
+	translated bool         // it sees events of a 2.x node in their older form
+	follow     func(ctx context.Context, t testing.TB, url string, sidecar *front) follower
 }
 
-// javaScript returns a client that runs on a pinned JavaScript SDK, and skips the test if that is not installed.
-func javaScript(t *testing.T, sdk string) client {
-	t.Helper()
-	modules, err := pinnedModules()
+// follower is a client that runs.
+type follower interface {
+	// await returns what came, once that is so much or patience ends.
+	await(t testing.TB, count int) []arrival
+}
+
+// command is a client that is a program. It is started after the last number that it printed, and again whenever it ends, as a supervisor
+// does. It prints lines "id kind digest hash", or, if it is curl, the stream as it is.
+type command func(url string, last int) *exec.Cmd
+
+func (c command) follow(ctx context.Context, t testing.TB, url string, sidecar *front) follower {
+	s := &supervised{grown: make(chan struct{}), last: -1}
+	var supervisor sync.WaitGroup
+	ctx, stop := context.WithCancel(ctx)
+	supervisor.Go(func() {
+		for sidecar.await(ctx) == nil {
+			if err := s.once(ctx, t, c(url, s.last)); err != nil {
+				s.fail(err)
+				return
+			}
+		}
+	})
+	t.Cleanup(func() { stop(); supervisor.Wait() })
+	return s
+}
+
+// supervised is what a program printed over all its lives.
+type supervised struct {
+	last int // number; the supervisor's
+
+	mu     sync.Mutex
+	got    []arrival
+	grown  chan struct{} // closed, and replaced, when one of these changes
+	failed error
+}
+
+// once lets the program run until it ends.
+func (s *supervised) once(ctx context.Context, t testing.TB, program *exec.Cmd) error {
+	out, err := program.StdoutPipe()
 	if err != nil {
-		t.Skip(err)
+		return err
 	}
-	return func(url string, from int) *exec.Cmd {
-		command := exec.Command("node", "js/subscribe.js", sdk, url, strconv.Itoa(from))
-		command.Env = append(os.Environ(), "NODE_PATH="+modules)
-		return command
+	var talk bytes.Buffer
+	program.Stderr = &talk
+	if err := program.Start(); err != nil {
+		return err
+	}
+	ended := context.AfterFunc(ctx, func() { _ = program.Process.Kill() })
+	defer ended()
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 16<<20)
+	var data string
+	for lines.Scan() {
+		line := lines.Text()
+		if value, found := strings.CutPrefix(line, "data:"); found { // curl shows the stream as it is
+			data = value
+			continue
+		}
+		if id, found := strings.CutPrefix(line, "id:"); found {
+			line = id + " " + describe([]byte(data))
+		}
+		id, what, found := strings.Cut(line, " ")
+		number, err := strconv.Atoi(id)
+		if !found || err != nil {
+			continue // an empty line, a comment
+		}
+		s.last = number
+		s.add(arrival{uint64(number), what})
+	}
+	_ = program.Wait() // with the stream, or its connection, or killed
+	if ctx.Err() == nil {
+		fmt.Fprintf(t.Output(), "%s ended: %.200s\n", filepath.Base(program.Path), talk.String())
+	}
+	return lines.Err()
+}
+
+func (s *supervised) add(a arrival) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.got = append(s.got, a)
+	close(s.grown)
+	s.grown = make(chan struct{})
+}
+
+func (s *supervised) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = err
+	close(s.grown)
+	s.grown = make(chan struct{})
+}
+
+func (s *supervised) await(t testing.TB, count int) []arrival {
+	t.Helper()
+	limit := time.After(patience)
+	for {
+		s.mu.Lock()
+		got, grown, failed := s.got, s.grown, s.failed
+		s.mu.Unlock()
+		if failed != nil {
+			t.Fatal(failed)
+		}
+		if len(got) >= count {
+			return got
+		}
+		select {
+		case <-grown:
+		case <-limit:
+			return got
+		}
 	}
 }
 
-// pinnedModules returns the folder where what js/package-lock.json pins is installed.
+// describe is "kind digest hash" of an event as it came. The hash is that of the block, deploy or transaction; "-" if there is none.
+func describe(data []byte) string {
+	e, err := event.Parse(data)
+	if err != nil {
+		return "? " + digest(data) + " -"
+	}
+	hash := "-"
+	if key, err := e.Key(); err == nil && key.Hash != "" {
+		hash = key.Hash
+	}
+	return fmt.Sprintf("%s %s %s", e.Kind, digest(data), hash)
+}
+
+// What each library can report of the streams that it is used for. What is not here is not reported by its own fault.
+var (
+	kindsOfJS2 = []event.Kind{event.BlockAdded, event.DeployProcessed, event.DeployAccepted, event.FinalitySignature, event.Fault}
+)
+
+var curl = command(func(url string, last int) *exec.Cmd {
+	arguments := []string{"-sN", url + "?start_from=0"}
+	if last >= 0 {
+		arguments = append(arguments, "-H", "Last-Event-ID: "+strconv.Itoa(last))
+	}
+	return exec.Command("curl", arguments...)
+})
+
+// javaScript returns a client that runs on a pinned JavaScript SDK. One that stays replaces the SDK's handler of errors; others end
+// with their stream.
+func javaScript(modules, sdk string, stays bool) command {
+	return func(url string, last int) *exec.Cmd {
+		program := exec.Command("node", "js/subscribe.js", sdk, url, strconv.Itoa(last+1))
+		if stays {
+			program.Args = append(program.Args, "stay")
+		}
+		program.Env = append(os.Environ(), "NODE_PATH="+modules)
+		return program
+	}
+}
+
+// pinnedModules returns the folder where what js/package-lock.json pins is installed by tools/install-test-tools.sh.
 func pinnedModules() (string, error) {
 	cache := os.Getenv("SYNOD_TEST_CACHE")
 	if cache == "" {
@@ -61,128 +200,18 @@ func pinnedModules() (string, error) {
 	return filepath.Join(cache, "js", "node_modules"), nil
 }
 
-// TestGoSDKs builds the clients of a module of its own, whose dependencies must be reachable.
-func TestGoSDKs(t *testing.T) {
-	client := filepath.Join(t.TempDir(), "gosdk")
-	build := exec.Command("go", "build", "-o", client, ".")
+// goSDK returns a client that runs on an SDK for Go, by the program of the module in gosdk.
+func goSDK(program, sdk string) command {
+	return func(url string, last int) *exec.Cmd { return exec.Command(program, sdk, url, strconv.Itoa(last+1)) }
+}
+
+// buildGoSDKs builds that program, whose dependencies must be reachable.
+var buildGoSDKs = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(filepath.Dir(binary), "gosdk")
+	build := exec.Command("go", "build", "-o", program, ".")
 	build.Dir = "gosdk"
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Skipf("cannot build the SDKs: %v\n%s", err, out)
+		return "", fmt.Errorf("cannot build the SDKs for Go: %w\n%s", err, out)
 	}
-	for _, sdk := range []string{"1", "2"} {
-		t.Run(sdk, func(t *testing.T) {
-			followThroughKills(t, func(url string, from int) *exec.Cmd { return exec.Command(client, sdk, url, strconv.Itoa(from)) })
-		})
-	}
-}
-
-func TestCurl(t *testing.T) {
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("curl is not installed")
-	}
-	followThroughKills(t, func(url string, from int) *exec.Cmd {
-		if from >= 0 {
-			url += "?start_from=" + strconv.Itoa(from)
-		}
-		return exec.Command("curl", "-sN", url)
-	})
-}
-
-// followThroughKills lets a client follow blocks and processed deploys while the sidecar is killed again and again. The client starts
-// again after the last number that it saw.
-func followThroughKills(t *testing.T, start client) {
-	n, sent := pretend(t, nil)
-	p := configure(t, n)
-	var got []string
-	last := -1
-	for round := range 4 {
-		p.start()
-		n.Emit(150)
-		want := told(sent)
-		if round < 3 {
-			want = want[:len(want)-10] // the kill comes in the middle
-		}
-		follow(t, start("http://"+p.events+"/events/main", last+1), len(want), &got, &last)
-		p.kill()
-	}
-	want := told(sent)
-	if len(got) < len(want) {
-		t.Fatalf("%d of %d events came", len(got), len(want))
-	}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Fatalf("event %d is %s, want %s", i, got[i], want[i])
-		}
-	}
-}
-
-// follow reads a client's lines until there are want in all, and ends it.
-func follow(t *testing.T, command *exec.Cmd, want int, got *[]string, last *int) {
-	t.Helper()
-	out, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	command.Stderr = t.Output()
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	impatient := time.AfterFunc(patience, func() { _ = command.Process.Kill() })
-	defer func() {
-		impatient.Stop()
-		_ = command.Process.Kill()
-		out.Close()
-		_ = command.Wait()
-	}()
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 16<<20)
-	var data string
-	for len(*got) < want && lines.Scan() {
-		line := lines.Text()
-		if value, found := strings.CutPrefix(line, "data:"); found { // curl shows the stream as it is
-			data = value
-			continue
-		}
-		if id, found := strings.CutPrefix(line, "id:"); found {
-			line = id + " " + summary([]byte(data))
-		}
-		id, rest, _ := strings.Cut(line, " ")
-		if !strings.HasPrefix(rest, "BlockAdded ") && !strings.HasPrefix(rest, "DeployProcessed ") {
-			continue
-		}
-		number, err := strconv.Atoi(id)
-		if err != nil || number <= *last {
-			t.Fatalf("number %q after %d", id, *last)
-		}
-		*last = number
-		*got = append(*got, rest)
-	}
-	if len(*got) < want {
-		t.Fatalf("the client ended after %d of %d events", len(*got), want)
-	}
-}
-
-// told is what a client reports of what was sent.
-func told(j *journal) (all []string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, s := range j.sent {
-		if text := summary(s.Data); text != "" {
-			all = append(all, text)
-		}
-	}
-	return all
-}
-
-// summary is what a client reports of one event; empty if it is of another kind than those that the stories follow.
-func summary(data []byte) string {
-	e, err := event.Parse(data)
-	if err != nil || e.Kind != event.BlockAdded && e.Kind != event.DeployProcessed {
-		return ""
-	}
-	key, err := e.Key()
-	if err != nil {
-		return ""
-	}
-	return fmt.Sprintf("%s %s", e.Kind, key.Hash)
-}
+	return program, nil
+})

@@ -105,8 +105,8 @@ func TestLiar(t *testing.T) {
 		t.Fatalf("after %d of %d events: %v", len(s.got), total, err)
 	}
 	same := map[string]int{}
-	for _, d := range s.got {
-		same[d]++
+	for _, a := range s.got {
+		same[a.what]++
 	}
 	for _, d := range sent.on(event.FilterDeploys) {
 		if same[d] != 1 {
