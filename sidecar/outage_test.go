@@ -93,6 +93,7 @@ func resumed(t *testing.T, r *running, last, height int) {
 		return
 	}
 	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 64<<20)
 	for next := last + 1; next < height; {
 		if !lines.Scan() {
 			t.Fatalf("after %d: the stream ended before %d: %v", last, next, lines.Err())

@@ -45,17 +45,13 @@ func (l *Log) drainOnce(ctx context.Context) error {
 func (l *Log) afterDrain(err error) bool {
 	l.drained = nil
 	if err != nil {
-		l.setAway(err)
-		l.mu.Lock()
-		l.status.Failures++
-		l.mu.Unlock()
+		l.failed(err)
 		l.retryIn(l.o.Retry)
 		return false
 	}
 	l.retryIn(0)
 	if events, _ := l.o.Spool.Size(); events == 0 {
-		l.o.Log.Info("the database is back and holds everything that was in the spool")
-		l.setAway(nil)
+		l.back()
 	}
 	return true
 }

@@ -58,14 +58,20 @@ func (f *IndexFile) Reserve(next event.Seq) error {
 	if next < f.reserved {
 		return nil
 	}
+	if err := f.write(next + indexAhead); err != nil {
+		return err
+	}
 	f.reserved = next + indexAhead
-	return f.write(f.reserved)
+	return nil
 }
 
 // Exact writes the next number itself.
 func (f *IndexFile) Exact(next event.Seq) error {
+	if err := f.write(next); err != nil {
+		return err
+	}
 	f.reserved = next
-	return f.write(next)
+	return nil
 }
 
 func (f *IndexFile) write(next event.Seq) error {

@@ -52,6 +52,7 @@ type Log struct {
 	away    error      // why the database is not in use; nil while it is
 	retry   *time.Timer
 	drained chan error // how an attempt to empty the spool went that runs beside; nil while none does
+	indexed error      // how writing Index went
 	loud    time.Time  // when it was last said that nothing can be made durable
 
 	mu        sync.Mutex
@@ -313,155 +314,6 @@ func (l *Log) known(e *Entry, inGroup map[Identity]bool) bool {
 	return false
 }
 
-// keep stores entries in the database, or, while that is away, in the spool. It returns an error only when ctx ends.
-func (l *Log) keep(ctx context.Context, entries []*Entry) error {
-	marked := make([]bool, len(entries))
-	for i, e := range entries {
-		marked[i] = e.Duplicate
-	}
-	if l.away == nil {
-		err := l.store(ctx, entries)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		for i, e := range entries { // Commit may have scribbled on them
-			e.Duplicate = marked[i]
-		}
-		l.goAway(err, entries)
-	}
-	return l.spool(ctx, entries)
-}
-
-func (l *Log) store(ctx context.Context, entries []*Entry) error {
-	numbered := storable(entries)
-	if len(numbered) == 0 {
-		return nil
-	}
-	began := time.Now()
-	next, err := l.o.Store.Commit(context.WithoutCancel(ctx), numbered, l.next)
-	if err != nil {
-		return err
-	}
-	l.next = next
-	l.mu.Lock()
-	l.status.Groups++
-	l.status.LastCommit = time.Since(began).Seconds()
-	l.mu.Unlock()
-	return nil
-}
-
-// storable leaves out what is never stored: API versions.
-func storable(entries []*Entry) []*Entry {
-	var kept []*Entry
-	for _, e := range entries {
-		if e.IsNumbered() {
-			kept = append(kept, e)
-		}
-	}
-	return kept
-}
-
-// goAway turns to the spool.
-func (l *Log) goAway(err error, entries []*Entry) {
-	l.setAway(err)
-	l.retry.Reset(l.o.Retry)
-	for _, e := range entries {
-		if !e.Duplicate && e.IsNumbered() {
-			l.o.Observer.Fault(saveFault(l.o.Store.Layout(), e.Kind))
-		}
-	}
-	l.o.Log.Error("cannot store events in the database; keeping them in the spool until it is back", "err", err)
-	l.mu.Lock()
-	l.status.Failures++
-	l.mu.Unlock()
-}
-
-// saveFault names an event that the database did not take as releases 1.x and 2.x do in the metric error_counts.
-func saveFault(layout Layout, kind event.Kind) (category, description string) {
-	category, description = "main", "db_save_error_"+kind.String()
-	if layout == V2 {
-		category = "event_handling"
-	}
-	if kind == event.Shutdown {
-		description = "db_save_error_shutdown"
-	}
-	return category, description
-}
-
-// spool numbers entries itself and keeps them on disk. While that fails it says so, and tries again.
-func (l *Log) spool(ctx context.Context, entries []*Entry) error {
-	next := l.next
-	for _, e := range entries {
-		if e.IsNumbered() && !e.Duplicate {
-			e.Seq, e.Fixed = next, true
-			next++
-		}
-	}
-	for {
-		err := l.o.Spool.Append(storable(entries))
-		if err == nil {
-			l.next = next
-			l.setBlocked(nil)
-			if l.away == nil { // it came back while we waited: these are drained next
-				l.setAway(errDraining)
-				l.retry.Reset(0)
-			}
-			return nil
-		}
-		l.setBlocked(err)
-		l.startDrain(ctx) // makes room when the database is back
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case err := <-l.drained:
-			if l.afterDrain(err) {
-				continue
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(l.o.Retry):
-		}
-	}
-}
-
-var errDraining = errors.New("the spool is being drained")
-
-// setAway notes why the database is not in use, or that it is.
-func (l *Log) setAway(err error) {
-	l.away = err
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err == nil {
-		l.status.Away = ""
-		return
-	}
-	l.status.Away = err.Error()
-}
-
-// setBlocked notes that nothing can be made durable, loudly, or that it can.
-func (l *Log) setBlocked(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err == nil {
-		if l.status.Blocked != "" {
-			l.o.Log.Warn("events can be made durable again")
-		}
-		l.status.Blocked = ""
-		return
-	}
-	l.status.Blocked = err.Error()
-	if time.Since(l.loud) > 10*time.Second {
-		l.loud = time.Now()
-		l.o.Log.Error("NO EVENT CAN BE MADE DURABLE: the database is away and the spool cannot be written; nothing that was acknowledged is lost, "+
-			"and nothing more is read from the nodes until there is room: free disk space or repair the database", "spool", err, "database", l.away)
-	}
-}
-
 // settle makes an accepted group known: to the window, to the sources' positions, to subscribers.
 func (l *Log) settle(entries []*Entry) {
 	published := make([]event.Numbered, 0, len(entries))
@@ -493,9 +345,11 @@ func (l *Log) settle(entries []*Entry) {
 	}
 	l.mu.Unlock()
 	if l.o.Index != nil {
-		if err := l.o.Index.Reserve(l.next); err != nil {
+		err := l.o.Index.Reserve(l.next)
+		if err != nil && l.indexed == nil { // said once, tried with each group
 			l.o.Log.Warn("cannot write the file from which Casper's sidecar would number on", "err", err)
 		}
+		l.indexed = err
 	}
 	if len(published) > 0 {
 		l.o.Publish(published)
