@@ -13,6 +13,7 @@ type log struct {
 	file     vfs.File // nil before the first record after Open or a full segment
 	size     int64
 	unsynced int64 // bytes since the last checkpoint
+	begun    int64 // of these, bytes that the system was asked to write
 	named    bool  // the directory is synced with the file's name in it
 	buf      []byte
 }
@@ -25,6 +26,9 @@ func (l *log) close() error {
 	*l = log{buf: l.buf}
 	return f.Close()
 }
+
+// writeAhead is how often, between two checkpoints, the system is told to write what came together, without being waited for.
+const writeAhead = 8
 
 // pending is what was appended since the last checkpoint. All of it is in the last
 // segment. Readers copy slices of places, which are only ever appended to.
@@ -107,6 +111,13 @@ func (s *Store) writeRecords(records []sequencing.Record) ([]place, error) {
 	}
 	s.log.size += int64(len(buf))
 	s.log.unsynced += int64(len(buf))
+	if s.log.unsynced-s.log.begun >= s.opts.CheckpointSize/writeAhead {
+		// The system writes while more comes, and a checkpoint has little left to wait for: the disk is others' as well.
+		if _, err := s.log.file.SyncTo(s.log.size); err != nil {
+			return nil, fmt.Errorf("write %s to disk: %w", s.path(s.next-1), err)
+		}
+		s.log.begun = s.log.unsynced
+	}
 	if s.log.buf = buf; cap(buf) > 4<<20 { // one huge block is no reason to keep its memory
 		s.log.buf = nil
 	}

@@ -66,7 +66,7 @@ func (s *Store) syncLog() error {
 		}
 		l.named = true
 	}
-	l.unsynced = 0
+	l.unsynced, l.begun = 0, 0
 	return nil
 }
 

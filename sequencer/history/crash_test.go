@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/synod-network/synod/ordering"
 	"github.com/synod-network/synod/sequencer/history"
 	"github.com/synod-network/synod/sequencer/historytest"
@@ -243,6 +246,38 @@ func TestStorageErrorsAreFinal(t *testing.T) {
 			t.Fatalf("seed %d, after the failure: %v", seed, err)
 		}
 	}
+}
+
+// The system tells of a failed write to disk once, to whoever asks first.
+func TestAnErrorToldOnlyOnceIsFinal(t *testing.T) {
+	told := false
+	once := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind != errorfs.OpFileSyncTo || told || !strings.HasSuffix(op.Path, ".log") {
+			return nil
+		}
+		told = true
+		return errBroken
+	})
+	story := historytest.NewStory(3)
+	s := open(t, small(errorfs.Wrap(vfs.NewMem(), once)))
+	for range 1000 {
+		err := s.Append(story.Next())
+		if !told {
+			if err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if !errors.Is(err, errBroken) || !errors.Is(err, history.ErrFailed) {
+			t.Fatalf("the error is answered with %v", err)
+		}
+		if err := s.Append(story.Next()); !errors.Is(err, history.ErrFailed) {
+			t.Fatalf("after that, a block is taken: %v", err)
+		}
+		_ = s.Close() // says the same
+		return
+	}
+	t.Fatal("the system was never told to write")
 }
 
 func digestBytes(d sequencing.Digest) []byte { return d[:] }
