@@ -34,6 +34,9 @@ func OpenDAR(path string, limits Limits) (*DAR, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s is a folder; name the .dar file in it, which the Daml compiler writes to .daml/dist", path)
+	}
 	dar, err := ReadDAR(f, info.Size(), limits)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -55,7 +58,7 @@ func ReadDAR(r io.ReaderAt, size int64, limits Limits) (*DAR, error) {
 	limits = limits.withDefaults()
 	z, err := zip.NewReader(r, size)
 	if err != nil {
-		return nil, fmt.Errorf("not a DAR: %w", err)
+		return nil, notZip(r, size, err)
 	}
 	if len(z.File) > maxFiles {
 		return nil, fmt.Errorf("the DAR holds %d files; the limit is %d", len(z.File), maxFiles)
@@ -83,6 +86,21 @@ func ReadDAR(r io.ReaderAt, size int64, limits Limits) (*DAR, error) {
 		return nil, fmt.Errorf("the DAR holds %d packages; the limit is %d", len(m.dalfs), limits.Packages)
 	}
 	return m.read(files, limits)
+}
+
+// notZip says what a file is that is no zip archive.
+func notZip(r io.ReaderAt, size int64, err error) error {
+	start := make([]byte, 64)
+	n, _ := r.ReadAt(start, 0) // what cannot be read says nothing
+	switch start := string(start[:n]); {
+	case size == 0:
+		return errors.New("not a DAR: the file is empty; build or copy it again")
+	case strings.HasPrefix(start, "version https://git-lfs"):
+		return errors.New("not a DAR, but the pointer that Git LFS leaves for one: git lfs pull brings the file")
+	case strings.HasPrefix(start, "PK"):
+		return fmt.Errorf("not a whole DAR (%w): its end is missing or damaged; build or copy it again", err)
+	}
+	return fmt.Errorf("not a DAR (%w): a DAR is what the Daml compiler or synod daml assemble writes", err)
 }
 
 // read reads the packages that the manifest names, the main one first.

@@ -216,7 +216,10 @@ func TestBadDARsAreRefused(t *testing.T) {
 		dar        []byte
 		limits     archive.Limits
 	}{
-		{name: "no zip", dar: []byte("hello"), want: "not a DAR"},
+		{name: "no zip", dar: []byte("hello"), want: "not a DAR (zip: not a valid zip file): a DAR is what"},
+		{name: "nothing", dar: nil, want: "the file is empty"},
+		{name: "cut off", dar: zipped(t, manifestName, manifest, "a.dalf", dalf)[:200], want: "not a whole DAR"},
+		{name: "pointer", dar: []byte("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"), want: "git lfs pull brings the file"},
 		{name: "no manifest", dar: zipped(t, "a.dalf", dalf), want: "the DAR has no META-INF/MANIFEST.MF"},
 		{name: "no main", dar: zipped(t, manifestName, "Dalfs: a.dalf\n"), want: "Main-Dalf is missing"},
 		{name: "main not listed", dar: zipped(t, manifestName, "Main-Dalf: a.dalf\nDalfs: b.dalf\n"), want: "does not list the main package"},

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/synod-network/synod/daml/archive"
+	"github.com/synod-network/synod/daml/lf"
 )
 
 // realDARs gives the paths of the DARs in the folder that SYNOD_DAR_DIR names.
@@ -26,6 +27,7 @@ func realDARs(t testing.TB) []string {
 }
 
 func TestRealPackagesAreEncodedToTheSameBytes(t *testing.T) {
+	seen := map[lf.PackageID]bool{}
 	for _, path := range realDARs(t) {
 		dar, err := archive.OpenDAR(path, archive.Limits{})
 		if err != nil {
@@ -33,6 +35,10 @@ func TestRealPackagesAreEncodedToTheSameBytes(t *testing.T) {
 			continue
 		}
 		for _, a := range dar.Packages {
+			if seen[a.ID] {
+				continue
+			}
+			seen[a.ID] = true
 			pkg, err := a.Decode(archive.Limits{})
 			if v, _ := a.Version(); !v.Stable() {
 				continue // early 2.dev had forms that are gone

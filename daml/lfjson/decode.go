@@ -76,7 +76,7 @@ func parse(d *json.Decoder, depth int) (any, error) {
 				return nil, err
 			}
 			if names[name.(string)] {
-				return nil, fmt.Errorf("object has %q twice", name)
+				return nil, fmt.Errorf("object has %.80q twice", name)
 			}
 			names[name.(string)] = true
 			v, err := parse(d, depth+1)
@@ -150,12 +150,16 @@ func show(parsed any) string {
 	case []any:
 		return "an array"
 	case string:
-		if len(p) > 60 {
-			p = p[:60] + "…"
-		}
-		return strconv.Quote(p)
+		return strconv.Quote(short(p))
 	}
-	return fmt.Sprint(parsed)
+	return short(fmt.Sprint(parsed)) // numbers can be long too
+}
+
+func short(text string) string {
+	if len(text) > 60 {
+		return strings.ToValidUTF8(text[:60], "") + "…"
+	}
+	return text
 }
 
 func decode(s *shape.Shape, parsed any, depth int) (value.Value, error) {
@@ -237,7 +241,7 @@ func decodeScalar(s *shape.Shape, parsed any) (value.Value, error) {
 	case value.KindEnum:
 		rank := slices.Index(s.Data.Names, text)
 		if rank < 0 {
-			return nil, fmt.Errorf("%s has no constructor %q; it has %s", s.Data.ID.Qualified(), text, strings.Join(s.Data.Names, ", "))
+			return nil, fmt.Errorf("%s has no constructor %q; it has %s", s.Data.ID.Qualified(), short(text), strings.Join(s.Data.Names, ", "))
 		}
 		v = &value.Enum{Type: s.Data, Con: text, Rank: rank}
 	}
@@ -323,7 +327,7 @@ func decodeRecord(s *shape.Shape, parsed any, depth int) (value.Value, error) {
 	}
 	for _, m := range o {
 		if !slices.Contains(s.Data.Names, m.Name) {
-			return nil, fmt.Errorf("%s has no field %q; it has %s", s.Data.ID.Qualified(), m.Name, strings.Join(s.Data.Names, ", "))
+			return nil, fmt.Errorf("%s has no field %q; it has %s", s.Data.ID.Qualified(), short(m.Name), strings.Join(s.Data.Names, ", "))
 		}
 	}
 	r := &value.Record{Type: s.Data, Fields: make([]value.Value, len(parts))}
@@ -354,7 +358,7 @@ func decodeVariant(s *shape.Shape, parsed any, depth int) (value.Value, error) {
 	}
 	rank := slices.Index(s.Data.Names, tag)
 	if rank < 0 {
-		return nil, fmt.Errorf("%s has no constructor %q; it has %s", s.Data.ID.Qualified(), tag, strings.Join(s.Data.Names, ", "))
+		return nil, fmt.Errorf("%s has no constructor %q; it has %s", s.Data.ID.Qualified(), short(tag), strings.Join(s.Data.Names, ", "))
 	}
 	v, err := decode(parts[rank], arg, depth+1)
 	if err != nil {

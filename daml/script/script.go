@@ -134,7 +134,10 @@ func (f *fields) time(name string) *value.Timestamp {
 
 func (f *fields) parties(name string) (all []value.Party) {
 	for _, v := range f.list(name) {
-		s, _ := v.(string)
+		s, ok := v.(string)
+		if !ok {
+			f.fail("%q: %v is not the name of a party", name, v)
+		}
 		p, err := value.ParseParty(s)
 		if err != nil {
 			f.fail("%q: %w", name, err)
@@ -175,6 +178,9 @@ func parseStep(v any) (*Step, error) {
 	s.As, s.Read, s.Disclose = f.parties("as"), f.parties("readAs"), f.list("disclose")
 	s.Name, s.Fails = f.text("name"), f.text("fails")
 	if many := f.list("commands"); many != nil {
+		if len(many) == 0 {
+			f.fail(`"commands" is empty`)
+		}
 		for i, v := range many {
 			o, ok := v.(lfjson.Object)
 			if !ok {
@@ -231,6 +237,11 @@ func parseCommand(f *fields) Command {
 		c.Choice, c.Template = f.text("exerciseByKey"), f.text("template")
 		c.Key, _ = f.get("key")
 	default:
+		for _, m := range f.object {
+			if !contains(f.used, m.Name) {
+				f.fail("%q is no command; commands are create, exercise, fetch, exerciseByKey, createAndExercise and setTime", m.Name)
+			}
+		}
 		f.fail("neither create, exercise, fetch, exerciseByKey, createAndExercise nor setTime")
 	}
 	return c
@@ -332,7 +343,7 @@ func (r *Runner) typeRef(name string) (engine.TypeRef, lf.Ref, error) {
 	if byName, ok := strings.CutPrefix(t.Package, "#"); ok {
 		id := r.Ledger.Preferred(byName)
 		if id == "" {
-			return t, lf.Ref{}, fmt.Errorf("no package is called %s", byName)
+			return t, lf.Ref{}, fmt.Errorf("no package that was uploaded is called %s", byName)
 		}
 		t.Package = id
 	}
