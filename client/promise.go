@@ -60,7 +60,7 @@ func (c *Client) judge(takers []taker, at sequencing.Time, err error) {
 			return // the others were not needed
 		}
 		if t.peer.promises.breach(time.Now()) && c.config.fault != faultTrustPromises {
-			c.config.Log.Warn("a sequencer says that it takes submissions, and they are not sequenced: others are asked instead", "sequencer", t.peer.spec.Alias,
+			c.config.Log.Warn("a sequencer says that it takes submissions, and they are not sequenced: others are asked instead", "sequencer", t.peer.alias,
 				"in_a_row", t.peer.promises.row, "until", t.peer.promises.until)
 		}
 	}

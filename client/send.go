@@ -387,13 +387,13 @@ func (c *Client) call(ctx context.Context, p *peer, by way, do func(context.Cont
 			if errors.As(err, &f) {
 				return f
 			}
-			return &Failure{Sequencer: p.spec.Alias, Message: err.Error(), Status: codes.Unavailable}
+			return &Failure{Sequencer: p.alias, Message: err.Error(), Status: codes.Unavailable}
 		}
 		err = do(ctx, token)
 		if err == nil {
 			return nil
 		}
-		f := failureOf(p.spec.Alias, err)
+		f := failureOf(p.alias, err)
 		switch {
 		case f.answer() != login || again:
 			return f
