@@ -392,14 +392,20 @@ func TestEndpointsChangeUnderSends(t *testing.T) {
 				}
 			})
 		}
+		group.Go(func() { // beside what breaks the connections, so that neither orders the other
+			for i := range 50 {
+				changed := slices.Clone(config.Sequencers)
+				for k := range changed {
+					at := w.net.Sequencer(k)
+					changed[k].Endpoints = []Endpoint{{Address: at.Address(0), Plain: true}, {Address: at.Address(1 + i%3), Plain: true}}
+				}
+				if err := w.client.SetSequencers(changed); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
 		for i := range 20 {
-			changed := slices.Clone(config.Sequencers)
-			for k := range changed {
-				changed[k].Endpoints = []Endpoint{{Address: w.net.Sequencer(k).Address((i + k) % 4), Plain: true}}
-			}
-			if err := w.client.SetSequencers(changed); err != nil {
-				t.Fatal(err)
-			}
 			w.net.Sequencer(i % 3).Down()
 			time.Sleep(30 * time.Millisecond)
 			w.net.Sequencer(i % 3).Up()
