@@ -28,7 +28,7 @@ func (c *Client) token(ctx context.Context, p *peer, service sequencerv1.Sequenc
 	member := string(c.config.Member)
 	challenge, err := service.Challenge(ctx, &sequencerv1.ChallengeRequest{Member: member, NetworkId: network[:]})
 	if err != nil {
-		return token{}, failureOf(p.spec.Alias, err)
+		return token{}, failureOf(p.alias, err)
 	}
 	if len(challenge.GetNonce()) != len(session.Nonce{}) {
 		return token{}, fmt.Errorf("its nonce has %d bytes, not %d", len(challenge.GetNonce()), len(session.Nonce{}))
@@ -37,7 +37,7 @@ func (c *Client) token(ctx context.Context, p *peer, service sequencerv1.Sequenc
 	signature := session.Login{Member: c.config.Member, Sequencer: id, Nonce: session.Nonce(challenge.GetNonce())}.Sign(network, c.config.Authentication)
 	answer, err := service.Authenticate(ctx, &sequencerv1.AuthenticateRequest{Member: member, Nonce: challenge.GetNonce(), Key: key[:], Signature: signature[:]})
 	if err != nil {
-		return token{}, failureOf(p.spec.Alias, err)
+		return token{}, failureOf(p.alias, err)
 	}
 	now := time.Now()
 	left := time.UnixMicro(answer.GetExpiresMicros()).Sub(now)

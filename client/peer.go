@@ -20,8 +20,9 @@ import (
 // version is the version of the service that this client speaks.
 const version = 1
 
-// peer is one sequencer. Its fields belong to the client's lock.
+// peer is one sequencer. Its fields belong to the client's lock, but for the alias, which never changes.
 type peer struct {
+	alias  string
 	spec   Sequencer
 	ctx    context.Context
 	cancel context.CancelFunc // nil before it was started
@@ -74,7 +75,9 @@ var errMismatch = errors.New("this connection will not be used")
 // errNotYet is what a handshake fails with that may fit later: keys change, and the topology known here may be behind.
 type errNotYet struct{ error }
 
-func newPeer(s Sequencer) *peer { return &peer{spec: s, id: s.ID, login: make(chan struct{}, 1)} }
+func newPeer(s Sequencer) *peer {
+	return &peer{alias: s.Alias, spec: s, id: s.ID, login: make(chan struct{}, 1)}
+}
 
 // start connects to the endpoints of a sequencer. The caller holds the lock; the client runs.
 func (c *Client) start(p *peer) {
@@ -124,10 +127,10 @@ func (c *Client) runLink(ctx context.Context, p *peer, l *link) {
 		signal(c.poke)
 		switch {
 		case permanent:
-			c.config.Log.Error("an endpoint is not what is configured", "sequencer", p.spec.Alias, "endpoint", loggedAddress(l.endpoint.Address), "error", err)
+			c.config.Log.Error("an endpoint is not what is configured", "sequencer", p.alias, "endpoint", loggedAddress(l.endpoint.Address), "error", err)
 			return
 		case failures == 12:
-			c.config.Log.Warn("an endpoint cannot be reached", "sequencer", p.spec.Alias, "endpoint", loggedAddress(l.endpoint.Address), "error", err)
+			c.config.Log.Warn("an endpoint cannot be reached", "sequencer", p.alias, "endpoint", loggedAddress(l.endpoint.Address), "error", err)
 		}
 		pause(ctx, delay)
 	}
@@ -172,7 +175,7 @@ func (c *Client) connect(ctx context.Context, p *peer, l *link) error {
 	}
 	defer conn.Close()
 	service := sequencerv1.NewSequencerServiceClient(conn)
-	by := way{service: service, outbox: newOutbox(p.spec.Alias, service, c.config)}
+	by := way{service: service, outbox: newOutbox(p.alias, service, c.config)}
 	if err := c.handshake(ctx, p, l, conn, by); err != nil {
 		return err
 	}
@@ -203,7 +206,7 @@ func (c *Client) handshake(ctx context.Context, p *peer, l *link, conn *grpc.Cli
 	}
 	answer, err := by.service.Handshake(ctx, request)
 	if err != nil {
-		f := failureOf(p.spec.Alias, err)
+		f := failureOf(p.alias, err)
 		if f.Reason == "WRONG_NETWORK" || f.Reason == "WRONG_VERSION" || f.Reason == "INVALID" || f.Reason == "" && f.Status.String() == "Unimplemented" {
 			return fmt.Errorf("handshake with %s: %w: %w", l.endpoint.Address, errMismatch, f)
 		}
@@ -242,7 +245,7 @@ func (c *Client) admit(p *peer, l *link, h *sequencerv1.HandshakeResponse) error
 	key := keys.PublicKey(h.GetSigningKey())
 	for _, other := range c.peers {
 		if other != p && other.id == id {
-			return fmt.Errorf("it is sequencer %s, which is configured as %q already: list all its endpoints there, it has one vote", id, other.spec.Alias)
+			return fmt.Errorf("it is sequencer %s, which is configured as %q already: list all its endpoints there, it has one vote", id, other.alias)
 		}
 	}
 	seen := view{network: sequencing.NetworkID(h.GetNetworkId()), synchronizer: h.GetSynchronizer()}
@@ -340,7 +343,7 @@ func (c *Client) SetSequencers(sequencers []Sequencer) error {
 	old := c.peers
 	c.peers = nil
 	for _, s := range sequencers {
-		i := slices.IndexFunc(old, func(p *peer) bool { return p.spec.Alias == s.Alias })
+		i := slices.IndexFunc(old, func(p *peer) bool { return p.alias == s.Alias })
 		switch {
 		case i >= 0 && reflect.DeepEqual(old[i].spec, s):
 			c.peers = append(c.peers, old[i])
@@ -382,8 +385,8 @@ func (c *Client) changeLinks(p *peer, s Sequencer) {
 		}
 	}
 	p.links, p.spec = keep, s
-	if p.cancel == nil {
-		return
+	if p.cancel == nil || c.ctx.Err() != nil {
+		return // nothing of it was started, or all of it ends
 	}
 	for _, e := range s.Endpoints {
 		if !slices.ContainsFunc(keep, func(l *link) bool { return reflect.DeepEqual(e, l.endpoint) }) {

@@ -279,7 +279,7 @@ func (c *Client) handOver(ctx context.Context, t *tracked) (takers []taker, err 
 			if err := c.await(ctx, t, patience); err != errPatience {
 				return takers, err
 			}
-			for c.glimpsed(t.signed.Message) { // a receipt is on its way
+			if c.glimpsed(t.signed.Message) { // a receipt is on its way, unless who told of it lies
 				if err := c.await(ctx, t, patience); err != errPatience {
 					return takers, err
 				}
@@ -387,13 +387,13 @@ func (c *Client) call(ctx context.Context, p *peer, by way, do func(context.Cont
 			if errors.As(err, &f) {
 				return f
 			}
-			return &Failure{Sequencer: p.spec.Alias, Message: err.Error(), Status: codes.Unavailable}
+			return &Failure{Sequencer: p.alias, Message: err.Error(), Status: codes.Unavailable}
 		}
 		err = do(ctx, token)
 		if err == nil {
 			return nil
 		}
-		f := failureOf(p.spec.Alias, err)
+		f := failureOf(p.alias, err)
 		switch {
 		case f.answer() != login || again:
 			return f

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -372,6 +373,47 @@ func TestAcknowledgements(t *testing.T) {
 		}
 		if asked > 2 {
 			t.Errorf("%d acknowledgements of one thing", asked)
+		}
+	})
+}
+
+// Endpoints change while connections break and sends are on their way. The race detector looks on.
+func TestEndpointsChangeUnderSends(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		config := w.config()
+		config.Amplification = Amplification{Factor: 2, Patience: time.Second}
+		w.live(config)
+		var group sync.WaitGroup
+		for i := range 20 {
+			group.Go(func() {
+				time.Sleep(time.Duration(i) * 50 * time.Millisecond)
+				if _, err := w.client.Send(w.ctx, toBob(fmt.Sprint("m", i))); err != nil {
+					t.Errorf("%d: %v", i, err)
+				}
+			})
+		}
+		group.Go(func() { // beside what breaks the connections, so that neither orders the other
+			for i := range 50 {
+				changed := slices.Clone(config.Sequencers)
+				for k := range changed {
+					at := w.net.Sequencer(k)
+					changed[k].Endpoints = []Endpoint{{Address: at.Address(0), Plain: true}, {Address: at.Address(1 + i%3), Plain: true}}
+				}
+				if err := w.client.SetSequencers(changed); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+		for i := range 20 {
+			w.net.Sequencer(i % 3).Down()
+			time.Sleep(30 * time.Millisecond)
+			w.net.Sequencer(i % 3).Up()
+			time.Sleep(20 * time.Millisecond)
+		}
+		group.Wait()
+		if lies := w.client.Lies(); len(lies) > 0 {
+			t.Errorf("somebody is accused: %v", lies)
 		}
 	})
 }

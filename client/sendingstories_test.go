@@ -53,8 +53,9 @@ func storyOfBrokenPromises(w *world, planted fault) error {
 	if err := send(40); err != nil {
 		return err
 	}
-	if asked := swallower.Counts().Sends; asked != promiseLimit {
-		return fmt.Errorf("it was asked %d times, want %d: who breaks so many promises in a row is not asked again", asked, promiseLimit)
+	first := swallower.Counts().Sends
+	if first < promiseLimit || first > promiseLimit+3 { // until enough is known of the others
+		return fmt.Errorf("it was asked %d times, want %d or a few more: who breaks so many promises in a row is not asked again", first, promiseLimit)
 	}
 	for i, s := range w.client.Status().Sequencers {
 		if want := i == 2; want != (s.Broken > 0) || want != !s.PassedOver.IsZero() || want && s.Kept > 0 {
@@ -65,16 +66,16 @@ func storyOfBrokenPromises(w *world, planted fault) error {
 		return fmt.Errorf("a suspicion is called a lie: %v", lies)
 	}
 	// It gets another chance after a while, and does not use it.
-	time.Sleep(passMin)
+	time.Sleep(time.Until(w.client.Status().Sequencers[2].PassedOver))
 	if err := send(40); err != nil {
 		return err
 	}
-	if asked := swallower.Counts().Sends; asked != promiseLimit+1 {
-		return fmt.Errorf("after a while it was asked %d times", asked-promiseLimit)
+	if asked := swallower.Counts().Sends; asked != first+1 {
+		return fmt.Errorf("after a while it was asked %d times", asked-first)
 	}
 	// Then it does.
 	swallower.Behave(clienttest.Behaviour{})
-	time.Sleep(2 * passMin)
+	time.Sleep(time.Until(w.client.Status().Sequencers[2].PassedOver))
 	if err := send(40); err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func (c *Client) Status() Status {
 	s := Status{Position: c.agreement.position, Queued: len(c.queue), InFlight: len(c.tracked), Confirmed: c.confirmed}
 	reading := 0
 	for _, p := range c.peers {
-		one := SequencerStatus{Alias: p.spec.Alias, ID: p.id, Left: p.left, Reading: p.stream != nil && p.stream.told, StreamError: text(p.lastErr),
+		one := SequencerStatus{Alias: p.alias, ID: p.id, Left: p.left, Reading: p.stream != nil && p.stream.told, StreamError: text(p.lastErr),
 			Kept: p.promises.kept, Broken: p.promises.broken}
 		if p.promises.until.After(time.Now()) {
 			one.PassedOver = p.promises.until

@@ -169,7 +169,7 @@ func (c *Client) open(p *peer) {
 
 // closed notes why a stream ended, and when the next may begin.
 func (c *Client) closed(p *peer, s *stream, err error) {
-	failure := failureOf(p.spec.Alias, err)
+	failure := failureOf(p.alias, err)
 	c.mu.Lock()
 	failures := p.failures
 	c.mu.Unlock()
@@ -195,7 +195,7 @@ func (c *Client) closed(p *peer, s *stream, err error) {
 	if failure.Reason == "PRUNED" {
 		p.pruned = failure.Last
 	}
-	c.config.Log.Info("a stream ended", "sequencer", p.spec.Alias, "error", err, "again_in", delay)
+	c.config.Log.Info("a stream ended", "sequencer", p.alias, "error", err, "again_in", delay)
 	signal(c.poke)
 }
 
@@ -203,7 +203,7 @@ func (c *Client) closed(p *peer, s *stream, err error) {
 func (c *Client) read(ctx context.Context, p *peer, s *stream, service sequencerv1.SequencerServiceClient) error {
 	token, err := c.token(ctx, p, service)
 	if err != nil {
-		return fmt.Errorf("log in at sequencer %s: %w", p.spec.Alias, err)
+		return fmt.Errorf("log in at sequencer %s: %w", p.alias, err)
 	}
 	refresh := time.AfterFunc(time.Until(token.refresh), func() { s.cancel(errRefresh) })
 	defer refresh.Stop()
@@ -240,7 +240,7 @@ func (c *Client) read(ctx context.Context, p *peer, s *stream, service sequencer
 	if failureOf("", err).answer() == login {
 		c.dropToken(p, token)
 	}
-	return fmt.Errorf("read events at sequencer %s: %w", p.spec.Alias, err)
+	return fmt.Errorf("read events at sequencer %s: %w", p.alias, err)
 }
 
 // errKey says that a response is signed with a key that the handshake did not name: keys are changed now and then, so a new

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -227,10 +228,40 @@ func rogue(t *testing.T, n *node, private keys.PrivateKey) *tls.Conn {
 	return conn
 }
 
+// A peer that connects again and again is turned away after a while: each link costs lines in the log and work above.
+func TestPeerThatComesAgainAndAgain(t *testing.T) {
+	low, high := lowHigh()
+	node := start(t, low, map[keys.PublicKey]string{high.Public(): ""})
+	let, began := 0, time.Now()
+	for range 60 {
+		conn, err := dialTLS(t, node, stranger(t, high, live()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer [4]byte
+		_, err = conn.Write(header(ready))
+		if err == nil {
+			_, err = io.ReadFull(conn, answer[:])
+		}
+		if err == nil {
+			let++
+			receive(t, node.up, "Up")
+			conn.Close()
+			receive(t, node.down, "Down")
+		}
+	}
+	most := 33 + int(time.Since(began)/time.Second) // 32 at once, and one a second
+	if refused := node.Refused()[p2p.LimitedPeer]; let > most || refused != uint64(60-let) {
+		t.Errorf("of 60 connections %d were let in, %d refused", let, refused)
+	}
+}
+
 func TestRoguePeerIsCutOff(t *testing.T) {
 	low, high := lowHigh()
+	var blamed atomic.Uint64
 	node := start(t, low, map[keys.PublicKey]string{high.Public(): ""}, func(c *p2p.Config) {
 		c.Limits.Live.MaxFrame = 1000
+		c.Faulted = func(keys.PublicKey, p2p.Refusal, error) { blamed.Add(1) }
 		handle := c.Handler
 		c.Handler = func(ctx context.Context, from keys.PublicKey, lane p2p.Lane, frame []byte) error {
 			if string(frame) == "reject me" {
@@ -269,6 +300,7 @@ func TestRoguePeerIsCutOff(t *testing.T) {
 		})
 	}
 	t.Run("garbage beneath TLS", func(t *testing.T) {
+		blamed.Store(0)
 		conn := rogue(t, node, high)
 		if _, err := conn.NetConn().Write([]byte(strings.Repeat("garbage", 100))); err != nil {
 			t.Fatal(err)
@@ -276,6 +308,9 @@ func TestRoguePeerIsCutOff(t *testing.T) {
 		receive(t, node.down, "Down")
 		if node.Refused()[p2p.MalformedFrame] == 0 {
 			t.Error("not counted")
+		}
+		if blamed.Load() != 0 {
+			t.Error("the peer is blamed for what anybody on the way can send")
 		}
 	})
 	t.Run("half a frame", func(t *testing.T) {

@@ -33,6 +33,12 @@ const (
 	farewellWithin  = time.Second // in which a banned peer must have taken its notice
 )
 
+// Any peer may connect so often, on each lane: each connection costs lines in the log, and a repetition by the protocol above.
+const (
+	connectsPerSecond = 1
+	connectsAtOnce    = 32
+)
+
 var errKeptOut = errors.New("banned by this node")
 
 // KeptOutError ends a link or a dial when the peer bans this node. Notice is what it said, which nobody has verified.
@@ -106,8 +112,11 @@ func (l *line) turnAway(c *candidate) bool {
 	return true
 }
 
-// tooSoon reports whether a limited peer connects more often than it may.
+// tooSoon reports whether a peer connects more often than it may.
 func (l *line) tooSoon() bool {
+	if !l.arrivals.Allow() {
+		return true
+	}
 	if !l.net.cfg.Gate(l.peer.key).Limited {
 		return false
 	}

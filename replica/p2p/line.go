@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 var (
@@ -29,6 +31,7 @@ type line struct {
 
 	treatment atomic.Uint32 // what the gate last said
 	throttle  throttle      // for a limited peer
+	arrivals  *rate.Limiter // of connections that the peer dials
 
 	counters counters
 
@@ -54,6 +57,7 @@ func newLine(p *peer, lane Lane, address string) *line {
 		judged:  make(chan struct{}, 1),
 
 		throttle: newThrottle(),
+		arrivals: rate.NewLimiter(connectsPerSecond, connectsAtOnce),
 		address:  address,
 	}
 }
@@ -310,6 +314,11 @@ func (l *line) refused(reason Refusal, err error) {
 	if reason == OversizedFrame || reason == MalformedFrame {
 		l.net.cfg.Faulted(l.peer.key, reason, err)
 	}
+	l.turnedDown(reason, err)
+}
+
+// turnedDown counts what came over a link and was not taken, whoever is to blame.
+func (l *line) turnedDown(reason Refusal, err error) {
 	l.net.refusals.add(reason, "peer", l.net.cfg.Name(l.peer.key), "lane", l.lane.String(), "error", err)
 }
 

@@ -116,8 +116,11 @@ func (k *link) readError(err error) error {
 	switch {
 	case errors.Is(err, errFrameTooLarge):
 		k.line.refused(OversizedFrame, err)
-	case errors.Is(err, errMalformed), errors.As(err, &notTLS), errors.As(err, &broken) && broken.Op == "local error":
+	case errors.Is(err, errMalformed):
 		k.line.refused(MalformedFrame, err)
+	case errors.As(err, &notTLS), errors.As(err, &broken) && broken.Op == "local error":
+		// What TLS does not take may be by anybody on the way, so the peer is not to blame.
+		k.line.turnedDown(MalformedFrame, err)
 	case errors.Is(err, io.EOF):
 		return errors.New("closed by the peer")
 	case errors.As(err, &timeout) && timeout.Timeout():

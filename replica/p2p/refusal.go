@@ -21,7 +21,7 @@ const (
 	MalformedFrame                  // sent what is no frame, or half of one
 	RejectedFrame                   // the handler returned an error
 	BannedPeer                      // a peer that is banned
-	LimitedPeer                     // a peer that is limited, and comes too often
+	LimitedPeer                     // a peer that comes too often, which is sooner for one that is limited
 
 	refusalCount
 )
