@@ -106,7 +106,7 @@ func (r *Replica) trustState() telemetry.TrustState {
 	report := r.warden.Report()
 	c := report.Counters
 	s := telemetry.TrustState{
-		Scores: map[string]float64{}, Actions: map[string]uint64{}, Bans: map[telemetry.BanLabels]uint64{},
+		Scores: map[string]float64{}, Strikes: map[string]int{}, BanUntil: map[string]float64{}, Actions: map[string]uint64{}, Bans: map[telemetry.BanLabels]uint64{},
 		Unbans: map[string]uint64{}, Banned: map[string]int{}, PutOff: c.PutOff, Evidence: map[string]uint64{},
 		Guarded: c.QuorumGuard, Suspects: report.SuspectsUntil != 0, Suspicions: c.Suspicions,
 		Rejections: r.links.Refused()[p2p.BannedPeer],
@@ -115,7 +115,11 @@ func (r *Replica) trustState() telemetry.TrustState {
 		kind := "other"
 		if o.Member {
 			kind = "member"
-			s.Scores[r.name(bft.PublicKey(o.Peer))] = o.Score
+			name := r.name(bft.PublicKey(o.Peer))
+			s.Scores[name], s.Strikes[name], s.BanUntil[name] = o.Score, o.Strikes, 0
+			if o.Ban != nil {
+				s.BanUntil[name] = float64(report.Time(o.Ban.Until).UnixMicro()) / 1e6
+			}
 		}
 		switch {
 		case o.Standing == trust.Banned:

@@ -6,6 +6,8 @@ type Trust struct{ scraped[TrustState] }
 // TrustState is the opinions now, and counts since the start.
 type TrustState struct {
 	Scores     map[string]float64 // of each member but this one
+	Strikes    map[string]int     // of each member but this one: bans that count for the length of the next
+	BanUntil   map[string]float64 // of the same: when its ban ends, in Unix seconds; 0 if it has none
 	Actions    map[string]uint64
 	Bans       map[BanLabels]uint64
 	Unbans     map[string]uint64 // by cause
@@ -27,6 +29,14 @@ type BanLabels struct{ Reason, Origin string }
 func newTrust(d *declarer) *Trust {
 	t := &Trust{}
 	t.gaugeBy(d, "p2p_peer_score", "This node's score of the member, from -1 (banned) over 0 (nothing known) to 1.", "peer", func(s TrustState) map[string]float64 { return s.Scores })
+	t.gaugeBy(d, "p2p_peer_strikes", "Bans of the member that count for the length of its next one.", "peer", func(s TrustState) map[string]float64 {
+		strikes := map[string]float64{}
+		for peer, n := range s.Strikes {
+			strikes[peer] = float64(n)
+		}
+		return strikes
+	})
+	t.gaugeBy(d, "p2p_peer_ban_until_seconds", "When the ban of the member ends, as a Unix time; 0 if it has none.", "peer", func(s TrustState) map[string]float64 { return s.BanUntil })
 	t.counterBy(d, "p2p_peer_actions_total", "What peers did that moves their scores, by action.", "action", func(s TrustState) map[string]float64 { return floats(s.Actions) })
 	t.counterOf(d, "p2p_bans_total", "Bans begun, by reason and by who decided.", []string{"reason", "origin"}, func(s TrustState, value func(float64, ...string)) {
 		for labels, n := range s.Bans {

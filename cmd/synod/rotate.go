@@ -17,7 +17,8 @@ func newSequencerRotate() *cobra.Command {
 			"tokens: the running sequencer announces it, signs with it once that is in force, and withdraws the old one. For the node key, by\n" +
 			"which it orders and proves itself to the others, the owners have the last word: they run synod network add-sequencer with the\n" +
 			"identity file that is written here, and the sequencer goes over to the new key with the epoch that begins after that. It may\n" +
-			"be stopped at any point in between.",
+			"be stopped at any point in between. A sandbox, which runs several sequencers in one process, announces new keys and uses them\n" +
+			"from its next start on.",
 		Example: "  synod sequencer rotate --config ./net/sequencer1/node.toml --node-key --protocol-key",
 		Args:    noArgs,
 	}
@@ -40,14 +41,14 @@ func newSequencerRotate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "new protocol key %s: the running sequencer announces it\n", made.Short())
+			fmt.Fprintf(cmd.ErrOrStderr(), "new protocol key %s: the running sequencer announces it, and signs with it once that is in force; a sandbox must be started again then\n", made.Short())
 		}
 		if *node {
 			identity, key, err := network.RotateNodeKey(c)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "new node key %s: the owners run\n", key)
+			fmt.Fprintf(cmd.ErrOrStderr(), "new node key %s: the sequencer goes over to it with the epoch that lists it; a sandbox must be started again then; the owners run\n", key)
 			fmt.Fprintf(cmd.OutOrStdout(), "synod network add-sequencer --identity %s\n", identity)
 		}
 		return nil

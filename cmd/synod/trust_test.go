@@ -157,7 +157,11 @@ func asMetrics(a *adminv1.ListPeerTrustResponse) map[string]float64 {
 		kind := "other"
 		if p.GetMember() {
 			kind = "member"
-			v["peer_score "+p.GetName()] = p.GetScore()
+			v["peer_score "+p.GetName()], v["peer_strikes "+p.GetName()] = p.GetScore(), float64(p.GetStrikes())
+			v["peer_ban_until_seconds "+p.GetName()] = 0
+			if b := p.GetBan(); b != nil {
+				v["peer_ban_until_seconds "+p.GetName()] = float64(b.GetUntil()) / 1e6
+			}
 		}
 		switch p.GetStanding() {
 		case "banned":
@@ -196,7 +200,10 @@ func asPrinted(l shownTrust) map[string]float64 {
 	}
 	for _, p := range l.Peers {
 		if p.Member {
-			v["peer_score "+p.Name] = p.Score
+			v["peer_score "+p.Name], v["peer_strikes "+p.Name], v["peer_ban_until_seconds "+p.Name] = p.Score, float64(p.Strikes), 0
+			if p.Ban != nil {
+				v["peer_ban_until_seconds "+p.Name] = float64(p.Ban.Until.UnixMicro()) / 1e6
+			}
 		}
 		if p.Standing == "banned" && p.Member {
 			v["banned_peers member"]++
@@ -238,13 +245,15 @@ func TestTrustMetricsAndCommandAgree(t *testing.T) {
 		want map[string]float64
 	}{
 		{"nothing", func() {}, map[string]float64{"peer_score sequencer2": 0, "banned_peers member": 0, "evidence_total equivocation": 0}},
+		{"a ban of a member by hand", func() { w.synod("trust", "ban", "sequencer3", "--duration", "30m") }, map[string]float64{"peer_ban_until_seconds sequencer3": 1767227400, "peer_strikes sequencer3": 0, "bans_total operator manual": 1}},
+		{"its end", func() { w.synod("trust", "unban", "sequencer3") }, map[string]float64{"peer_ban_until_seconds sequencer3": 0, "unbans_total operator": 1}},
 		{"some junk", func() { times(4, func() { w.warden.Record(member(1), trust.JunkFrame, "junk") }) }, map[string]float64{"peer_score sequencer2": -0.4, "peer_actions_total junk_frame": 4}},
 		{"more junk", func() { times(2, func() { w.warden.Record(member(1), trust.JunkFrame, "junk") }) }, map[string]float64{"limited_peers": 1}},
-		{"an equivocation", func() { w.warden.Prove(member(2), trust.Equivocation, "two", []byte{1}) }, map[string]float64{"banned_peers member": 1, "evidence_total equivocation": 1, "bans_total automatic equivocation": 1}},
+		{"an equivocation", func() { w.warden.Prove(member(2), trust.Equivocation, "two", []byte{1}) }, map[string]float64{"banned_peers member": 1, "evidence_total equivocation": 1, "bans_total automatic equivocation": 1, "peer_strikes sequencer3": 1, "peer_score sequencer3": -1}},
 		{"a second one to ban", func() { times(9, func() { w.warden.Record(member(1), trust.JunkFrame, "junk") }) }, map[string]float64{"banned_peers member": 1, "quorum_guard_total": 1, "bans_put_off_total quorum_guard": 1}},
-		{"a ban by hand", func() { w.synod("trust", "ban", hexOf(stranger), "--duration", "1h", "--reason", "no friend") }, map[string]float64{"banned_peers other": 1, "bans_total operator manual": 1}},
+		{"a ban by hand", func() { w.synod("trust", "ban", hexOf(stranger), "--duration", "1h", "--reason", "no friend") }, map[string]float64{"banned_peers other": 1, "bans_total operator manual": 2}},
 		{"a ban that is not allowed", func() { w.synod("trust", "ban", "sequencer4") }, map[string]float64{"quorum_guard_total": 2}},
-		{"unban", func() { w.synod("trust", "unban", "sequencer3") }, map[string]float64{"unbans_total operator": 1, "peer_score sequencer3": 0}},
+		{"unban", func() { w.synod("trust", "unban", "sequencer3") }, map[string]float64{"unbans_total operator": 2, "peer_score sequencer3": 0, "peer_strikes sequencer3": 0, "peer_ban_until_seconds sequencer3": 0}},
 		{"two bad members", func() { times(3, func() { w.warden.Record(member(3), trust.InvalidBlock, "bad") }) }, map[string]float64{"self_suspect": 1, "self_suspicions_total": 1}},
 		{"a ban of this node", func() {
 			other, err := warden.Open(warden.Config{Key: w.keys[3], Network: [32]byte(bft.NetworkID(member(0)))})

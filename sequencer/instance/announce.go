@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
+	"github.com/synod-network/synod/bft"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/keys/vault"
 	"github.com/synod-network/synod/node/config"
@@ -75,9 +76,11 @@ func (i *Instance) isListed() (yes bool) {
 	return yes
 }
 
-// caughtUp reports whether this sequencer is where the others are.
-func (i *Instance) caughtUp() bool {
-	p := i.replica.Progress()
+// caughtUp reports whether this sequencer is where the others are: in their epoch, and no more than a few blocks behind with what it has
+// decided and with what it has applied.
+func (i *Instance) caughtUp() bool { return isCloseTo(i.replica.Progress()) }
+
+func isCloseTo(p *bft.Progress) bool {
 	return p != nil && p.Known && p.BehindEpochs == 0 && p.Behind < closeBehind && p.Applied+closeBehind > p.Commit
 }
 

@@ -1,8 +1,10 @@
 package instance
 
 import (
+	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/synod-network/synod/keys"
@@ -73,5 +75,38 @@ func TestNamesAfterAnExchangeOfKeys(t *testing.T) {
 		if got := p.called(); !maps.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
+	}
+}
+
+// TestWhatOperatorsSeeOfPeers: every peer once, by its newest key, with the word that holds for it and where that comes from; those that
+// were removed are there, too, and this sequencer is not.
+func TestWhatOperatorsSeeOfPeers(t *testing.T) {
+	own, second, third, fourth, old, fresh, stranger := keys.PublicKey{1}, keys.PublicKey{2}, keys.PublicKey{3}, keys.PublicKey{4}, keys.PublicKey{5}, keys.PublicKey{6}, keys.PublicKey{7}
+	said, err := admin.OpenEndpoints(filepath.Join(t.TempDir(), "peers.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, word := range map[keys.PublicKey]admin.Endpoint{third: {Name: "s3", Removed: true}, stranger: {Name: "s7", Address: "g:1"}, old: {Name: "s5", Address: "o:1"}} {
+		if err := said.Set(key, word); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := &peers{
+		said: said, self: func(k keys.PublicKey) bool { return k == own }, names: map[keys.PublicKey]string{old: "s5"},
+		listed: map[keys.PublicKey]string{own: "s1", second: "s2", third: "s3", fourth: "s4", fresh: "s5"}, addresses: map[keys.PublicKey]string{own: "a:1", second: "b:1", third: "c:1", old: "e:1"},
+	}
+	var seen []string
+	for _, peer := range (namedPeers{p, own, "s1"}).List() {
+		seen = append(seen, fmt.Sprintf("%d %s %q %s listed %t removed %t", peer.Key[0], peer.Name, peer.Address, peer.Origin, peer.Listed, peer.Removed))
+	}
+	want := []string{
+		`2 s2 "b:1" configuration listed true removed false`,
+		`3 s3 "" operator listed true removed true`,
+		`4 s4 "" topology listed true removed false`,
+		`6 s5 "o:1" operator listed true removed false`,
+		`7 s7 "g:1" operator listed false removed false`,
+	}
+	if !slices.Equal(seen, want) {
+		t.Errorf("operators see\n%q, want\n%q", seen, want)
 	}
 }

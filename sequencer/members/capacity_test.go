@@ -73,7 +73,7 @@ func TestManySubscribers(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	var reading sync.WaitGroup
+	var reading, opening sync.WaitGroup
 	var received, ticks atomic.Int64
 	all := make(chan struct{})
 	for i := range count {
@@ -81,6 +81,11 @@ func TestManySubscribers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		opening.Go(func() {
+			if _, err := stream.Header(); err != nil { // it tells that the subscription is open
+				t.Errorf("member %d: %v", i, err)
+			}
+		})
 		reading.Go(func() {
 			var last sequencing.Time
 			for {
@@ -107,7 +112,10 @@ func TestManySubscribers(t *testing.T) {
 			}
 		})
 	}
-	until(t, "the subscriptions", func() bool { open, _ := n.service.Subscribers(); return open == count })
+	opening.Wait()
+	if open, _ := n.service.Subscribers(); open != count {
+		t.Fatalf("%d subscriptions are open, want %d", open, count)
+	}
 	sending, err := n.client.SendStream(with(ctx, n.token(alice)))
 	if err != nil {
 		t.Fatal(err)

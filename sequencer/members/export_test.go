@@ -20,6 +20,13 @@ func (s *Service) Remembered() (accounts, tokens int) {
 	return len(s.accounts.all), s.verified.len()
 }
 
+// Revocations counts what is remembered of a member's single tokens that ended.
+func (s *Service) Revocations(id sequencing.MemberID) int {
+	s.accounts.mu.Lock()
+	defer s.accounts.mu.Unlock()
+	return len(s.accounts.all[id].revoked)
+}
+
 // Sweep forgets what is over, as Run does from time to time.
 func (s *Service) Sweep() { s.accounts.sweep(s.config.Now()) }
 

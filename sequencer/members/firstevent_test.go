@@ -39,7 +39,7 @@ func TestTheFirstEventOfAMemberIsNotSkipped(t *testing.T) {
 		if err := s.memory.Node(0).Submit(patience(t), request); err != nil {
 			t.Error(err)
 		}
-		until(t, "the first event", func() bool { _, ok := n.state.Member(membertest.ID(bob)); return ok && n.state.Time() > 0 })
+		s.until("the first event", func() bool { _, ok := n.state.Member(membertest.ID(bob)); return ok && n.state.Time() > 0 })
 	})
 	asked := 0
 	wrapped.happen = func() {

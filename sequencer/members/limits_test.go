@@ -37,7 +37,7 @@ func TestSubscriptionsOfAMemberAreBounded(t *testing.T) {
 		t.Error(err)
 	}
 	open[0].cancel()
-	until(t, "the end of a subscription", func() bool { count, _ := n.service.Subscribers(); return count == 5 })
+	s.until("the end of a subscription", func() bool { count, _ := n.service.Subscribers(); return count == 5 })
 	again := n.subscribe(asAlice, alice, 0)
 	n.send(bob, "one", alice)
 	again.next()
@@ -196,7 +196,7 @@ func TestAPrunedTime(t *testing.T) {
 		if _, err := n.client.Acknowledge(m.ctx, &sequencerv1.AcknowledgeRequest{Request: m.by}); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "the acknowledgement", func() bool { known, _ := n.state.Member(m.id); return known.Acknowledged == at })
+		s.until("the acknowledgement", func() bool { known, _ := n.state.Member(m.id); return known.Acknowledged == at })
 	}
 	if err := n.state.Prune(at); err != nil {
 		t.Fatal(err)

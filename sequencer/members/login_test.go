@@ -305,9 +305,11 @@ func TestLogout(t *testing.T) {
 
 	future := revocations[1]
 	future.Before += int64(time.Hour / time.Microsecond)
+	late := revocations[0]
+	late.Expires += int64(2 * time.Hour / time.Microsecond)
 	unknown := revocations[1]
 	unknown.Member = membertest.ID(carol)
-	for _, r := range []members.Revocation{future, unknown} {
+	for _, r := range []members.Revocation{future, late, unknown} {
 		if other.service.Revoked(r) == nil {
 			t.Errorf("took %+v", r)
 		}
@@ -328,6 +330,9 @@ func TestManyLogoutsStayRevoked(t *testing.T) {
 	for _, token := range tokens[:80] {
 		wantNoToken(t, n, token)
 	}
+	if kept := n.service.Revocations(membertest.ID(alice)); kept > 64 {
+		t.Errorf("%d revocations are remembered", kept)
+	}
 	if _, err := n.client.GetTrafficState(n.as(alice), &sequencerv1.GetTrafficStateRequest{}); err != nil {
 		t.Error(err)
 	}
@@ -346,7 +351,7 @@ func (n *node) change(list ...topology.SignedTransaction) {
 		t.Fatal(err)
 	}
 	for _, at := range n.station.nodes {
-		until(t, "the change", func() bool { return at.state.TopologyChanged() > before })
+		n.station.until("the change", func() bool { return at.state.TopologyChanged() > before })
 	}
 	n.station.pass(time.Second)
 }
@@ -360,7 +365,7 @@ func (s *station) pass(d time.Duration) {
 		s.t.Fatal(err)
 	}
 	for _, n := range s.nodes {
-		until(s.t, "the time", func() bool { return int64(n.state.Time()) >= now })
+		s.until("the time", func() bool { return int64(n.state.Time()) >= now })
 	}
 }
 

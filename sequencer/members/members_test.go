@@ -47,6 +47,9 @@ type station struct {
 	memory  *ordertest.Memory
 	nodes   []*node
 	ahead   atomic.Int64 // of the clock, ns
+
+	mu   sync.Mutex
+	next chan struct{} // closed when something happens
 }
 
 // node is one sequencer with its service on a loopback listener, and a client.
@@ -75,7 +78,7 @@ func start(t testing.TB, o options) *station {
 	if o.plan.Participants == nil {
 		o.plan.Participants = []string{"alice", "bob"}
 	}
-	s := &station{t: t, network: membertest.Found(t, o.plan)}
+	s := &station{t: t, network: membertest.Found(t, o.plan), next: make(chan struct{})}
 	o.memory.Nodes = max(1, o.plan.Sequencers)
 	o.memory.Now = s.now
 	s.memory = ordertest.StartMemory(t, o.memory)
@@ -87,7 +90,7 @@ func start(t testing.TB, o options) *station {
 
 func (s *station) startNode(i int, o options) *node {
 	t := s.t
-	n := &node{station: s, self: s.network.Sequencers[i]}
+	n := &node{station: s, self: s.network.Sequencers[i], counter: counter{happened: s.happened}}
 	var err error
 	n.state, err = synchronizer.Open(synchronizer.Config{Dir: t.TempDir(), Founding: s.network.Genesis, Network: s.network.ID,
 		Verify: members.Verifier(keys.NewBatchVerifier(100)), SegmentSize: 1 << 20, Log: discard()})
@@ -97,7 +100,11 @@ func (s *station) startNode(i int, o options) *node {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := s.memory.Node(i).Read(ctx, 1, n.state.Apply); ctx.Err() == nil {
+		apply := func(b ordering.Block) error {
+			defer s.happened()
+			return n.state.Apply(b)
+		}
+		if err := s.memory.Node(i).Read(ctx, 1, apply); ctx.Err() == nil {
 			t.Errorf("following the order: %v", err)
 		}
 	})
@@ -149,15 +156,30 @@ func patience(t testing.TB) context.Context {
 	return ctx
 }
 
-// until waits for something that the order brings.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited for %s in vain", what)
+// happened tells those who wait that something may be different: a block was applied, or a service did something that it counts.
+func (s *station) happened() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.next)
+	s.next = make(chan struct{})
+}
+
+// until waits for something that the order or a client brings.
+func (s *station) until(what string, ok func() bool) {
+	s.t.Helper()
+	deadline := patience(s.t)
+	for {
+		s.mu.Lock()
+		next := s.next
+		s.mu.Unlock()
+		if ok() {
+			return
 		}
-		time.Sleep(time.Millisecond)
+		select {
+		case <-next:
+		case <-deadline.Done():
+			s.t.Fatalf("waited for %s in vain", what)
+		}
 	}
 }
 
@@ -312,11 +334,14 @@ func wantFailure(t testing.TB, err error, code codes.Code, reason members.Reason
 
 // counter counts what happened.
 type counter struct {
+	happened func()
+
 	mu     sync.Mutex
 	counts map[string]int
 }
 
 func (c *counter) add(what string, count int) {
+	defer c.happened()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.counts == nil {

@@ -196,7 +196,7 @@ func TestReplayedAndAmplifiedSends(t *testing.T) {
 		t.Errorf("delivered %q", got)
 	}
 	for i, n := range s.nodes { // now they know
-		until(t, "the order", func() bool { return n.state.Time() >= reader.known })
+		s.until("the order", func() bool { return n.state.Time() >= reader.known })
 		_, err := n.client.SendAsync(asAlice[i], &sequencerv1.SendAsyncRequest{Request: request})
 		if info, _ := wantFailure(t, err, codes.FailedPrecondition, members.Refused); info.GetMetadata()["code"] != "replayed" {
 			t.Errorf("a replay: %v", info)
@@ -244,7 +244,7 @@ func TestAcknowledge(t *testing.T) {
 	if err := acknowledge(asBob, s.network.Request(a, bob)); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the acknowledgement", func() bool { m, _ := n.state.Member(membertest.ID(bob)); return m.Acknowledged == at })
+	s.until("the acknowledgement", func() bool { m, _ := n.state.Member(membertest.ID(bob)); return m.Acknowledged == at })
 	wantFailure(t, acknowledge(asBob, s.network.Request(a, bob)), codes.FailedPrecondition, members.Refused)
 
 	n.send(alice, "two", bob)

@@ -173,14 +173,28 @@ func TestTopologyIsTheSameAtEverySequencer(t *testing.T) {
 	}
 }
 
+// looked is a state that tells when somebody asks for its time.
+type looked struct {
+	members.State
+	at func()
+}
+
+func (l looked) Time() sequencing.Time {
+	defer l.at()
+	return l.State.Time()
+}
+
 func TestDownloadsAreBounded(t *testing.T) {
-	s := start(t, options{config: func(c *members.Config) { c.Downloads = 1 }})
+	var s *station
+	s = start(t, options{config: func(c *members.Config) {
+		c.Downloads, c.State = 1, looked{c.State, func() { s.happened() }}
+	}})
 	n := s.nodes[0]
 	waiting, err := n.client.DownloadTopology(patience(t), &sequencerv1.DownloadTopologyRequest{TimeMicros: s.now().Add(time.Hour).UnixMicro()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the first download to have its place", func() bool { return n.service.Downloading() == 1 })
+	s.until("the first download to have its place", func() bool { return n.service.Downloading() == 1 })
 	_, _, err = n.download(0)
 	wantFailure(t, err, codes.ResourceExhausted, members.TooManyCalls)
 	n.stop()
@@ -203,10 +217,12 @@ func TestADownloadThatIsNotReadEnds(t *testing.T) {
 	if _, err := idle.Header(); err != nil { // it holds the only place
 		t.Fatal(err)
 	}
-	until(t, "another download to be served", func() bool {
+	for deadline, served := patience(t), false; !served; { // the place is given back when the part was not read for so long
 		_, _, err := n.download(0)
-		return err == nil
-	})
+		if served = err == nil; deadline.Err() != nil {
+			t.Fatal("no other download is served")
+		}
+	}
 	for err == nil {
 		_, err = idle.Recv()
 	}
