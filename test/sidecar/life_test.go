@@ -52,8 +52,8 @@ const (
 	ends  = false
 )
 
-// life is that of a sidecar with its nodes and clients. One after the other the sidecar is stopped and started, killed again and again,
-// a node goes away for good, and a node is killed and starts from the beginning.
+// life is that of a sidecar with its nodes and clients. One after the other the sidecar is stopped and started, and killed again and again,
+// connections break, a node goes away for good, and a node is killed and starts from the beginning.
 type life struct {
 	t           *testing.T
 	sidecar     *process
@@ -155,7 +155,7 @@ func (l *life) live() {
 	l.then("killed again and again", func() {
 		for upTo := 500; upTo <= 800; upTo += 100 {
 			l.ahead.tell(upTo)
-			l.someArrive(upTo)
+			l.someArrive()
 			l.front.leave()
 			l.sidecar.kill()
 			l.ahead.tell(upTo + 40)
@@ -163,27 +163,42 @@ func (l *life) live() {
 			l.wake()
 		}
 	})
+	l.then("cut in the middle of an event", func() {
+		// A few events, and a piece of one; the same piece each time, since the JavaScript SDKs lose an event whose stream ends
+		// between its number and the empty line after it (see docs/sidecar/differences.md).
+		l.front.limit(7_000)
+		l.front.breakAll()
+		had := make([]int, len(l.clients))
+		for i, c := range l.clients {
+			had[i] = len(l.want(c))
+		}
+		l.ahead.tell(900)
+		for i := range l.clients {
+			l.followers[i].await(l.t, had[i]+1) // on a connection that will break, or has
+		}
+		l.front.limit(0)
+	})
 	l.then("node switch", func() {
-		l.ahead.tell(950)
-		l.late.tell(900)
+		l.ahead.tell(1100)
+		l.late.tell(1050)
 		l.ahead.kill() // for good; some of what it told last may have come, some not
-		l.late.tell(1100)
+		l.late.tell(1200)
 	})
 	l.then("node killed", func() {
-		l.late.tell(1200)
+		l.late.tell(1300)
 		l.late.kill()
 		l.late.start() // counts anew, and tells all from the beginning
-		l.late.tell(1350)
+		l.late.tell(1450)
 	})
 	l.then("node switch back", func() {
 		l.late.kill()
 		l.ahead.start()
-		l.ahead.tell(1500)
+		l.ahead.tell(1600)
 	})
 }
 
 // someArrive waits until a client that comes back fast has nearly everything, so that what follows strikes while events flow.
-func (l *life) someArrive(told int) {
+func (l *life) someArrive() {
 	want := l.want(l.clients[0])
 	l.followers[0].await(l.t, len(want)-min(len(want), 5))
 }
