@@ -56,9 +56,8 @@ func (s *eventSource) script(what string) string {
 	return fmt.Sprintf("followed[%d].%s", s.index, what)
 }
 
-func (s *eventSource) await(t testing.TB, count int) []arrival {
+func (s *eventSource) await(ctx context.Context, t testing.TB, count int) []arrival {
 	t.Helper()
-	limit := time.After(patience)
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
@@ -74,7 +73,7 @@ func (s *eventSource) await(t testing.TB, count int) []arrival {
 		}
 		select {
 		case <-again.C:
-		case <-limit:
+		case <-ctx.Done():
 			t.Logf("the browser: %s", browsertest.Value[string](s.page, fmt.Sprintf("JSON.stringify({...followed[%d], got: undefined})", s.index)))
 			return s.got
 		}

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/synod-network/synod/sidecar/event"
 )
@@ -29,8 +28,8 @@ type client struct {
 
 // follower is a client that runs.
 type follower interface {
-	// await returns what came, once that is so much or patience ends.
-	await(t testing.TB, count int) []arrival
+	// await returns what came, once that is so much or ctx ends.
+	await(ctx context.Context, t testing.TB, count int) []arrival
 }
 
 // command is a client that is a program. It is started after the last number that it printed, and again whenever it ends, as a supervisor
@@ -119,9 +118,8 @@ func (s *supervised) fail(err error) {
 	s.grown = make(chan struct{})
 }
 
-func (s *supervised) await(t testing.TB, count int) []arrival {
+func (s *supervised) await(ctx context.Context, t testing.TB, count int) []arrival {
 	t.Helper()
-	limit := time.After(patience)
 	for {
 		s.mu.Lock()
 		got, grown, failed := s.got, s.grown, s.failed
@@ -134,7 +132,7 @@ func (s *supervised) await(t testing.TB, count int) []arrival {
 		}
 		select {
 		case <-grown:
-		case <-limit:
+		case <-ctx.Done():
 			return got
 		}
 	}

@@ -13,9 +13,11 @@ import (
 type front struct {
 	address string
 
-	mu     sync.Mutex
-	behind string        // empty for nothing
-	up     chan struct{} // closed while something is behind
+	mu      sync.Mutex
+	behind  string        // empty for nothing
+	up      chan struct{} // closed while something is behind
+	allowed int64         // bytes that a connection begun now brings to the client before it breaks; 0 for all
+	cut     chan struct{} // closed, and replaced, to break all connections
 }
 
 func stand(t testing.TB) *front {
@@ -24,7 +26,7 @@ func stand(t testing.TB) *front {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &front{address: listener.Addr().String(), up: make(chan struct{})}
+	f := &front{address: listener.Addr().String(), up: make(chan struct{}), cut: make(chan struct{})}
 	var open sync.WaitGroup
 	open.Go(func() {
 		for {
@@ -60,6 +62,21 @@ func (f *front) leave() {
 	f.behind = ""
 }
 
+// limit lets connections that begin from now on break after so many bytes, wherever in an event that is; 0 for never.
+func (f *front) limit(allowed int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.allowed = allowed
+}
+
+// breakAll breaks all connections.
+func (f *front) breakAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.cut)
+	f.cut = make(chan struct{})
+}
+
 // await waits until something is behind.
 func (f *front) await(ctx context.Context) error {
 	f.mu.Lock()
@@ -77,7 +94,7 @@ func (f *front) await(ctx context.Context) error {
 func (f *front) pass(ctx context.Context, client net.Conn) {
 	defer client.Close()
 	f.mu.Lock()
-	behind := f.behind
+	behind, allowed, cut := f.behind, f.allowed, f.cut
 	f.mu.Unlock()
 	if behind == "" {
 		return
@@ -88,14 +105,19 @@ func (f *front) pass(ctx context.Context, client net.Conn) {
 	}
 	defer server.Close()
 	ended := make(chan struct{}, 2)
-	carry := func(to, from net.Conn) {
+	carry := func(to io.Writer, from io.Reader) {
 		_, _ = io.Copy(to, from) // however it ends, it has ended
 		ended <- struct{}{}
 	}
 	go carry(server, client)
-	go carry(client, server)
+	if allowed > 0 {
+		go carry(client, io.LimitReader(server, allowed))
+	} else {
+		go carry(client, server)
+	}
 	select {
 	case <-ended:
+	case <-cut:
 	case <-ctx.Done():
 	}
 }

@@ -33,8 +33,12 @@ const read5 = {
   BlockAdded: (e) => whole(e.parseAsBlockAddedEvent(), (p) => p.BlockAdded.blockHash),
   DeployProcessed: (e) => whole(e.parseAsDeployProcessedEvent(), (p) => p.deployProcessed.deployHash.toHex()),
   DeployAccepted: (e) => whole(e.parseAsDeployAcceptedEvent(), (p) => p.deployAccepted.hash.toHex()),
-  DeployExpired: (e) => whole(e.parseAsTransactionExpiredEvent(), (p) => either(p.transactionExpiredPayload.transactionHash)),
-  TransactionAccepted: (e) => whole(e.parseAsTransactionAcceptedEvent(), (p) => p.transactionAcceptedPayload.transaction.hash.toHex()),
+  DeployExpired: (e) => JSON.parse(e.data).DeployExpired.deploy_hash, // reported, but the SDK reads only those of transactions
+  TransactionAccepted: (e) => {
+    const { Version1 } = JSON.parse(e.data).TransactionAccepted
+    if (Version1) return Version1.hash // the SDK hashes the transaction itself; a pretended node draws its hashes
+    return whole(e.parseAsTransactionAcceptedEvent(), (p) => p.transactionAcceptedPayload.transaction.hash.toHex())
+  },
   TransactionProcessed: (e) => whole(e.parseAsTransactionProcessedEvent(), (p) => either(p.transactionProcessedPayload.transactionHash)),
   TransactionExpired: (e) => whole(e.parseAsTransactionExpiredEvent(), (p) => either(p.transactionExpiredPayload.transactionHash)),
   FinalitySignature: (e) => whole(e.parseAsFinalitySignatureEvent(), (p) => p.finalitySignature.blockHash.toHex()),
