@@ -118,12 +118,12 @@ type bench struct {
 
 	mu        sync.Mutex
 	published []event.Numbered
-	grew      chan struct{}
+	said      nudge
 }
 
 func openBench(t *testing.T, dir string, spoolBytes int64) *bench {
 	t.Helper()
-	b := &bench{t: t, dir: dir, faults: &faults{count: make(map[string]int)}, grew: make(chan struct{}, 1)}
+	b := &bench{t: t, dir: dir, faults: &faults{count: make(map[string]int)}, said: make(nudge, 1)}
 	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(dir, "db"), Layout: log.V1, Readers: 2, AutoCheckpoint: 1000})
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ func openBench(t *testing.T, dir string, spoolBytes int64) *bench {
 		t.Fatal(err)
 	}
 	o := log.Defaults()
-	o.Store, o.Spool, o.Observer, o.Log, o.Retry = b.store, spool, b.faults, slog.New(slog.DiscardHandler), time.Millisecond
+	o.Store, o.Spool, o.Observer, o.Log, o.Retry = b.store, spool, b.faults, slog.New(b.said), time.Millisecond
 	if o.Index, err = log.OpenIndexFile(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -166,15 +166,29 @@ func (b *bench) append(events ...event.Event) {
 	}
 }
 
+// nudge is told of when the log says something, which it does after each change that operators are to know of.
+type nudge chan struct{}
+
+func (nudge) Enabled(context.Context, slog.Level) bool { return true }
+func (n nudge) WithAttrs([]slog.Attr) slog.Handler     { return n }
+func (n nudge) WithGroup(string) slog.Handler          { return n }
+func (n nudge) Handle(context.Context, slog.Record) error {
+	select {
+	case n <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
 // until waits for a condition of the log's status.
 func (b *bench) until(what string, holds func(log.Status) bool) {
 	b.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !holds(b.log.Status()) {
-		if time.Now().After(deadline) {
+	for limit := time.After(time.Minute); !holds(b.log.Status()); {
+		select {
+		case <-b.said:
+		case <-limit:
 			b.t.Fatalf("never %s: %+v", what, b.log.Status())
 		}
-		time.Sleep(time.Millisecond) // a condition, polled
 	}
 }
 

@@ -80,14 +80,7 @@ var (
 
 func invalid(what, chars, value string) error {
 	return &failure{http.StatusBadRequest, "Invalid parameter in query: Expected hex-encoded " + what + " (" + chars + " chars), received: " +
-		shorten(value) + " (length: " + strconv.Itoa(len(value)) + ")"}
-}
-
-func shorten(value string) string {
-	if len(value) > 100 {
-		return value[:100] + "…"
-	}
-	return value
+		value + " (length: " + strconv.Itoa(len(value)) + ")"}
 }
 
 // ServeHTTP answers one request.

@@ -240,29 +240,6 @@ func TestSwaggerNeedsNoNetwork(t *testing.T) {
 	}
 }
 
-// FuzzPaths: whatever is asked, the answer is JSON of Casper's form and one of its codes.
-func FuzzPaths(f *testing.F) {
-	h := serve(f, log.V1, logtest.Block(7))
-	for _, seed := range []string{"/block/7", "/deploy/%00", "/faults/01", "/step/9999999999999999999999", "//", "/block/../x", "/%2e%2e/block"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, path string) {
-		r, err := http.NewRequest(http.MethodGet, "http://x/", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.URL.Path = path
-		if strings.HasPrefix(path, "/swagger-ui") {
-			return
-		}
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		if !json.Valid(w.Body.Bytes()) || w.Code != 200 && w.Code != 400 && w.Code != 404 {
-			t.Fatalf("%q: %d %s", path, w.Code, w.Body)
-		}
-	})
-}
-
 // BenchmarkBlock asks for the newest block over the loopback; the clients share the cores.
 func BenchmarkBlock(b *testing.B) {
 	server := httptest.NewServer(serve(b, log.V1, logtest.Block(7)))

@@ -64,6 +64,12 @@ func testRollback(t *testing.T, server *pgtest.Server) {
 			}
 			logtest.CompareTables(t, tables(t, query), logtest.Tables(layout))
 			logtest.CheckRows(t, layout, query)
+			casper := logtest.Connection{Query: query, Exec: func(text string) error {
+				_, err := conn.Exec(t.Context(), text)
+				return err
+			}}
+			casper.TakeOver(t, layout)
+			logtest.CheckTakenBack(t, s)
 		})
 	}
 }

@@ -70,8 +70,30 @@ func TestRollback(t *testing.T) {
 			if got := query(`PRAGMA journal_mode`); got[0][0] != "wal" {
 				t.Errorf("journal mode %v", got)
 			}
+			db.SetMaxOpenConns(1) // a transaction is begun and ended by text
+			query(`PRAGMA foreign_keys = ON`)
+			casper := logtest.Connection{Query: query, Exec: func(text string) error {
+				_, err := db.Exec(text)
+				return err
+			}}
+			casper.TakeOver(t, layout)
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			back(t, path, layout)
 		})
 	}
+}
+
+// back opens the database again when Casper's sidecar has used it.
+func back(t *testing.T, path string, layout log.Layout) {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Layout: layout, AutoCheckpoint: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	logtest.CheckTakenBack(t, s)
 }
 
 func affinityOf(t logtest.Type) logtest.Type {

@@ -32,7 +32,7 @@ func (n *node) probe(ctx context.Context) (standing, error) {
 	var build string
 	switch {
 	case !found:
-		return standing{}, n.probeFault("failed_getting_status_from_payload", "its status page has no build_version")
+		return standing{}, n.probeFault(n.named("failed_getting_status_from_payload", "failed_getting_build_version_from_node_status"), "its status page has no build_version")
 	case json.Unmarshal(raw, &build) != nil:
 		return standing{}, n.probeFault("version_value_not_a_string", fmt.Sprintf("its build_version is not a string: %.40s", raw))
 	}
@@ -42,6 +42,9 @@ func (n *node) probe(ctx context.Context) (standing, error) {
 	}
 	s := standing{version: version, build: build}
 	_ = json.Unmarshal(status["chainspec_name"], &s.network) // empty if the node does not say
+	if s.network == "" && n.shared.Minimum == Minimum2 {     // 2.x stores the name with each event
+		return s, n.probeFault("failed_getting_chainspec_name_from_node_status", "its status page has no chainspec_name")
+	}
 	if version.Less(n.shared.Minimum) {
 		return s, fmt.Errorf("%w: Node version expected to be >= %s. It is %s", errUnusable, n.shared.Minimum, build)
 	}
@@ -49,6 +52,14 @@ func (n *node) probe(ctx context.Context) (standing, error) {
 		return s, fmt.Errorf("%w: it belongs to the network %.60q, not to %q", errUnusable, s.network, n.shared.Network)
 	}
 	return s, nil
+}
+
+// named is the name that the generation of sidecars has for a fault.
+func (n *node) named(of1x, of2x string) string {
+	if n.shared.Minimum == Minimum2 {
+		return of2x
+	}
+	return of1x
 }
 
 func (n *node) probeFault(description, text string) error {
