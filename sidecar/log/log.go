@@ -326,7 +326,7 @@ func (l *Log) settle(entries []*Entry) {
 			duplicates++
 			continue
 		}
-		if _, err := e.Event.Key(); err != nil && typesV1[e.Kind]+typesV2[e.Kind] != 0 && e.Kind != event.Shutdown {
+		if !e.Keyed && typesV1[e.Kind]+typesV2[e.Kind] != 0 && e.Kind != event.Shutdown {
 			unkeyed++
 		}
 		published = append(published, e.Numbered)

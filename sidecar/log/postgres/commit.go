@@ -351,7 +351,8 @@ func (s *Store) keyed(kind event.Kind) string {
 	if s.layout == log.V1 {
 		return name + ` t JOIN unnest($1::text[], $2::text[]) AS k (a, b) ON t.deploy_hash = k.a`
 	}
-	return name + ` t JOIN unnest($1::text[], $2::text[]) AS k (a, b) ON t.transaction_hash = k.a`
+	// The key of TransactionAccepted begins with the variant: without it no index fits.
+	return name + ` t JOIN unnest($1::text[], $2::text[]) AS k (a, b) ON t.transaction_hash = k.a AND t.transaction_type_id IN (0, 1)`
 }
 
 func split(keys []string) (first, second []string) {

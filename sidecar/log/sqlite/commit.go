@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/synod-network/synod/sidecar/event"
 	"github.com/synod-network/synod/sidecar/log"
@@ -13,9 +14,9 @@ import (
 // inserts are the statements of [Store.Commit], prepared on its connection.
 type inserts struct {
 	rows     map[event.Kind]*sql.Stmt // a row of the kind's own table, unless there is one with the same key
-	eventLog *sql.Stmt
-	link     *sql.Stmt // deploy_event or transaction_event
-	side     *sql.Stmt
+	eventLog *rows
+	link     *rows // deploy_event or transaction_event
+	side     *rows
 	position *sql.Stmt
 	head     *sql.Stmt
 }
@@ -29,15 +30,14 @@ const (
 	deployRow       = ` (deploy_hash, raw, event_log_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
 	transactionRow  = ` (transaction_type_id, transaction_hash, raw, event_log_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`
 
-	insertLogV1 = `INSERT INTO event_log (event_log_id, event_type_id, event_source_address, event_id, event_key) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
-	insertLogV2 = `INSERT INTO event_log (event_log_id, event_type_id, event_source_address, event_id, event_key, api_version, network_name)
-		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
-	linkV1 = `INSERT INTO deploy_event (event_log_id, deploy_hash) VALUES (?, ?) ON CONFLICT DO NOTHING`
-	linkV2 = `INSERT INTO transaction_event (event_log_id, transaction_hash, transaction_type_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
+	insertLogV1 = `INSERT INTO event_log (event_log_id, event_type_id, event_source_address, event_id, event_key)`
+	insertLogV2 = `INSERT INTO event_log (event_log_id, event_type_id, event_source_address, event_id, event_key, api_version, network_name)`
+	linkV1      = `INSERT INTO deploy_event (event_log_id, deploy_hash)`
+	linkV2      = `INSERT INTO transaction_event (event_log_id, transaction_hash, transaction_type_id)`
+	insertSide  = `INSERT INTO synod_event (seq, event_log_id, kind, filter, in_force, bytes, tag, body)`
 
-	insertSide = `INSERT INTO synod_event (seq, event_log_id, kind, filter, in_force, bytes, tag, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
-	setHead    = `UPDATE synod_head SET next = max(next, ?), events = events + ?, bytes = bytes + ?, in_force = ?`
-	setPlace   = `INSERT INTO synod_position VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET event_id = excluded.event_id`
+	setHead  = `UPDATE synod_head SET next = max(next, ?), events = events + ?, bytes = bytes + ?, in_force = ?`
+	setPlace = `INSERT INTO synod_position VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET event_id = excluded.event_id`
 )
 
 func prepareInserts(ctx context.Context, conn *sql.Conn, layout log.Layout) (*inserts, error) {
@@ -62,7 +62,12 @@ func prepareInserts(ctx context.Context, conn *sql.Conn, layout log.Layout) (*in
 	for kind, query := range queries {
 		i.rows[kind] = statement(query)
 	}
-	i.eventLog, i.link, i.side = statement(eventLog), statement(link), statement(insertSide)
+	several := func(insert string) *rows {
+		prepared, err := prepareRows(ctx, conn, insert)
+		failed = errors.Join(failed, err)
+		return prepared
+	}
+	i.eventLog, i.link, i.side = several(eventLog), several(link), several(insertSide)
 	i.position, i.head = statement(setPlace), statement(setHead)
 	return i, failed
 }
@@ -78,12 +83,19 @@ func (i *inserts) close() {
 	for _, s := range i.rows {
 		_ = s.Close()
 	}
-	for _, s := range []*sql.Stmt{i.eventLog, i.link, i.side, i.position, i.head} {
+	for _, s := range []*sql.Stmt{i.position, i.head} {
 		if s != nil {
 			_ = s.Close()
 		}
 	}
+	for _, r := range i.several() {
+		if r != nil {
+			r.close()
+		}
+	}
 }
+
+func (i *inserts) several() []*rows { return []*rows{i.eventLog, i.link, i.side} }
 
 // Commit implements [log.Store].
 //
@@ -98,6 +110,9 @@ func (s *Store) Commit(ctx context.Context, group []*log.Entry, next event.Seq) 
 	defer func() {
 		if failed != nil {
 			s.nextLog = nextLog
+			for _, r := range s.insert.several() {
+				r.forget()
+			}
 			_, _ = s.write.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`) // SQLite may have rolled back already
 		}
 	}()
@@ -116,6 +131,11 @@ func (s *Store) Commit(ctx context.Context, group []*log.Entry, next event.Seq) 
 			return 0, err
 		}
 	}
+	for _, r := range s.insert.several() {
+		if err := r.flush(ctx); err != nil {
+			return 0, err
+		}
+	}
 	for origin, id := range positions {
 		if _, err := s.insert.position.ExecContext(ctx, origin.Node, string(origin.Filter), int64(id)); err != nil {
 			return 0, err
@@ -127,8 +147,12 @@ func (s *Store) Commit(ctx context.Context, group []*log.Entry, next event.Seq) 
 	if _, err := s.write.ExecContext(ctx, `COMMIT`); err != nil {
 		return 0, err
 	}
+	s.fold.wrote(ctx, pagesOf(totals))
 	return next, nil
 }
+
+// pagesOf is about how many pages a transaction wrote: those of the JSON, and a few of indexes for each event.
+func pagesOf(t log.Totals) int { return int(t.Bytes)/4096 + 2*int(t.Events) }
 
 // put stores one event, or marks it as a duplicate.
 func (s *Store) put(ctx context.Context, e *log.Entry, next *event.Seq, totals *log.Totals) error {
@@ -160,12 +184,18 @@ func (s *Store) put(ctx context.Context, e *log.Entry, next *event.Seq, totals *
 	} else {
 		s.nextLog++
 	}
-	stored, err := changed(s.insert.side.ExecContext(ctx, int64(e.Seq), logID, int64(e.Kind), string(e.Origin.Filter), e.InForce, len(e.Body), tag, body))
-	if stored {
-		totals.Events++
-		totals.Bytes += int64(len(e.Body))
+	side := []any{int64(e.Seq), logID, int64(e.Kind), string(e.Origin.Filter), e.InForce, len(e.Body), tag, body}
+	if e.Fixed {
+		stored, err := changed(s.insert.side.one.ExecContext(ctx, side...))
+		if !stored {
+			return err
+		}
+	} else if err := s.insert.side.add(ctx, side...); err != nil {
+		return err
 	}
-	return err
+	totals.Events++
+	totals.Bytes += int64(len(e.Body))
+	return nil
 }
 
 // putLog adds the row of event_log to which a new row refers, and for deploys the row that links the two.
@@ -174,14 +204,8 @@ func (s *Store) putLog(ctx context.Context, e *log.Entry, row log.Row) error {
 	if s.layout == log.V2 {
 		args = append(args, e.APIVersion, e.Network)
 	}
-	fresh, err := changed(s.insert.eventLog.ExecContext(ctx, args...))
-	if err != nil {
+	if err := s.insert.eventLog.add(ctx, args...); err != nil {
 		return err
-	}
-	if !fresh { // the node sent this event under this number before, but its row is gone: let the old log row be
-		if err := s.replaceLog(ctx, args); err != nil {
-			return err
-		}
 	}
 	if e.Key.Hash == "" || e.Kind == event.BlockAdded || e.Kind == event.FinalitySignature {
 		return nil
@@ -190,22 +214,35 @@ func (s *Store) putLog(ctx context.Context, e *log.Entry, row log.Row) error {
 	if s.layout == log.V2 {
 		link = append(link, row.Variant)
 	}
-	_, err = s.insert.link.ExecContext(ctx, link...)
-	return err
+	return s.insert.link.add(ctx, link...)
 }
 
-// replaceLog makes room for a log row whose unique key is taken by one that nothing refers to.
-func (s *Store) replaceLog(ctx context.Context, args []any) error {
-	_, err := s.write.ExecContext(ctx, `UPDATE event_log SET event_key = event_key || '#' || event_log_id
-		WHERE event_type_id = ? AND event_source_address = ? AND event_id = ? AND event_key = ?`, args[1], args[2], args[3], args[4])
-	if err != nil {
-		return err
+// replaceLogs puts rows into event_log of which some are not there: the node sent such an event under that number before, but its row
+// is gone, and only its log row is left. That is let be, under another key.
+func (s *Store) replaceLogs(ctx context.Context, args []any) error {
+	columns := s.insert.eventLog.columns
+	for row := range slices.Chunk(args, columns) {
+		var there bool
+		if err := s.write.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM event_log WHERE event_log_id = ?)`, row[0]).Scan(&there); err != nil {
+			return err
+		}
+		if there {
+			continue
+		}
+		_, err := s.write.ExecContext(ctx, `UPDATE event_log SET event_key = event_key || '#' || event_log_id
+			WHERE event_type_id = ? AND event_source_address = ? AND event_id = ? AND event_key = ?`, row[1:5]...)
+		if err != nil {
+			return err
+		}
+		fresh, err := changed(s.insert.eventLog.one.ExecContext(ctx, row...))
+		if err == nil && !fresh {
+			err = errors.New("the unique key of event_log is taken, and not by the same event")
+		}
+		if err != nil {
+			return err
+		}
 	}
-	fresh, err := changed(s.insert.eventLog.ExecContext(ctx, args...))
-	if err == nil && !fresh {
-		err = errors.New("the unique key of event_log is taken, and not by the same event")
-	}
-	return err
+	return nil
 }
 
 func rowArgs(layout log.Layout, e *log.Entry, row log.Row, logID int64) []any {

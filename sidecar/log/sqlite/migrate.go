@@ -241,7 +241,7 @@ func (m Migration) putOne(ctx context.Context, tx *sql.Tx, l *logged) error {
 	case event.Step:
 		query, args = `INSERT INTO "Step" VALUES (CAST(? AS NUMERIC), ?, ?)`, []any{first, raw, l.id}
 	default:
-		if _, err := tx.ExecContext(ctx, linkV2, l.id, first, log.Variants["Deploy"]); err != nil {
+		if _, err := tx.ExecContext(ctx, linkV2+` VALUES (?, ?, ?)`, l.id, first, log.Variants["Deploy"]); err != nil {
 			return err
 		}
 		query, args = `INSERT INTO "`+l.kind.String()+`"`+transactionRow, []any{log.Variants["Deploy"], first, raw, l.id}
@@ -261,7 +261,7 @@ func (m Migration) copySide(ctx context.Context, old, fresh *Store) error {
 		query, insert string
 		columns       int
 	}{
-		{`SELECT seq, event_log_id, kind, filter, in_force, bytes, tag, body FROM synod_event`, insertSide, 8},
+		{`SELECT seq, event_log_id, kind, filter, in_force, bytes, tag, body FROM synod_event`, insertSide + ` VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, 8},
 		{`SELECT node, filter, event_id FROM synod_position`, setPlace, 3},
 		{`SELECT next, events, bytes, in_force FROM synod_head`, `UPDATE synod_head SET next = ?, events = ?, bytes = ?, in_force = ?`, 4},
 	} {

@@ -43,6 +43,7 @@ type Store struct {
 	writers *sql.DB
 	write   *sql.Conn
 	insert  *inserts
+	fold    *fold
 	nextLog int64 // the next event_log_id; owned by Commit and Prune
 }
 
@@ -76,16 +77,22 @@ func Open(ctx context.Context, c Config) (_ *Store, failed error) {
 	if s.write, err = s.writers.Conn(ctx); err != nil {
 		return nil, err
 	}
+	folder, err := sql.Open("sqlite", dsn(c, "deferred"))
+	if err != nil {
+		return nil, err
+	}
+	s.fold = newFold(folder, c.AutoCheckpoint)
 	if s.insert, err = prepareInserts(ctx, s.write, c.Layout); err != nil {
 		return nil, err
 	}
+	s.insert.eventLog.refused = s.replaceLogs
 	return s, s.readNextLog(ctx)
 }
 
 func dsn(c Config, txlock string) string {
 	query := url.Values{"_txlock": {txlock}, "_pragma": {
 		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)",
-		"wal_autocheckpoint(" + strconv.Itoa(c.AutoCheckpoint) + ")",
+		"wal_autocheckpoint(" + strconv.Itoa(foldAtOnce*c.AutoCheckpoint) + ")",
 	}}
 	if c.MaxPages > 0 {
 		query.Add("_pragma", "max_page_count("+strconv.Itoa(c.MaxPages)+")")
@@ -182,6 +189,9 @@ func (s *Store) Close() error {
 	var all []error
 	if s.insert != nil {
 		s.insert.close()
+	}
+	if s.fold != nil {
+		all = append(all, s.fold.close())
 	}
 	if s.write != nil {
 		all = append(all, s.write.Close())
