@@ -43,6 +43,11 @@ type Traffic struct {
 	EnvelopeCost, RecipientCost uint32
 }
 
+// Metered reports whether anything costs something.
+func (t Traffic) Metered() bool {
+	return t.WriteCost > 0 || t.ReadCost > 0 || t.EventCost > 0 || t.EnvelopeCost > 0 || t.RecipientCost > 0
+}
+
 // DefaultParameters returns the parameters of a new network.
 func DefaultParameters(synchronizer UID) SynchronizerParameters {
 	return SynchronizerParameters{
