@@ -120,7 +120,7 @@ type Usage struct {
 // Usage returns how much is used, by the rules in force at a time.
 func (s *State) Usage(at Time) Usage {
 	u := Usage{Onboarding: s.onboardingAt(at), Strangers: s.strangers, Mappings: len(s.order)}
-	for _, h := range s.holdings {
+	for _, h := range s.holdings { //bft:unordered counts only
 		if h.mappings > 0 {
 			u.Namespaces++
 		}
@@ -144,7 +144,7 @@ type Holding struct {
 
 // Holdings yields every namespace but the owners', in no particular order, by the rules in force at a time.
 func (s *State) Holdings(at Time, yield func(Holding) bool) {
-	for n, h := range s.holdings {
+	for n, h := range s.holdings { //bft:unordered for people, who sort; no judgement rests on it
 		limits, permitted := s.limitsOf(n, at)
 		if !yield(Holding{Namespace: n, Permitted: permitted, Mappings: h.mappings, Limits: limits, Changes: limits.left(h.spent, at)}) {
 			return
