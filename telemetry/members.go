@@ -26,6 +26,8 @@ type MembersState struct {
 	LagSeconds float64
 	// PruningAgeSeconds is the age of the oldest event that an active member has not acknowledged.
 	PruningAgeSeconds float64
+	// Namespaces are those that there ever were without the owners' permission, and Mappings those of everybody.
+	Namespaces, NamespacesLimit, Mappings int
 }
 
 // Sequenced is what became of an ordered request of a member.
@@ -67,6 +69,9 @@ func newMembers(d *declarer) *Members {
 	m.gauge(d, "members_subscribers", "Subscriptions of members open now.", func(s MembersState) float64 { return float64(s.Subscribers) })
 	m.gauge(d, "members_max_lag_seconds", "How far the slowest subscriber is behind, in agreed time.", func(s MembersState) float64 { return s.LagSeconds })
 	m.gauge(d, "members_pruning_age_seconds", "Age of the oldest event that an active member has not acknowledged.", func(s MembersState) float64 { return s.PruningAgeSeconds })
+	m.gauge(d, "members_unpermitted_namespaces", "Namespaces in the topology, ever, without the owners' permission.", func(s MembersState) float64 { return float64(s.Namespaces) })
+	m.gauge(d, "members_unpermitted_namespaces_limit", "How many of them the owners allow.", func(s MembersState) float64 { return float64(s.NamespacesLimit) })
+	m.gauge(d, "members_topology_mappings", "Mappings that the topology ever had.", func(s MembersState) float64 { return float64(s.Mappings) })
 	d.registry.MustRegister(m)
 	return m
 }

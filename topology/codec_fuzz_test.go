@@ -77,10 +77,10 @@ func FuzzDecodeGenesis(f *testing.F) {
 func FuzzDecodeState(f *testing.F) {
 	s := newFounded(f, rules{})
 	for i, m := range []Mapping{root("dora"), delegate("alice", "x", KindOwnerToKeys), trust(seq1)} {
-		s.accept(began+Time(i), began+Time(i)+5, Add(1, m))
+		s.accept(began+Time(i), began+Time(i)+5, began+Time(i), Add(1, m))
 	}
-	s.accept(began+9, began+20, Add(2, delay(9*ms)))
-	s.accept(began+9, began+20, Removal(2, trust(seq1)))
+	s.accept(began+9, began+20, 0, Add(2, delay(9*ms)))
+	s.accept(began+9, began+20, began+9, Removal(2, trust(seq1)))
 	for _, from := range []Time{began, began + 7, began + 20} {
 		b, err := s.Encode(from)
 		if err != nil {

@@ -167,6 +167,7 @@ func newState(network [32]byte, genesis Digest, synchronizer UID) *State {
 	return &State{
 		network: network, genesis: genesis, synchronizer: synchronizer, founded: true,
 		histories: map[Key]*history{}, used: map[keys.Fingerprint]usage{}, listed: map[Member]Key{},
+		holdings: map[Namespace]holding{},
 	}
 }
 
@@ -181,10 +182,10 @@ func found(g *Genesis) (*State, error) {
 	s := newState(g.network, g.Digest(), g.charter.Synchronizer)
 	began := g.charter.Began
 	for _, t := range g.transactions {
-		if r := s.Check(began, t); r != nil {
+		if r := s.checkGenuine(began, t); r != nil {
 			return nil, r
 		}
-		s.accept(began, began, t.content)
+		s.accept(began, began, 0, t.content)
 	}
 	s.sequenced, s.effective, s.floor = began, began, began
 	return s, s.checkFounded()

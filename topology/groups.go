@@ -91,6 +91,8 @@ func (q SequencerSet) needs(change) authority {
 	return authority{namespaces: []Namespace{q.Synchronizer.Namespace}}
 }
 
+func (q SequencerSet) answers() Namespace { return q.Synchronizer.Namespace }
+
 func (q SequencerSet) admit(s *State, c change) *Rejection {
 	if r := s.requireKept(q.Synchronizer, c); r != nil {
 		return r
@@ -197,6 +199,8 @@ func decodeMediatorSet(r *reader) MediatorSet {
 func (m MediatorSet) needs(change) authority {
 	return authority{namespaces: []Namespace{m.Synchronizer.Namespace}}
 }
+
+func (m MediatorSet) answers() Namespace { return m.Synchronizer.Namespace }
 
 func (m MediatorSet) admit(s *State, c change) *Rejection {
 	if r := s.requireSynchronizer(m.Synchronizer); r != nil || c.removes() {

@@ -23,6 +23,7 @@ const (
 	KindMediatorSet
 	KindMemberTrustCertificate
 	KindMemberDisabled
+	KindNamespacePermission
 )
 
 var kindNames = [...]string{
@@ -30,6 +31,7 @@ var kindNames = [...]string{
 	KindOwnerToKeys: "owner-to-keys", KindSynchronizerParameters: "synchronizer-parameters",
 	KindSequencerSet: "sequencer-set", KindMediatorSet: "mediator-set",
 	KindMemberTrustCertificate: "member-trust-certificate", KindMemberDisabled: "member-disabled",
+	KindNamespacePermission: "namespace-permission",
 }
 
 // String returns the name of the kind.
@@ -70,6 +72,8 @@ type Mapping interface {
 	needs(c change) authority
 	// admit judges the change by what was accepted before it.
 	admit(s *State, c change) *Rejection
+	// answers is the namespace to which the mapping is counted: one that must sign it.
+	answers() Namespace
 	// uses are the keys that the mapping gives a purpose.
 	uses() []use
 	// lists are the members that serve in a group by this mapping.
@@ -142,6 +146,8 @@ func decodeMapping(r *reader) (m Mapping) {
 		m = MemberTrustCertificate{Synchronizer: r.uid(), Member: r.member()}
 	case KindMemberDisabled:
 		m = MemberDisabled{Synchronizer: r.uid(), Member: r.member()}
+	case KindNamespacePermission:
+		m = decodeNamespacePermission(r)
 	default:
 		r.Fail(errUnknown)
 	}

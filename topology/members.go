@@ -120,6 +120,8 @@ func (o OwnerToKeys) needs(c change) authority {
 	return a
 }
 
+func (o OwnerToKeys) answers() Namespace { return o.Member.Namespace }
+
 func (o OwnerToKeys) admit(s *State, c change) *Rejection {
 	if holder, serves := s.listed[o.Member]; serves && c.removes() {
 		return rejected(CodeInUse, "member %s serves by %s and needs its keys: take it out there first", o.Member, holder)
@@ -168,6 +170,8 @@ func (m MemberTrustCertificate) needs(change) authority {
 	return authority{namespaces: []Namespace{m.Member.Namespace}}
 }
 
+func (m MemberTrustCertificate) answers() Namespace { return m.Member.Namespace }
+
 func (m MemberTrustCertificate) admit(s *State, c change) *Rejection {
 	if r := s.requireSynchronizer(m.Synchronizer); r != nil || c.removes() {
 		return r
@@ -202,6 +206,8 @@ func (m MemberDisabled) encode(w *writer) {
 func (m MemberDisabled) needs(change) authority {
 	return authority{namespaces: []Namespace{m.Synchronizer.Namespace}}
 }
+
+func (m MemberDisabled) answers() Namespace { return m.Synchronizer.Namespace }
 
 func (m MemberDisabled) admit(s *State, c change) *Rejection {
 	if r := s.requireSynchronizer(m.Synchronizer); r != nil || c.removes() {

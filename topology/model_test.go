@@ -17,13 +17,15 @@ type model struct {
 }
 
 type record struct {
-	effective Time
-	key       Key
+	sequenced, effective Time
+	interval             Time // between changes of its namespace by the rules then
+	key                  Key
 	Transaction
 }
 
-func (m *model) add(effective Time, t Transaction) {
-	m.accepted = append(m.accepted, record{effective, t.Mapping.Key(), t})
+// found adds what the network began with.
+func (m *model) found(t Transaction) {
+	m.accepted = append(m.accepted, record{began, began, 0, t.Mapping.Key(), t})
 }
 
 // newest returns the last change of a key.
@@ -78,12 +80,70 @@ func (m *model) delay(at Time) Time {
 
 // apply accepts or refuses.
 func (m *model) apply(at Time, t Transaction, signers []keys.PublicKey) (Time, bool) {
-	if !m.inTurn(t) || !m.sensible(t) || !m.authorized(t, signers) {
+	if !m.inTurn(t) || !m.sensible(t) || !m.authorized(t, signers) || !m.allowed(at, t) {
 		return 0, false
 	}
 	effective := max(at+m.delay(at), m.accepted[len(m.accepted)-1].effective)
-	m.add(effective, t)
+	_, limits, _ := m.bounds(at, answering(t.Mapping))
+	m.accepted = append(m.accepted, record{at, effective, limits.ChangeInterval, t.Mapping.Key(), t})
 	return effective, true
+}
+
+// answering is the namespace that a mapping counts for.
+func answering(m Mapping) Namespace {
+	switch x := m.(type) {
+	case NamespaceDelegation:
+		return x.Namespace
+	case DecentralizedNamespace:
+		return x.Namespace
+	case OwnerToKeys:
+		return x.Member.Namespace
+	case MemberTrustCertificate:
+		return x.Member.Namespace
+	}
+	return owners.Namespace
+}
+
+func (m *model) bounds(at Time, n Namespace) (o Onboarding, l Limits, permitted bool) {
+	p, _ := find(m.at(at), func(SynchronizerParameters) bool { return true })
+	if permission, ok := m.permission(n); ok {
+		return p.Onboarding, permission.Limits, true
+	}
+	return p.Onboarding, p.Onboarding.Limits, false
+}
+
+func (m *model) permission(n Namespace) (NamespacePermission, bool) {
+	return find(m, func(p NamespacePermission) bool { return p.Namespace == n })
+}
+
+// allowed judges how much there is already. It counts everything that was ever accepted.
+func (m *model) allowed(at Time, t Transaction) bool {
+	n := answering(t.Mapping)
+	if t.Operation == Remove || n == owners.Namespace {
+		return true
+	}
+	rules, limits, permitted := m.bounds(at, n)
+	mine, strangers := map[Key]bool{}, map[Namespace]bool{}
+	var paid Time
+	for _, r := range m.accepted {
+		of := answering(r.Mapping)
+		if _, known := m.permission(of); !known && of != owners.Namespace {
+			strangers[of] = true
+		}
+		if of != n {
+			continue
+		}
+		mine[r.key] = true
+		if r.Operation == AddReplace {
+			paid = max(paid, r.sequenced) + r.interval
+		}
+	}
+	if fresh := !mine[t.Mapping.Key()]; fresh {
+		if !permitted && (rules.Mode == Restricted || len(mine) == 0 && len(strangers) >= int(rules.Namespaces)) || len(mine) >= int(limits.Mappings) {
+			return false
+		}
+	}
+	return limits.ChangeInterval == 0 || max(paid, at)+limits.ChangeInterval <= at+Time(limits.Changes)*limits.ChangeInterval
 }
 
 func (m *model) inTurn(t Transaction) bool {
@@ -150,6 +210,8 @@ func (m *model) sensible(t Transaction) bool {
 		})
 	case MemberTrustCertificate:
 		return removes || m.usable(x.Member)
+	case NamespacePermission:
+		return true
 	case MemberDisabled:
 		_, known := find(m, func(o OwnerToKeys) bool { return o.Member == x.Member })
 		return removes || known && !m.serves(x.Member, Key{})

@@ -60,6 +60,8 @@ func (d NamespaceDelegation) needs(c change) authority {
 	return a
 }
 
+func (d NamespaceDelegation) answers() Namespace { return d.Namespace }
+
 func (d NamespaceDelegation) admit(s *State, c change) *Rejection {
 	switch {
 	case !d.IsRoot():
@@ -130,6 +132,8 @@ func (d DecentralizedNamespace) needs(c change) authority {
 	}
 	return authority{namespaces: []Namespace{d.Namespace}}
 }
+
+func (d DecentralizedNamespace) answers() Namespace { return d.Namespace }
 
 func (d DecentralizedNamespace) admit(s *State, c change) *Rejection {
 	switch {

@@ -23,10 +23,14 @@ type SynchronizerParameters struct {
 	// sequenced, in µs. It bounds for how long sequencers remember aggregations and what they have seen.
 	SequencingTimeTolerance Time
 	Traffic                 Traffic
+	// Onboarding bounds what others than the owners add to the topology.
+	Onboarding Onboarding
 	plain
 }
 
-// Traffic is what submissions cost. A submission costs EventCost + size × (WriteCost + recipients × ReadCost) / 10 000.
+// Traffic is what submissions cost: EventCost, and for each envelope EnvelopeCost + recipients × RecipientCost + size ×
+// (WriteCost + recipients × ReadCost) / 10 000, where size is that of its payload. Nothing is free that sequencers keep or
+// deliver: an empty envelope costs about what it takes to store and to tell.
 type Traffic struct {
 	// BaseAllowance is what each member may spend in a Window without paying, in bytes; it accrues evenly.
 	BaseAllowance uint64
@@ -35,6 +39,13 @@ type Traffic struct {
 	WriteCost, ReadCost uint32
 	// EventCost is the price of any submission, in bytes.
 	EventCost uint64
+	// EnvelopeCost is the price of any envelope, and RecipientCost that of each of its recipients, in bytes.
+	EnvelopeCost, RecipientCost uint32
+}
+
+// Metered reports whether anything costs something.
+func (t Traffic) Metered() bool {
+	return t.WriteCost > 0 || t.ReadCost > 0 || t.EventCost > 0 || t.EnvelopeCost > 0 || t.RecipientCost > 0
 }
 
 // DefaultParameters returns the parameters of a new network.
@@ -49,7 +60,9 @@ func DefaultParameters(synchronizer UID) SynchronizerParameters {
 		SequencingTimeTolerance:     6 * 60 * bft.Second,
 		Traffic: Traffic{
 			BaseAllowance: 200 << 10, Window: 10 * 60 * bft.Second, WriteCost: 10_000, ReadCost: 200,
+			EventCost: 256, EnvelopeCost: 64, RecipientCost: 32,
 		},
+		Onboarding: DefaultOnboarding(),
 	}
 }
 
@@ -83,6 +96,8 @@ func (p SynchronizerParameters) check() *Rejection {
 		{"the maximum request size", Time(p.MaxRequestSize), 1 << 10, Time(p.Ordering.RequestLimit), 1, " bytes"},
 		{"the write cost", Time(p.Traffic.WriteCost), 0, 1_000_000, 1, " per 10000"},
 		{"the read cost", Time(p.Traffic.ReadCost), 0, 1_000_000, 1, " per 10000"},
+		{"the cost of an envelope", Time(p.Traffic.EnvelopeCost), 0, maxPrice, 1, " bytes"},
+		{"the cost of a recipient", Time(p.Traffic.RecipientCost), 0, maxPrice, 1, " bytes"},
 	} {
 		if limit.got < limit.least || limit.got > limit.most {
 			return rejected(CodeBadParameter, "%s must be between %d and %d%s", limit.name, limit.least/limit.unit, limit.most/limit.unit, limit.in)
@@ -91,11 +106,14 @@ func (p SynchronizerParameters) check() *Rejection {
 	if p.Traffic.BaseAllowance > maxTraffic || p.Traffic.EventCost > maxTraffic {
 		return rejected(CodeBadParameter, "the base allowance and the cost of an event must be at most %d bytes", uint64(maxTraffic))
 	}
-	return nil
+	return p.Onboarding.check()
 }
 
-// maxTraffic leaves room to add up costs in 64 bits.
-const maxTraffic = 1 << 40
+// maxTraffic and maxPrice leave room to add up costs in 64 bits.
+const (
+	maxTraffic = 1 << 40
+	maxPrice   = 1 << 20
+)
 
 func (p SynchronizerParameters) encode(w *writer) {
 	w.uid(p.Synchronizer)
@@ -110,6 +128,11 @@ func (p SynchronizerParameters) encode(w *writer) {
 	w.U32(p.Traffic.WriteCost)
 	w.U32(p.Traffic.ReadCost)
 	w.U64(p.Traffic.EventCost)
+	w.U32(p.Traffic.EnvelopeCost)
+	w.U32(p.Traffic.RecipientCost)
+	w.U8(uint8(p.Onboarding.Mode))
+	w.U32(p.Onboarding.Namespaces)
+	w.limits(p.Onboarding.Limits)
 }
 
 func encodeOrdering(w *writer, p bft.Params) {
@@ -137,13 +160,17 @@ func decodeSynchronizerParameters(r *reader) SynchronizerParameters {
 		SequencingTimeTolerance:     r.time(),
 		Traffic: Traffic{
 			BaseAllowance: r.U64(), Window: r.time(), WriteCost: r.U32(), ReadCost: r.U32(), EventCost: r.U64(),
+			EnvelopeCost: r.U32(), RecipientCost: r.U32(),
 		},
+		Onboarding: Onboarding{Mode: Mode(r.U8()), Namespaces: r.U32(), Limits: r.limits()},
 	}
 }
 
 func (p SynchronizerParameters) needs(change) authority {
 	return authority{namespaces: []Namespace{p.Synchronizer.Namespace}}
 }
+
+func (p SynchronizerParameters) answers() Namespace { return p.Synchronizer.Namespace }
 
 func (p SynchronizerParameters) admit(s *State, c change) *Rejection {
 	return s.requireKept(p.Synchronizer, c)

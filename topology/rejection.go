@@ -53,6 +53,14 @@ const (
 	CodeMemberDisabled Code = "member-disabled"
 	// CodeInUse: something else rests on it.
 	CodeInUse Code = "in-use"
+	// CodeOnboardingRestricted: only namespaces that the owners permit may add anything.
+	CodeOnboardingRestricted Code = "onboarding-restricted"
+	// CodeTooManyNamespaces: there are as many namespaces without the owners' permission as may be.
+	CodeTooManyNamespaces Code = "too-many-namespaces"
+	// CodeTooManyMappings: the namespace has had as many mappings as it may.
+	CodeTooManyMappings Code = "too-many-mappings"
+	// CodeTooManyChanges: the namespace changes faster than it may; NotBefore says when it may again.
+	CodeTooManyChanges Code = "too-many-changes"
 )
 
 // Rejection says why a transaction is refused and what to do. It is the same on every node.
@@ -64,6 +72,8 @@ type Rejection struct {
 	Text string
 	// Want and Got are the serials of CodeWrongSerial.
 	Want, Got Serial
+	// NotBefore is the agreed time from which on CodeTooManyChanges does not apply any more.
+	NotBefore Time
 	// Missing are the keys, or namespaces, whose signatures are missing, ascending. Of a namespace that owners share, the
 	// owners who have not signed: some of them suffice, as Text says.
 	Missing []keys.Fingerprint

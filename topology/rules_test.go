@@ -166,7 +166,37 @@ var cases = []struct {
 		{"ordering", Add(2, func() Mapping { p := delay(9 * ms); p.Ordering.GCDepth = 0; return p }()), by("alice", "bob"), CodeBadParameter},
 		{"larger requests than are ordered", Add(2, func() Mapping { p := delay(9 * ms); p.MaxRequestSize = p.Ordering.RequestLimit + 1; return p }()), by("alice", "bob"), CodeBadParameter},
 		{"a boundless allowance", Add(2, func() Mapping { p := delay(9 * ms); p.Traffic.BaseAllowance = 1 << 50; return p }()), by("alice", "bob"), CodeBadParameter},
+		{"an envelope too dear", Add(2, func() Mapping { p := delay(9 * ms); p.Traffic.EnvelopeCost = 1 << 21; return p }()), by("alice", "bob"), CodeBadParameter},
+		{"onboarding without a mode", Add(2, func() Mapping { p := delay(9 * ms); p.Onboarding.Mode = 0; return p }()), by("alice", "bob"), CodeBadParameter},
+		{"boundless onboarding", Add(2, func() Mapping { p := delay(9 * ms); p.Onboarding.Namespaces = 1 << 30; return p }()), by("alice", "bob"), CodeBadParameter},
+		{"no room for a namespace", Add(2, func() Mapping { p := delay(9 * ms); p.Onboarding.Limits.Mappings = 0; return p }()), by("alice", "bob"), CodeBadParameter},
 		{"cannot go", Removal(2, DefaultParameters(synchronizer)), by("alice", "bob"), CodeInUse},
+	}},
+	{"permissions", []step{
+		{"by the owners only", Add(1, permit("dora", Limits{2, 9, ms})), by("dora", "alice"), CodeMissingSignature},
+		{"for no change at all", Add(1, permit("dora", Limits{2, 0, ms})), by("alice", "bob"), CodeBadParameter},
+		{"elsewhere", Add(1, NamespacePermission{UID{"other", owners.Namespace}, space("dora"), DefaultLimits(), plain{}}), by("alice", "bob"), CodeWrongSynchronizer},
+		{"before the namespace is there", Add(1, permit("dora", Limits{2, 9, ms})), by("alice", "bob"), "ok"},
+		{"", Add(1, root("dora")), by("dora"), "ok"},
+		{"", Add(1, delegate("dora", "x", KindOwnerToKeys)), by("dora", "x"), "ok"},
+		{"a third mapping", Add(1, delegate("dora", "y", KindOwnerToKeys)), by("dora", "y"), CodeTooManyMappings},
+		{"a replacement is none", Add(2, delegate("dora", "x", KindMediatorSet)), by("dora", "x"), "ok"},
+		{"", Removal(3, delegate("dora", "x", KindMediatorSet)), by("dora"), "ok"},
+		{"a removal makes no room", Add(1, delegate("dora", "y", KindOwnerToKeys)), by("dora", "y"), CodeTooManyMappings},
+		{"back again", Add(4, delegate("dora", "x", KindMediatorSet)), by("dora", "x"), "ok"},
+		{"more", Add(2, permit("dora", Limits{3, 9, ms})), by("carol", "bob"), "ok"},
+		{"", Add(1, delegate("dora", "y", KindOwnerToKeys)), by("dora", "y"), "ok"},
+		{"what others answer for is not counted", Add(2, delay(9*ms)), by("alice", "bob"), "ok"},
+	}},
+	{"changes at once", []step{
+		{"", Add(1, permit("dora", Limits{9, 3, 100 * ms})), by("alice", "bob"), "ok"},
+		{"", Add(1, root("dora")), by("dora"), "ok"},
+		{"", Add(1, delegate("dora", "x", KindOwnerToKeys)), by("dora", "x"), "ok"},
+		{"", Add(2, delegate("dora", "x", KindMediatorSet)), by("dora", "x"), "ok"},
+		{"a replacement counts", Add(3, delegate("dora", "x", KindOwnerToKeys)), by("dora", "x"), CodeTooManyChanges},
+		{"a removal does not", Removal(3, delegate("dora", "x", KindMediatorSet)), by("dora"), "ok"},
+		{"nor does it give one back", Add(1, delegate("dora", "y", KindOwnerToKeys)), by("dora", "y"), CodeTooManyChanges},
+		{"others have their own", Add(1, root("emil")), by("emil"), "ok"},
 	}},
 }
 
@@ -226,6 +256,11 @@ var plants = map[string]rules{
 	"ignoreRemoval":    {ignoreRemoval: true},
 	"listStrangers":    {listStrangers: true},
 	"digestNewestOnly": {digestNewestOnly: true},
+	"boundless":        {boundless: true},
+	"openToAll":        {openToAll: true},
+	"hasty":            {hasty: true},
+	"freeRemoved":      {freeRemoved: true},
+	"freeReplaced":     {freeReplaced: true},
 }
 
 func TestEachRuleHasAPlant(t *testing.T) {
@@ -237,7 +272,7 @@ func TestEachRuleHasAPlant(t *testing.T) {
 func TestStoriesNoticePlantedBugs(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(plants)) {
 		switch found := complaints(t, plants[name]); name {
-		case "immediate", "unorderedEffect", "digestNewestOnly": // the stories know no time
+		case "immediate", "unorderedEffect", "digestNewestOnly", "openToAll": // the stories know no time
 		default:
 			if len(found) == 0 {
 				t.Errorf("%s: not noticed", name)

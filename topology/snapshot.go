@@ -110,6 +110,11 @@ func (p Snapshot) Members() []Member {
 	return members
 }
 
+// Permission returns the owners' permission for a namespace.
+func (p Snapshot) Permission(n Namespace) (NamespacePermission, bool) {
+	return inForce[NamespacePermission](p.state, permissionKey(p.state.synchronizer, n), p.at)
+}
+
 // Status is what a member is to the network.
 type Status uint8
 

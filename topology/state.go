@@ -22,8 +22,10 @@ type State struct {
 	tree      tree  // of histories, for the digest
 
 	// What follows is derived from the newest versions, and spares searching them.
-	used   map[keys.Fingerprint]usage
-	listed map[Member]Key
+	used      map[keys.Fingerprint]usage
+	listed    map[Member]Key
+	holdings  map[Namespace]holding // of namespaces but the owners'
+	strangers int                   // of them that the owners did not permit
 
 	rules rules
 }
@@ -42,6 +44,11 @@ type rules struct {
 	ignoreRemoval    bool // a removed delegation still counts
 	listStrangers    bool // members without keys, or disabled, are put into service
 	digestNewestOnly bool // the digest forgets what was replaced
+	boundless        bool // strangers add what they like
+	openToAll        bool // nobody needs the owners' permission
+	hasty            bool // a namespace changes as fast as it likes
+	freeRemoved      bool // a removed mapping makes room for another
+	freeReplaced     bool // only the first change of a mapping counts towards the rate
 }
 
 // version is what a key had from a time on.
@@ -50,6 +57,8 @@ type version struct {
 	removed              bool // the mapping is the one that was removed
 	mapping              Mapping
 	sequenced, effective Time
+	// spent is up to when the changes of the namespace that answers for it are paid for, see Limits.
+	spent Time
 }
 
 // history is the versions of one key, by serial. The first are forgotten when the state is pruned.
@@ -102,6 +111,14 @@ func (s *State) Serial(key Key) Serial {
 // Check judges a transaction that would be sequenced at a time, and changes nothing. Of a proposal the rejection has
 // CodeMissingSignature and says whose.
 func (s *State) Check(at Time, t SignedTransaction) *Rejection {
+	if r := s.checkGenuine(at, t); r != nil {
+		return r
+	}
+	return s.checkLimits(at, s.changeBy(t.content)).about(t.key)
+}
+
+// checkGenuine judges everything but how much there is already, which does not concern those who found a network.
+func (s *State) checkGenuine(at Time, t SignedTransaction) *Rejection {
 	if r := s.checkPlace(at, t); r != nil {
 		return r.about(t.key)
 	}
@@ -138,7 +155,7 @@ func (s *State) Apply(at Time, t SignedTransaction) (Time, *Rejection) {
 	if !s.rules.unorderedEffect {
 		effective = max(effective, s.effective)
 	}
-	s.accept(at, effective, t.content)
+	s.accept(at, effective, s.spending(at, t.content), t.content)
 	return effective, nil
 }
 
@@ -198,7 +215,7 @@ func (s *State) delayAt(at Time) Time {
 }
 
 // accept adds a version. Nothing is checked any more.
-func (s *State) accept(sequenced, effective Time, t Transaction) {
+func (s *State) accept(sequenced, effective, spent Time, t Transaction) {
 	key := t.Mapping.Key()
 	h, known := s.histories[key]
 	if !known {
@@ -210,11 +227,12 @@ func (s *State) accept(sequenced, effective Time, t Transaction) {
 	if known && !h.newest().removed {
 		s.unindex(h.newest().mapping)
 	}
-	v := version{t.Serial, t.Operation == Remove, t.Mapping, sequenced, effective}
+	v := version{t.Serial, t.Operation == Remove, t.Mapping, sequenced, effective, spent}
 	if !v.removed {
 		s.index(v.mapping)
 	}
 	h.add(v)
+	s.holdNewest(h, !known)
 	if s.rules.digestNewestOnly {
 		h.chains[len(h.chains)-1] = chain(Digest{}, v)
 	}

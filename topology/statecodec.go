@@ -28,11 +28,12 @@ func (v version) encode(w *writer) {
 	w.Bool(v.removed)
 	w.time(v.sequenced)
 	w.time(v.effective)
+	w.time(v.spent)
 	encodeMapping(w, v.mapping)
 }
 
 func decodeVersion(r *reader) version {
-	return version{removed: r.Bool(), sequenced: r.time(), effective: r.time(), mapping: decodeMapping(r)}
+	return version{removed: r.Bool(), sequenced: r.time(), effective: r.time(), spent: r.time(), mapping: decodeMapping(r)}
 }
 
 // Digest identifies the network and every change that was ever accepted, with its times. Pruning does not change it, so
@@ -86,7 +87,7 @@ func (h *history) encode(w *writer, from Time) {
 
 // The least sizes of an encoded version and history, in bytes.
 const (
-	sizeVersion = 1 + 8 + 8 + 1 + sizeUID
+	sizeVersion = 1 + 8 + 8 + 8 + 1 + sizeUID
 	sizeHistory = 4 + 32 + 4 + sizeVersion
 )
 
@@ -134,6 +135,7 @@ func (s *State) adopt(h *history, r *reader) {
 	if v := h.newest(); !v.removed {
 		s.index(v.mapping)
 	}
+	s.holdNewest(h, true)
 }
 
 func decodeHistory(r *reader, floor Time) *history {

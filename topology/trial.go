@@ -17,7 +17,7 @@ func (s *State) CheckAll(at Time, list ...SignedTransaction) []*Rejection {
 	trial := *s
 	trial.tree = tree{} // nobody asks for the digest
 	trial.histories, trial.order = maps.Clone(s.histories), slices.Clone(s.order)
-	trial.used, trial.listed = maps.Clone(s.used), maps.Clone(s.listed)
+	trial.used, trial.listed, trial.holdings = maps.Clone(s.used), maps.Clone(s.listed), maps.Clone(s.holdings)
 	for i, t := range list {
 		if h, known := trial.histories[t.key()]; known {
 			own := *h

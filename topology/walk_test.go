@@ -49,12 +49,17 @@ type walk struct {
 func newWalk(c choose, t testing.TB, bugs rules) *walk {
 	w := &walk{choose: c, now: began, state: newFounded(t, bugs)}
 	for _, tx := range theGenesis.transactions {
-		w.model.add(began, tx.content)
+		w.model.found(tx.content)
 	}
 	for _, m := range memberPool[4:6] { // so that there is somebody to confirm
 		tx := Add(1, keysOf(m, m.Name))
-		effective, _ := w.state.Apply(began, signed(tx, append(ownKeys(m, m.Name), "carol", "dora")...))
-		w.model.add(effective, tx)
+		by := append(ownKeys(m, m.Name), "carol")
+		w.state.Apply(began, signed(tx, by...))
+		var signers []keys.PublicKey
+		for _, name := range by {
+			signers = append(signers, pub(name))
+		}
+		w.model.apply(began, tx, signers)
 	}
 	return w
 }
@@ -138,6 +143,9 @@ func (w *walk) transaction() Transaction {
 	if d, ok := t.Mapping.(NamespaceDelegation); ok && d.IsRoot() && w.choose(6) > 0 {
 		t.Operation = AddReplace // the end of a namespace is the end of much
 	}
+	if _, shared := t.Mapping.(DecentralizedNamespace); shared && ok && w.choose(3) == 0 {
+		t.Operation, t.Mapping = Remove, last.Mapping
+	}
 	t.Serial = last.Serial + 1
 	if w.choose(12) == 0 {
 		t.Serial = pick(w.choose, last.Serial, last.Serial+2, 1)
@@ -148,13 +156,16 @@ func (w *walk) transaction() Transaction {
 func (w *walk) mapping() Mapping {
 	c := w.choose
 	name := pick(c, rootNames...)
-	switch c(15) {
+	switch c(17) {
 	case 0:
 		return root(name)
 	case 1:
 		return NamespaceDelegation{space(name), pub(pick(c, "x", "y", "k1")), pick(c, AllKinds, KindsOf(KindOwnerToKeys), KindsOf(KindSynchronizerParameters, KindMediatorSet)), plain{}}
 	case 2:
 		list := some(c, space("alice"), space("bob"), space("carol"), space("dora"))
+		if c(2) == 0 { // the same now and then
+			list = []Namespace{space("alice"), space("bob")}
+		}
 		d := NewDecentralizedNamespace(uint16(1+c(2)), list...)
 		if c(2) == 0 {
 			d.Namespace = owners.Namespace
@@ -163,7 +174,11 @@ func (w *walk) mapping() Mapping {
 	case 3, 4, 5:
 		return w.keysOfMember()
 	case 6:
-		return delay(pick(c, 5*ms, 250*ms, bft.Second))
+		p := delay(pick(c, 5*ms, 250*ms, bft.Second))
+		p.Onboarding = Onboarding{pick(c, Unrestricted, Unrestricted, Unrestricted, Unrestricted, Restricted), uint32(3 + c(9)), w.limits()}
+		return p
+	case 15, 16:
+		return NamespacePermission{synchronizer, pick(c, space(name), owners.Namespace), w.limits(), plain{}}
 	case 7, 8:
 		set := SequencerSet{Synchronizer: synchronizer, Threshold: 1}
 		for _, m := range some(c, seq1, seq2) {
@@ -176,6 +191,10 @@ func (w *walk) mapping() Mapping {
 	default:
 		return pick[Mapping](c, trust(pick(c, memberPool...)), disabled(pick(c, memberPool...)))
 	}
+}
+
+func (w *walk) limits() Limits {
+	return Limits{uint32(pick(w.choose, 1, 2, 3, 5, 9)), uint32(2 + w.choose(6)), pick(w.choose, 0, 0, 50*ms, 300*ms)}
 }
 
 func (w *walk) keysOfMember() Mapping {
@@ -272,7 +291,7 @@ func seeded(seed uint64) choose {
 // The walk is only worth something if most kinds of change are accepted now and then.
 func TestWalkGetsSomewhere(t *testing.T) {
 	accepted := map[string]int{}
-	for seed := range uint64(15) {
+	for seed := range uint64(30) {
 		w := newWalk(seeded(seed), t, rules{})
 		if err := w.run(150); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
@@ -281,7 +300,7 @@ func TestWalkGetsSomewhere(t *testing.T) {
 			accepted[fmt.Sprintf("%s %d", r.Mapping.Kind(), r.Operation)]++
 		}
 	}
-	for kind := KindNamespaceDelegation; kind <= KindMemberDisabled; kind++ {
+	for kind := KindNamespaceDelegation; kind <= KindNamespacePermission; kind++ {
 		for _, op := range []Operation{AddReplace, Remove} {
 			kept := kind == KindSynchronizerParameters || kind == KindSequencerSet
 			if what := fmt.Sprintf("%s %d", kind, op); accepted[what] == 0 && !(kept && op == Remove) {
@@ -294,7 +313,7 @@ func TestWalkGetsSomewhere(t *testing.T) {
 func TestWalkNoticesPlantedBugs(t *testing.T) {
 	for name, bugs := range plants {
 		noticed := false
-		for seed := uint64(0); seed < 60 && !noticed; seed++ {
+		for seed := uint64(0); seed < 300 && !noticed; seed++ {
 			noticed = newWalk(seeded(seed), t, bugs).run(200) != nil
 		}
 		if !noticed {

@@ -83,6 +83,10 @@ func trust(m Member) MemberTrustCertificate {
 
 func disabled(m Member) MemberDisabled { return MemberDisabled{Synchronizer: synchronizer, Member: m} }
 
+func permit(name string, l Limits) NamespacePermission {
+	return NamespacePermission{Synchronizer: synchronizer, Namespace: space(name), Limits: l}
+}
+
 func delay(d Time) SynchronizerParameters {
 	p := DefaultParameters(synchronizer)
 	p.TopologyChangeDelay = d

@@ -15,7 +15,7 @@ import (
 )
 
 func newMembers() *cobra.Command {
-	cmd := group("members", "See members and their traffic, and decide about them", membersList(), membersTraffic(), membersBuy(), membersDisable(), membersSign())
+	cmd := group("members", "See members and their traffic, and decide about them", membersList(), membersTraffic(), membersNamespaces(), membersBuy(), membersDisable(), membersSign())
 	cmd.Long = "What is decided about a member needs the signatures of a quorum of sequencers. The first operator proposes and writes a\n" +
 		"file with --out; the others sign it, one after the other, each at a sequencer of their own; the last signature has it ordered."
 	return cmd
@@ -50,8 +50,9 @@ func membersTraffic() *cobra.Command {
 		rules := r.GetRules()
 		text := "traffic costs nothing in this network\n"
 		if rules.GetMetered() {
-			text = fmt.Sprintf("allowance %d in %s; a submission costs %d, and %g of its payload, and %g of it for each recipient\n", rules.GetBase(),
-				rules.GetWindow().AsDuration(), rules.GetEventCost(), float64(rules.GetWriteCost())/10_000, float64(rules.GetReadCost())/10_000)
+			text = fmt.Sprintf("allowance %d in %s; a submission costs %d, an envelope %d and %g of its payload, each of its recipients %d and %g of it\n", rules.GetBase(),
+				rules.GetWindow().AsDuration(), rules.GetEventCost(), rules.GetEnvelopeCost(), float64(rules.GetWriteCost())/10_000,
+				rules.GetRecipientCost(), float64(rules.GetReadCost())/10_000)
 		}
 		if _, err := io.WriteString(out, text); err != nil {
 			return err
@@ -63,6 +64,32 @@ func membersTraffic() *cobra.Command {
 					left, base, rate = "free", "-", "-"
 				}
 				row("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s", m.GetMember(), left, base, rate, m.GetExtraLeft(), m.GetPurchased(), m.GetSerial(), clock(m.GetChangedAt()))
+			}
+		})
+		return thereAreMore(out, r.GetMore(), err)
+	})
+}
+
+func membersNamespaces() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "namespaces", Short: "Show who may add to the topology, and what is used of that", Args: noArgs,
+		Long: "Shows the mode and limits that the owners set, and of each namespace but theirs whether they permit it, how many MAPPINGS it ever\n" +
+			"had (removed ones count) of how many it may, and how many CHANGES it may make now. Owners change this with synod network\n" +
+			"onboarding and permit.",
+	}
+	prefix := cmd.Flags().String("prefix", "", "`text` with which namespaces begin (default all)")
+	return adminCall(cmd, func(ctx context.Context, conn *grpc.ClientConn, _ []string) (*adminv1.ListNamespacesResponse, error) {
+		return adminv1.NewMemberServiceClient(conn).ListNamespaces(ctx, &adminv1.ListNamespacesRequest{Prefix: *prefix}, grpc.MaxCallRecvMsgSize(16<<20))
+	}, func(out io.Writer, r *adminv1.ListNamespacesResponse) error {
+		_, err := fmt.Fprintf(out, "%s; %d of %d namespaces without permission, %d permissions, %d mappings in all\n",
+			r.GetMode(), r.GetUnpermitted(), r.GetUnpermittedLimit(), r.GetPermissions(), r.GetMappings())
+		if err != nil {
+			return err
+		}
+		err = table(out, "NAMESPACE\tPERMITTED\tMAPPINGS\tOF\tCHANGES\tANOTHER EACH", func(row func(string, ...any)) {
+			for _, n := range r.GetNamespaces() {
+				l := n.GetLimits()
+				row("%s\t%s\t%d\t%d\t%d\t%s", n.GetNamespace(), yesNo(n.GetPermitted()), n.GetMappings(), l.GetMappings(), n.GetChangesLeft(), l.GetChangeInterval().AsDuration())
 			}
 		})
 		return thereAreMore(out, r.GetMore(), err)

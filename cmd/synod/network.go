@@ -9,7 +9,7 @@ import (
 )
 
 func newNetwork() *cobra.Command {
-	return group("network", "Found a network, and change who orders in it", newNetworkInit(), newAddSequencer(), newRemoveSequencer())
+	return group("network", "Found a network, and change who orders in it and who may join", newNetworkInit(), newAddSequencer(), newRemoveSequencer(), newPermit(), newNetworkOnboarding())
 }
 
 func newNetworkInit() *cobra.Command {

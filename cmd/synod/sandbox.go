@@ -18,6 +18,7 @@ import (
 
 func newSandbox() *cobra.Command {
 	plan := network.DefaultPlan("./net")
+	plan.Onboarding.Namespaces = 1 << 20 // each run of load leaves its members behind
 	plan.Storage = sandbox.Storage
 	level := config.Level(slog.LevelWarn)
 	var readyFile string

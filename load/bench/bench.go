@@ -79,7 +79,7 @@ func Suite() []Workload {
 		members("members-saturate", func(w *Workload) { w.Outstanding = 6000 }),
 		members("members-unary", func(w *Workload) { w.Outstanding, w.Unary = 3000, true }),
 		members("members-200", func(w *Workload) { w.Rate, w.Outstanding = 200, 2000 }),
-		members("members-300-recipients", func(w *Workload) { w.Members, w.Recipients, w.Rate = 300, 300, 5 }),
+		members("members-1000-recipients", func(w *Workload) { w.Members, w.Recipients, w.Rate = 1000, 1000, 2 }),
 		with("nodes-7", func(w *Workload) { w.Nodes = 7 }),
 		with("nodes-10", func(w *Workload) { w.Nodes = 10 }),
 		with("nodes-13", func(w *Workload) { w.Nodes = 13 }),

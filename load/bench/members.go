@@ -41,6 +41,7 @@ func runMembers(ctx context.Context, o Options, dir string, log io.Writer) (_ Re
 		return Result{}, err
 	}
 	plan := network.DefaultPlan(filepath.Join(dir, "net"))
+	plan.Onboarding.Namespaces = max(plan.Onboarding.Namespaces, uint32(4*w.Members))
 	plan.Sequencers = w.Nodes
 	if plan.BasePort, err = freeBase(w.Nodes); err != nil {
 		return Result{}, err

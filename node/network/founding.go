@@ -107,7 +107,7 @@ func (p Plan) found(f founders) (*genesis.Genesis, error) {
 	parameters := topology.DefaultParameters(synchronizer)
 	parameters.Ordering = ordering
 	parameters.MaxRequestSize = min(parameters.MaxRequestSize, ordering.RequestLimit)
-	parameters.Traffic = p.Traffic
+	parameters.Traffic, parameters.Onboarding = p.Traffic, p.Onboarding
 	set := topology.SequencerSet{Synchronizer: synchronizer, Threshold: uint16(quorum.Witness(p.Sequencers))}
 	for _, s := range f.sequencers {
 		statements = append(statements, s.identify()...)

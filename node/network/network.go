@@ -51,9 +51,10 @@ type Plan struct {
 
 	Parameters genesis.Parameters
 	Traffic    topology.Traffic // what members' submissions cost; by default nothing
-	Storage    config.Storage   // of each node
-	Ordering   bool             // each node serves the ordering service too
-	Now        time.Time        // becomes the beginning of agreed time
+	Onboarding topology.Onboarding
+	Storage    config.Storage // of each node
+	Ordering   bool           // each node serves the ordering service too
+	Now        time.Time      // becomes the beginning of agreed time
 }
 
 // DefaultPlan returns the plan for four sequencers on this machine.
@@ -61,7 +62,7 @@ func DefaultPlan(dir string) Plan {
 	return Plan{
 		Dir: dir, Name: "synod", Sequencers: 4, Host: "127.0.0.1", BasePort: 7100,
 		Owners: 1, OwnerThreshold: 1,
-		Parameters: genesis.DefaultParameters(), Traffic: topology.Traffic{Window: 10 * 60 * bft.Second}, Storage: config.DefaultSequencer().Storage, Now: time.Now(),
+		Parameters: genesis.DefaultParameters(), Traffic: topology.Traffic{Window: 10 * 60 * bft.Second}, Onboarding: topology.DefaultOnboarding(), Storage: config.DefaultSequencer().Storage, Now: time.Now(),
 	}
 }
 

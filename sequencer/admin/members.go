@@ -15,6 +15,7 @@ import (
 	adminv1 "github.com/synod-network/synod/api/synod/admin/v1"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/sequencer/sequencing"
+	"github.com/synod-network/synod/topology"
 )
 
 // maxListed bounds the members in one answer.
@@ -28,6 +29,9 @@ type State interface {
 	// Balances yields every member that ever took part with what it may spend now and whether it pays for nothing; it returns by
 	// which rules, and for what time.
 	Balances(yield func(m sequencing.Member, now sequencing.Traffic, free bool) bool) (sequencing.TrafficRules, sequencing.Time)
+	// Onboarding yields what each namespace but the owners' uses of what it may; it returns how much is used of what the owners
+	// allow, and for what time.
+	Onboarding(yield func(topology.Holding) bool) (topology.Usage, sequencing.Time)
 	// Active reports whether a member is one now, also one that took no part yet.
 	Active(sequencing.MemberID) bool
 	// Deciders returns how many of those who decide hold one of the keys, and how many must.

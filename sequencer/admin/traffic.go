@@ -30,7 +30,8 @@ func (s *Members) ListTraffic(_ context.Context, r *adminv1.ListTrafficRequest) 
 	})
 	slices.SortFunc(out.Members, func(a, b *adminv1.MemberTraffic) int { return strings.Compare(a.GetMember(), b.GetMember()) })
 	out.At = int64(at)
-	out.Rules = &adminv1.TrafficRules{Metered: rules.Refill > 0, Base: rules.Base, EventCost: rules.Event, WriteCost: rules.Write, ReadCost: rules.Factor}
+	out.Rules = &adminv1.TrafficRules{Metered: rules.Refill > 0, Base: rules.Base, EventCost: rules.Event, WriteCost: rules.Write, ReadCost: rules.Factor,
+		EnvelopeCost: rules.Envelope, RecipientCost: rules.Recipient}
 	if rules.Refill <= 0 {
 		return out, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/synod-network/synod/sequencer/members"
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/telemetry"
+	"github.com/synod-network/synod/topology"
 )
 
 // toldToMembers turns what the members' service does into metrics.
@@ -67,6 +68,8 @@ func (i *Instance) membersNow() (s telemetry.MembersState) {
 		}
 		return true
 	})
+	usage, _ := i.state.Onboarding(func(topology.Holding) bool { return false })
+	s.Namespaces, s.NamespacesLimit, s.Mappings = usage.Strangers, int(usage.Onboarding.Namespaces), usage.Mappings
 	open, lag := i.members.Subscribers()
 	s.Subscribers, s.LagSeconds = open, time.Duration(lag*sequencing.Time(time.Microsecond)).Seconds()
 	if point, now := i.state.PruningPoint(), i.state.Time(); point > 0 && now > point {

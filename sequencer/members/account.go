@@ -22,15 +22,24 @@ const (
 	acknowledgementRate, acknowledgementBurst = 2, 20
 )
 
-// account is what is kept of a member: all of it bounded.
-type account struct {
+// party is a member at the word of a sequencer. What a member does is counted by both: a sequencer that lies can make tokens
+// of any member, and must not use up what the member may do with those that others gave it.
+type party struct{ member, issuer sequencing.MemberID }
+
+// usage is what is open, and said, with tokens of one sequencer.
+type usage struct {
 	open, subscriptions int
-	nonces              []nonce // at most two, the newest last
-	tokens              []int64 // when those that were given out here expire, µs
-	revoked             map[TokenID]int64
-	revokedBefore       int64 // tokens issued before it, µs, are revoked
-	forgetAt            int64 // when no token is left that revokedBefore is for
 	acknowledgements    *rate.Limiter
+}
+
+// account is what is kept of a member: all of it bounded, by the number of sequencers too.
+type account struct {
+	by            map[sequencing.MemberID]*usage
+	nonces        []nonce // at most two, the newest last
+	tokens        []int64 // when those that were given out here expire, µs
+	revoked       map[TokenID]int64
+	revokedBefore int64 // tokens issued before it, µs, are revoked
+	forgetAt      int64 // when no token is left that revokedBefore is for
 }
 
 type nonce struct {
@@ -43,6 +52,8 @@ type accounts struct {
 	mu   sync.Mutex
 	all  map[sequencing.MemberID]*account
 	open int // calls, of everybody
+	// elsewhere counts the open calls by tokens that other sequencers gave out, for each.
+	elsewhere map[sequencing.MemberID]int
 }
 
 // of returns a member's account. The caller holds the mutex and knows that the member
@@ -53,10 +64,20 @@ func (a *accounts) of(id sequencing.MemberID) *account {
 	}
 	m, ok := a.all[id]
 	if !ok {
-		m = &account{acknowledgements: rate.NewLimiter(acknowledgementRate, acknowledgementBurst)}
+		m = &account{by: map[sequencing.MemberID]*usage{}}
 		a.all[id] = m
 	}
 	return m
+}
+
+func (a *accounts) usageOf(p party) *usage {
+	m := a.of(p.member)
+	u, ok := m.by[p.issuer]
+	if !ok {
+		u = &usage{acknowledgements: rate.NewLimiter(acknowledgementRate, acknowledgementBurst)}
+		m.by[p.issuer] = u
+	}
+	return u
 }
 
 // enter counts a call of everybody's.
@@ -76,29 +97,44 @@ func (a *accounts) leave() {
 	a.open--
 }
 
-// enterAs counts a call of a member.
-func (a *accounts) enterAs(id sequencing.MemberID, most int) bool {
+// enterAs counts a call of a member. Most bounds those that it has open; share, unless it is 0, those of everybody by
+// tokens of the same sequencer.
+func (a *accounts) enterAs(p party, most, share int) (mine, all bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	m := a.of(id)
-	if m.open >= most {
-		return false
+	u := a.usageOf(p)
+	switch {
+	case u.open >= most:
+		return false, true
+	case share > 0 && a.elsewhere[p.issuer] >= share:
+		return true, false
 	}
-	m.open++
-	return true
+	u.open++
+	if share > 0 {
+		if a.elsewhere == nil {
+			a.elsewhere = map[sequencing.MemberID]int{}
+		}
+		a.elsewhere[p.issuer]++
+	}
+	return true, true
 }
 
-func (a *accounts) leaveAs(id sequencing.MemberID) {
+func (a *accounts) leaveAs(p party, share int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.of(id).open--
+	a.usageOf(p).open--
+	if share > 0 {
+		if a.elsewhere[p.issuer]--; a.elsewhere[p.issuer] == 0 {
+			delete(a.elsewhere, p.issuer)
+		}
+	}
 }
 
 // subscribe counts a subscription of a member, or with -1 the end of one.
-func (a *accounts) subscribe(id sequencing.MemberID, change, most int) bool {
+func (a *accounts) subscribe(p party, change, most int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	m := a.of(id)
+	m := a.usageOf(p)
 	if change > 0 && m.subscriptions >= most {
 		return false
 	}
@@ -107,10 +143,10 @@ func (a *accounts) subscribe(id sequencing.MemberID, change, most int) bool {
 }
 
 // acknowledges reports whether a member may acknowledge now.
-func (a *accounts) acknowledges(id sequencing.MemberID, now time.Time) bool {
+func (a *accounts) acknowledges(p party, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.of(id).acknowledgements.AllowN(now, 1)
+	return a.usageOf(p).acknowledgements.AllowN(now, 1)
 }
 
 // challenge returns a nonce of the member's: the same until it is used or half its
@@ -217,7 +253,12 @@ func (a *accounts) sweep(now time.Time) {
 	defer a.mu.Unlock()
 	for id, m := range a.all {
 		m.expire(now)
-		if m.open == 0 && m.subscriptions == 0 && len(m.nonces) == 0 && len(m.tokens) == 0 && len(m.revoked) == 0 && m.revokedBefore == 0 {
+		for issuer, u := range m.by {
+			if u.open == 0 && u.subscriptions == 0 && u.acknowledgements.TokensAt(now) >= acknowledgementBurst {
+				delete(m.by, issuer)
+			}
+		}
+		if len(m.by) == 0 && len(m.nonces) == 0 && len(m.tokens) == 0 && len(m.revoked) == 0 && m.revokedBefore == 0 {
 			delete(a.all, id)
 		}
 	}

@@ -224,7 +224,7 @@ func (s *Service) acknowledge(ctx context.Context, c caller, data []byte) (refus
 		return refusedBy(sequencing.Refusal{Code: sequencing.UnknownKey, Detail: string(c.id)})
 	case s.isStale(a):
 		return refusedBy(sequencing.Refusal{Code: sequencing.StaleAcknowledgment, Detail: string(c.id)})
-	case !s.accounts.acknowledges(c.id, s.config.Now()):
+	case !s.accounts.acknowledges(c.party(), s.config.Now()):
 		return fail(Overloaded, "%s acknowledges more often than %d times a second: once for many events is enough", c.id, acknowledgementRate).after(time.Second)
 	}
 	s.order(ctx, [][]byte{data}, func(f *failure) { refused = f })

@@ -43,7 +43,7 @@ type Service struct {
 	stopping  chan struct{} // closed when the service stops
 
 	registrations *rate.Limiter
-	hosts         *recent[string, *rate.Limiter]
+	hosts         *recent[string, *visitor]
 }
 
 // New returns a service.
@@ -59,8 +59,8 @@ func New(config Config) (*Service, error) {
 		checks:        combiner{verify: config.Verifier.VerifyAhead},
 		downloads:     make(chan struct{}, config.Downloads),
 		stopping:      make(chan struct{}),
-		registrations: rate.NewLimiter(rate.Limit(config.Registrations), int(5*config.Registrations)),
-		hosts:         newRecent[string, *rate.Limiter](rememberedHosts),
+		registrations: rate.NewLimiter(rate.Limit(config.Registrations), burstOf(config.Registrations)),
+		hosts:         newRecent[string, *visitor](rememberedHosts),
 	}, nil
 }
 
@@ -104,6 +104,17 @@ type caller struct {
 	token *genuine
 }
 
+func (c caller) party() party { return party{c.id, c.token.by} }
+
+// share is how many calls may be open by tokens of the sequencer that gave a token out, 0 if only all calls are bounded: those
+// of other sequencers have half of all calls, each the same part of it, so that none can keep out who authenticates here.
+func (s *Service) share(t *genuine) int {
+	if t.Issuer == s.config.Self {
+		return 0
+	}
+	return max(1, s.config.Calls/2/max(1, int(t.sequencers.Load())-1))
+}
+
 // enterAs begins a call of a member.
 func (s *Service) enterAs(ctx context.Context) (c caller, leave func(), refused *failure) {
 	leaveAll, refused := s.enter()
@@ -115,11 +126,17 @@ func (s *Service) enterAs(ctx context.Context) (c caller, leave func(), refused 
 		s.config.Observer.TokenRefused()
 		return c, nil, refused
 	}
-	if !s.accounts.enterAs(c.id, s.config.MemberCalls) {
-		leaveAll()
-		return c, nil, fail(TooManyCalls, "%s has as many calls open here as it may, %d: wait for some to end", c.id, s.config.MemberCalls).after(callsRetry)
+	share := s.share(c.token)
+	switch mine, all := s.accounts.enterAs(c.party(), s.config.MemberCalls, share); {
+	case !mine:
+		refused = fail(TooManyCalls, "%s has as many calls open here as it may by tokens of %s, %d: wait for some to end", c.id, c.token.Issuer, s.config.MemberCalls)
+	case !all:
+		refused = fail(TooManyCalls, "as many calls are open here by tokens of %s as may be, %d: authenticate at this sequencer", c.token.Issuer, share)
+	default:
+		return c, func() { s.accounts.leaveAs(c.party(), share); leaveAll() }, nil
 	}
-	return c, func() { s.accounts.leaveAs(c.id); leaveAll() }, nil
+	leaveAll()
+	return c, nil, refused.after(callsRetry)
 }
 
 // authenticate finds out from the token who calls.
@@ -139,7 +156,7 @@ func (s *Service) authenticate(ctx context.Context) (caller, *failure) {
 		if err != nil {
 			return caller{}, fail(Unauthenticated, "the token is not good: %v; authenticate again", err)
 		}
-		token = &genuine{Token: parsed}
+		token = &genuine{Token: parsed, by: sequencing.MemberID(parsed.Issuer.String())}
 	}
 	c := caller{id: sequencing.MemberID(token.Member.String()), token: token}
 	if refused := s.stillHolds(c); refused != nil {
@@ -217,7 +234,7 @@ func (s *Service) GetTrafficState(ctx context.Context, _ *sequencerv1.GetTraffic
 	return &sequencerv1.GetTrafficStateResponse{
 		TimeMicros: int64(now), BaseLeft: traffic.Base, ExtraLeft: traffic.Left() - traffic.Base,
 		Purchased: traffic.Purchased, Consumed: traffic.Consumed, Serial: traffic.Serial,
-		Free: c.token.Member.Role == topology.Sequencer || rules.WriteCost == 0 && rules.ReadCost == 0 && rules.EventCost == 0,
+		Free: c.token.Member.Role == topology.Sequencer || !rules.Metered(),
 	}, nil
 }
 

@@ -45,14 +45,14 @@ func (s *Service) Subscribe(request *sequencerv1.SubscribeRequest, stream subscr
 	if request.GetAfterMicros() < 0 {
 		return fail(Invalid, "subscribe after %d: a time is not below 0", request.GetAfterMicros())
 	}
-	if !s.accounts.subscribe(c.id, 1, s.config.Subscriptions) {
+	if !s.accounts.subscribe(c.party(), 1, s.config.Subscriptions) {
 		return fail(TooManyCalls, "%s has as many subscriptions here as it may, %d: end one", c.id, s.config.Subscriptions).after(callsRetry)
 	}
 	sub := &subscription{service: s, caller: c, stream: stream, limit: firstEvents}
 	sub.known.Store(request.GetAfterMicros())
 	s.positions.open(sub)
 	defer s.positions.close(sub)
-	defer s.accounts.subscribe(c.id, -1, 0)
+	defer s.accounts.subscribe(c.party(), -1, 0)
 	if err := stream.SendHeader(nil); err != nil { // tells that the stream is open
 		return err
 	}

@@ -146,7 +146,9 @@ func (t *Token) within(view topology.Snapshot) error {
 // whether it still holds; the topology seldom changes, and need not be read as often.
 type genuine struct {
 	*Token
-	settled atomic.Int64 // the state of the topology within which it was found good last, see [State.Settled]
+	by         sequencing.MemberID // the issuer
+	sequencers atomic.Int32        // how many there were when the topology was read last
+	settled    atomic.Int64        // the state of the topology within which it was found good last, see [State.Settled]
 }
 
 // holds says why a token is not good now.
@@ -159,7 +161,10 @@ func (g *genuine) holds(state State, now time.Time) error {
 		return nil
 	}
 	err := errors.New("the topology is not there")
-	state.Topology(func(view topology.Snapshot) { err = g.within(view) })
+	state.Topology(func(view topology.Snapshot) {
+		err = g.within(view)
+		g.sequencers.Store(int32(len(view.Sequencers().Sequencers)))
+	})
 	if err == nil {
 		g.settled.Store(settled)
 	}

@@ -2,9 +2,10 @@ package members
 
 import (
 	"context"
-	"net"
+	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -98,26 +99,47 @@ func refusedTopology(index int, r *topology.Rejection) *failure {
 	return fail(Refused, "transaction %d: %v", index, r).with("code", string(r.Code)).with("index", strconv.Itoa(index))
 }
 
-// mayRegister limits how often strangers make this sequencer check what they send.
+// mayRegister limits how often strangers make this sequencer check what they send. Each host has a limit; and while few
+// registrations are left for everybody, they are for hosts that have not come lately, so that those who come again and again,
+// however many they are, keep nobody out who comes once.
 func (s *Service) mayRegister(ctx context.Context) *failure {
 	now := s.config.Now()
-	host := s.hosts.put(hostOf(ctx), rate.NewLimiter(rate.Limit(s.config.HostRegistrations), int(5*s.config.HostRegistrations)))
-	if !host.AllowN(now, 1) || !s.registrations.AllowN(now, 1) {
+	host := s.hosts.put(hostOf(ctx), &visitor{Limiter: rate.NewLimiter(rate.Limit(s.config.HostRegistrations), burstOf(s.config.HostRegistrations))})
+	returns := now.UnixNano()-host.last.Swap(now.UnixNano()) < int64(lately)
+	reserved := returns && s.registrations.TokensAt(now) < float64(burstOf(s.config.Registrations))/2
+	if !host.AllowN(now, 1) || reserved || !s.registrations.AllowN(now, 1) {
 		return fail(TooManyCalls, "registrations come faster than this sequencer takes them: try later or at another one").after(callsRetry)
 	}
 	return nil
 }
 
+// visitor is a host that registers.
+type visitor struct {
+	*rate.Limiter
+	last atomic.Int64 // when it came last, ns
+}
+
+// lately is for how long a host counts as one that comes again.
+const lately = time.Minute
+
+// burstOf is how many may come at once where so many may come each second.
+func burstOf(perSecond float64) int { return max(1, int(5*perSecond)) }
+
+// hostOf is where a call comes from. Of IPv6 it is the network of 64 bits: whoever has one address there has all.
 func hostOf(ctx context.Context) string {
 	from, ok := peer.FromContext(ctx)
 	if !ok {
 		return ""
 	}
-	host, _, err := net.SplitHostPort(from.Addr.String())
+	at, err := netip.ParseAddrPort(from.Addr.String())
 	if err != nil {
 		return from.Addr.Network()
 	}
-	return host
+	address := at.Addr().WithZone("").Unmap()
+	if address.Is4() {
+		return address.String()
+	}
+	return netip.PrefixFrom(address, 64).Masked().String()
 }
 
 // encodedTopology is the last encoding that was asked for.

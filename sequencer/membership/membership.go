@@ -197,10 +197,11 @@ func parameters(view topology.Snapshot) sequencing.Parameters {
 		MaxAhead: sequencing.Time(p.SequencingTimeTolerance), TopologyTolerance: keepFor,
 		MaxBytes: int(p.MaxRequestSize), MaxRecipients: maxRecipients, MaxInFlight: maxInFlight,
 	}
-	if p.Traffic.WriteCost > 0 || p.Traffic.ReadCost > 0 || p.Traffic.EventCost > 0 {
+	if p.Traffic.Metered() {
 		rules.Traffic = sequencing.TrafficRules{
 			Refill: sequencing.Time(p.Traffic.Window), Base: p.Traffic.BaseAllowance,
 			Event: p.Traffic.EventCost, Write: uint64(p.Traffic.WriteCost), Factor: uint64(p.Traffic.ReadCost),
+			Envelope: uint64(p.Traffic.EnvelopeCost), Recipient: uint64(p.Traffic.RecipientCost),
 		}
 	}
 	return rules

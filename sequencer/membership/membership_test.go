@@ -156,9 +156,9 @@ func TestGroupsAndAuthority(t *testing.T) {
 func TestParametersCarryWhatTheOwnersSet(t *testing.T) {
 	_, m := found(t, membertest.Plan{Parameters: func(p *topology.SynchronizerParameters) {
 		p.MaxRequestSize, p.SequencingTimeTolerance = 4096, 90_000_000
-		p.Traffic = topology.Traffic{BaseAllowance: 5000, Window: 7_000_000, WriteCost: 20_000, ReadCost: 300, EventCost: 11}
+		p.Traffic = topology.Traffic{BaseAllowance: 5000, Window: 7_000_000, WriteCost: 20_000, ReadCost: 300, EventCost: 11, EnvelopeCost: 12, RecipientCost: 13}
 	}})
-	want := sequencing.TrafficRules{Refill: 7 * sequencing.Second, Base: 5000, Event: 11, Write: 20_000, Factor: 300}
+	want := sequencing.TrafficRules{Refill: 7 * sequencing.Second, Base: 5000, Event: 11, Write: 20_000, Factor: 300, Envelope: 12, Recipient: 13}
 	if got := m.Parameters(now); got.MaxBytes != 4096 || got.MaxAhead != 90*sequencing.Second || got.Traffic != want {
 		t.Errorf("%+v", got)
 	}

@@ -168,6 +168,31 @@ func (n *Network) change(set topology.SequencerSet) topology.Transaction {
 	return topology.Add(n.State.Serial(set.Key())+1, set)
 }
 
+// Permitting is the owners' permission for a namespace, within limits.
+func (n *Network) Permitting(namespace topology.Namespace, limits topology.Limits) topology.Transaction {
+	m := topology.NamespacePermission{Synchronizer: n.State.Synchronizer(), Namespace: namespace, Limits: limits}
+	return topology.Add(n.State.Serial(m.Key())+1, m)
+}
+
+// Revoking ends the owners' permission for a namespace.
+func (n *Network) Revoking(namespace topology.Namespace) (topology.Transaction, error) {
+	permission, ok := coming(n.State).Permission(namespace)
+	if !ok {
+		return topology.Transaction{}, fmt.Errorf("namespace %s has no permission", namespace)
+	}
+	return topology.Removal(n.State.Serial(permission.Key())+1, permission), nil
+}
+
+// Onboarding are the parameters with other rules about who adds to the topology.
+func (n *Network) Onboarding(change func(*topology.Onboarding)) (topology.Transaction, error) {
+	p := coming(n.State).Parameters()
+	before := p.Onboarding
+	if change(&p.Onboarding); p.Onboarding == before {
+		return topology.Transaction{}, errors.New("these rules are in force already")
+	}
+	return topology.Add(n.State.Serial(p.Key())+1, p), nil
+}
+
 // Missing returns whose signatures a transaction lacks; none if it would be accepted. before are
 // transactions that go ahead of it.
 func (n *Network) Missing(t topology.SignedTransaction, before ...topology.SignedTransaction) ([]keys.Fingerprint, error) {

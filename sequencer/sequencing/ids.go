@@ -61,4 +61,6 @@ const (
 	MaxTopology    = 1 << 20 // bytes of one topology change
 	MaxAhead       = 60 * Minute
 	maxTrafficRate = 1 << 18 // factor, in 1/10 000
+
+	maxTrafficPrice = 1 << 20 // of an envelope or a recipient, in bytes
 )

@@ -185,6 +185,7 @@ func (m *model) send(s *Submission, signer MemberID) {
 		left := m.left(id)
 		for _, e := range s.Envelopes {
 			if code == 0 {
+				cost += rules.Traffic.Envelope + uint64(len(sets[e.Set]))*rules.Traffic.Recipient
 				cost += uint64(len(e.Payload)) * (rules.Traffic.Write + uint64(len(sets[e.Set]))*rules.Traffic.Factor) / 10_000
 			}
 		}

@@ -46,6 +46,12 @@ func TestEveryRuleHasItsCode(t *testing.T) {
 	forged := signed(ok(), alice)
 	forged.Signatures[0].Signature[0] ^= 1
 	poor := func(t *testTopology) { t.rules.Traffic.Base = 106 } // an event and not quite six bytes to one recipient
+	dear := func(base uint64) func(*testTopology) {              // an event, and two envelopes to one recipient each: 120
+		return func(t *testTopology) {
+			t.rules.Traffic.Base, t.rules.Traffic.Envelope, t.rules.Traffic.Recipient = base, 7, 3
+		}
+	}
+	empty := func() Request { return with(func(s *Submission) { s.Envelopes = []Envelope{{}, {}} }) }
 	for _, tc := range []struct {
 		name   string
 		rules  func(*testTopology)
@@ -107,6 +113,13 @@ func TestEveryRuleHasItsCode(t *testing.T) {
 		{name: "sequencers pay nothing", rules: poor, last: with(func(s *Submission) {
 			s.Sender, s.Cost, s.Envelopes[0].Payload = seq1, 0, make([]byte, 1000)
 		})},
+		{name: "an empty batch is not free", rules: func(t *testTopology) { t.rules.Traffic.Base = 99 }, last: with(func(s *Submission) { s.Envelopes, s.Sets = nil, nil }), code: CannotPay},
+		{name: "just affordable, empty", rules: dear(120), last: empty()},
+		{name: "empty envelopes are not free", rules: dear(119), last: empty(), code: TrafficExhausted},
+		{name: "nor are they to claim nothing for", rules: dear(1000), last: with(func(s *Submission) {
+			s.Envelopes, s.Cost = []Envelope{{}, {}}, 119
+		}), code: CostTooLow},
+		{name: "a price is bounded", rules: func(t *testTopology) { dear(1 << 30)(t); t.rules.Traffic.Envelope = 1 << 60 }, last: with(func(s *Submission) { s.Envelopes, s.Cost = []Envelope{{}, {}}, 100+2<<20+6 })},
 		{name: "no metering", rules: func(t *testTopology) { t.rules.Traffic = TrafficRules{} }, last: with(func(s *Submission) { s.Cost = 0 })},
 		{name: "acknowledged", before: []Request{signed(ok(), alice)}, last: signed(&Acknowledgement{alice, t0}, alice)},
 		{name: "acknowledged ahead", last: signed(&Acknowledgement{alice, t0 + 1}, alice), code: StaleAcknowledgment},

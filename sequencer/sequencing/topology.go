@@ -65,6 +65,9 @@ type TrafficRules struct {
 	// Write is the price of an envelope, and Factor that of each of its recipients, in
 	// 1/10 000 of its size. Both are cut to 26 times the size.
 	Write, Factor uint64
+	// Envelope is the price of an envelope whatever its size, and Recipient that of each
+	// of its recipients.
+	Envelope, Recipient uint64
 }
 
 func (p Parameters) bounded() Parameters {
@@ -73,6 +76,8 @@ func (p Parameters) bounded() Parameters {
 	p.Traffic.Write = min(p.Traffic.Write, maxTrafficRate)
 	p.Traffic.Factor = min(p.Traffic.Factor, maxTrafficRate)
 	p.Traffic.Event = min(p.Traffic.Event, 1<<40)
+	p.Traffic.Envelope = min(p.Traffic.Envelope, maxTrafficPrice)
+	p.Traffic.Recipient = min(p.Traffic.Recipient, maxTrafficPrice)
 	p.Traffic.Base = min(p.Traffic.Base, 1<<62)
 	return p
 }

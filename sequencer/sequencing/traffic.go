@@ -55,13 +55,15 @@ func (t *Traffic) charge(cost uint64) {
 	t.Consumed += cost - fromBase
 }
 
-// costOf is what a submission costs: for each envelope its size and a share of it
-// for each recipient, and a price for the event.
+// costOf is what a submission costs: a price for the event, and for each envelope
+// a price, one for each recipient, its size and a share of that for each recipient.
+// What is empty is not free: it is stored and told like anything else.
 func (r TrafficRules) costOf(s *Submission, recipients func(set int) int) uint64 {
 	cost := r.Event
 	for _, e := range s.Envelopes {
-		size := uint64(len(e.Payload))
-		cost += size * (r.Write + uint64(recipients(e.Set))*r.Factor) / 10_000 // at most 2^62 by the limits
+		size, to := uint64(len(e.Payload)), uint64(recipients(e.Set))
+		of := r.Envelope + to*r.Recipient + size*(r.Write+to*r.Factor)/10_000 // at most 2^62 + 2^41 by the limits
+		cost += min(of, ^uint64(0)-cost)
 	}
 	return cost
 }

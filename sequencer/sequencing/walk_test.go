@@ -48,6 +48,7 @@ func newWalk(c chooser, fault fault) *walk {
 	topology.rules.MaxInFlight = pick(c, 3, 1000, 1000)
 	topology.rules.MaxRecipients = pick(c, 12, 60)
 	topology.rules.Traffic.Base = pick(c, uint64(150), 1001, 1<<30, 1<<30)
+	topology.rules.Traffic.Envelope, topology.rules.Traffic.Recipient = 7, 3
 	w := &walk{chooser: c, topology: topology, model: newModel(topology), ahead: newReplica(topology, fault),
 		behind: newReplica(topology, fault), clients: map[MemberID]*client{}, time: t0}
 	for _, id := range actors {

@@ -66,6 +66,16 @@ func (s *State) Balances(yield func(m sequencing.Member, now sequencing.Traffic,
 	return s.members.Parameters(at).Traffic, at
 }
 
+// Onboarding calls yield for what each namespace but the owners' uses of what it may, until yield returns false. It holds the state
+// meanwhile: yield must be quick. It returns how much is used of what the owners allow, and what time it is.
+func (s *State) Onboarding(yield func(topology.Holding) bool) (topology.Usage, sequencing.Time) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	at := s.now()
+	s.members.State().Holdings(topology.Time(at), yield)
+	return s.members.State().Usage(topology.Time(at)), at
+}
+
 // Active reports whether a member is one now, registered or not yet.
 func (s *State) Active(id sequencing.MemberID) bool {
 	s.mu.RLock()

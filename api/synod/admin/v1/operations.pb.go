@@ -2910,12 +2910,14 @@ func (x *ListTrafficResponse) GetMore() bool {
 // TrafficRules are what submissions cost now. They are the same for all members.
 type TrafficRules struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Metered       bool                   `protobuf:"varint,1,opt,name=metered,proto3" json:"metered,omitempty"`                      // else submissions cost nothing
-	Base          uint64                 `protobuf:"varint,2,opt,name=base,proto3" json:"base,omitempty"`                            // the most that an allowance holds, in bytes
-	Window        *durationpb.Duration   `protobuf:"bytes,3,opt,name=window,proto3" json:"window,omitempty"`                         // in which an empty allowance refills
-	EventCost     uint64                 `protobuf:"varint,4,opt,name=event_cost,json=eventCost,proto3" json:"event_cost,omitempty"` // of each submission, in bytes
-	WriteCost     uint64                 `protobuf:"varint,5,opt,name=write_cost,json=writeCost,proto3" json:"write_cost,omitempty"` // of a payload, in 1/10 000 of its size
-	ReadCost      uint64                 `protobuf:"varint,6,opt,name=read_cost,json=readCost,proto3" json:"read_cost,omitempty"`    // of it for each recipient, likewise
+	Metered       bool                   `protobuf:"varint,1,opt,name=metered,proto3" json:"metered,omitempty"`                                  // else submissions cost nothing
+	Base          uint64                 `protobuf:"varint,2,opt,name=base,proto3" json:"base,omitempty"`                                        // the most that an allowance holds, in bytes
+	Window        *durationpb.Duration   `protobuf:"bytes,3,opt,name=window,proto3" json:"window,omitempty"`                                     // in which an empty allowance refills
+	EventCost     uint64                 `protobuf:"varint,4,opt,name=event_cost,json=eventCost,proto3" json:"event_cost,omitempty"`             // of each submission, in bytes
+	WriteCost     uint64                 `protobuf:"varint,5,opt,name=write_cost,json=writeCost,proto3" json:"write_cost,omitempty"`             // of a payload, in 1/10 000 of its size
+	ReadCost      uint64                 `protobuf:"varint,6,opt,name=read_cost,json=readCost,proto3" json:"read_cost,omitempty"`                // of it for each recipient, likewise
+	EnvelopeCost  uint64                 `protobuf:"varint,7,opt,name=envelope_cost,json=envelopeCost,proto3" json:"envelope_cost,omitempty"`    // of each envelope, in bytes
+	RecipientCost uint64                 `protobuf:"varint,8,opt,name=recipient_cost,json=recipientCost,proto3" json:"recipient_cost,omitempty"` // of each recipient of an envelope, in bytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2988,6 +2990,20 @@ func (x *TrafficRules) GetWriteCost() uint64 {
 func (x *TrafficRules) GetReadCost() uint64 {
 	if x != nil {
 		return x.ReadCost
+	}
+	return 0
+}
+
+func (x *TrafficRules) GetEnvelopeCost() uint64 {
+	if x != nil {
+		return x.EnvelopeCost
+	}
+	return 0
+}
+
+func (x *TrafficRules) GetRecipientCost() uint64 {
+	if x != nil {
+		return x.RecipientCost
 	}
 	return 0
 }
@@ -3108,6 +3124,295 @@ func (x *MemberTraffic) GetBaseRate() float64 {
 	return 0
 }
 
+type ListNamespacesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Prefix        string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNamespacesRequest) Reset() {
+	*x = ListNamespacesRequest{}
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNamespacesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNamespacesRequest) ProtoMessage() {}
+
+func (x *ListNamespacesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNamespacesRequest.ProtoReflect.Descriptor instead.
+func (*ListNamespacesRequest) Descriptor() ([]byte, []int) {
+	return file_synod_admin_v1_operations_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ListNamespacesRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+type ListNamespacesResponse struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Mode             string                 `protobuf:"bytes,1,opt,name=mode,proto3" json:"mode,omitempty"`                // unrestricted, or restricted: only what the owners permit adds anything
+	At               int64                  `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`                   // agreed time for which it holds
+	Unpermitted      uint32                 `protobuf:"varint,3,opt,name=unpermitted,proto3" json:"unpermitted,omitempty"` // namespaces that there ever were without the owners' permission
+	UnpermittedLimit uint32                 `protobuf:"varint,4,opt,name=unpermitted_limit,json=unpermittedLimit,proto3" json:"unpermitted_limit,omitempty"`
+	Permissions      uint32                 `protobuf:"varint,5,opt,name=permissions,proto3" json:"permissions,omitempty"`
+	Mappings         uint64                 `protobuf:"varint,6,opt,name=mappings,proto3" json:"mappings,omitempty"`    // that there ever were, of everybody
+	Limits           *NamespaceLimits       `protobuf:"bytes,7,opt,name=limits,proto3" json:"limits,omitempty"`         // of a namespace without permission
+	Namespaces       []*NamespaceState      `protobuf:"bytes,8,rep,name=namespaces,proto3" json:"namespaces,omitempty"` // but for that of the owners, those that have most first
+	More             bool                   `protobuf:"varint,9,opt,name=more,proto3" json:"more,omitempty"`            // the answer holds the first 10 000 only
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ListNamespacesResponse) Reset() {
+	*x = ListNamespacesResponse{}
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNamespacesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNamespacesResponse) ProtoMessage() {}
+
+func (x *ListNamespacesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNamespacesResponse.ProtoReflect.Descriptor instead.
+func (*ListNamespacesResponse) Descriptor() ([]byte, []int) {
+	return file_synod_admin_v1_operations_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ListNamespacesResponse) GetMode() string {
+	if x != nil {
+		return x.Mode
+	}
+	return ""
+}
+
+func (x *ListNamespacesResponse) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *ListNamespacesResponse) GetUnpermitted() uint32 {
+	if x != nil {
+		return x.Unpermitted
+	}
+	return 0
+}
+
+func (x *ListNamespacesResponse) GetUnpermittedLimit() uint32 {
+	if x != nil {
+		return x.UnpermittedLimit
+	}
+	return 0
+}
+
+func (x *ListNamespacesResponse) GetPermissions() uint32 {
+	if x != nil {
+		return x.Permissions
+	}
+	return 0
+}
+
+func (x *ListNamespacesResponse) GetMappings() uint64 {
+	if x != nil {
+		return x.Mappings
+	}
+	return 0
+}
+
+func (x *ListNamespacesResponse) GetLimits() *NamespaceLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+func (x *ListNamespacesResponse) GetNamespaces() []*NamespaceState {
+	if x != nil {
+		return x.Namespaces
+	}
+	return nil
+}
+
+func (x *ListNamespacesResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+// NamespaceLimits bound what a namespace adds.
+type NamespaceLimits struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Mappings       uint32                 `protobuf:"varint,1,opt,name=mappings,proto3" json:"mappings,omitempty"`                                  // that it may ever have, removed ones included
+	Changes        uint32                 `protobuf:"varint,2,opt,name=changes,proto3" json:"changes,omitempty"`                                    // at once
+	ChangeInterval *durationpb.Duration   `protobuf:"bytes,3,opt,name=change_interval,json=changeInterval,proto3" json:"change_interval,omitempty"` // after which another one may come; 0 for as many as it likes
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *NamespaceLimits) Reset() {
+	*x = NamespaceLimits{}
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NamespaceLimits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NamespaceLimits) ProtoMessage() {}
+
+func (x *NamespaceLimits) ProtoReflect() protoreflect.Message {
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NamespaceLimits.ProtoReflect.Descriptor instead.
+func (*NamespaceLimits) Descriptor() ([]byte, []int) {
+	return file_synod_admin_v1_operations_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *NamespaceLimits) GetMappings() uint32 {
+	if x != nil {
+		return x.Mappings
+	}
+	return 0
+}
+
+func (x *NamespaceLimits) GetChanges() uint32 {
+	if x != nil {
+		return x.Changes
+	}
+	return 0
+}
+
+func (x *NamespaceLimits) GetChangeInterval() *durationpb.Duration {
+	if x != nil {
+		return x.ChangeInterval
+	}
+	return nil
+}
+
+type NamespaceState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Permitted     bool                   `protobuf:"varint,2,opt,name=permitted,proto3" json:"permitted,omitempty"`
+	Mappings      uint32                 `protobuf:"varint,3,opt,name=mappings,proto3" json:"mappings,omitempty"`
+	ChangesLeft   uint32                 `protobuf:"varint,4,opt,name=changes_left,json=changesLeft,proto3" json:"changes_left,omitempty"`
+	Limits        *NamespaceLimits       `protobuf:"bytes,5,opt,name=limits,proto3" json:"limits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NamespaceState) Reset() {
+	*x = NamespaceState{}
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NamespaceState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NamespaceState) ProtoMessage() {}
+
+func (x *NamespaceState) ProtoReflect() protoreflect.Message {
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NamespaceState.ProtoReflect.Descriptor instead.
+func (*NamespaceState) Descriptor() ([]byte, []int) {
+	return file_synod_admin_v1_operations_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *NamespaceState) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *NamespaceState) GetPermitted() bool {
+	if x != nil {
+		return x.Permitted
+	}
+	return false
+}
+
+func (x *NamespaceState) GetMappings() uint32 {
+	if x != nil {
+		return x.Mappings
+	}
+	return 0
+}
+
+func (x *NamespaceState) GetChangesLeft() uint32 {
+	if x != nil {
+		return x.ChangesLeft
+	}
+	return 0
+}
+
+func (x *NamespaceState) GetLimits() *NamespaceLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
 type ProposeTrafficRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
@@ -3118,7 +3423,7 @@ type ProposeTrafficRequest struct {
 
 func (x *ProposeTrafficRequest) Reset() {
 	*x = ProposeTrafficRequest{}
-	mi := &file_synod_admin_v1_operations_proto_msgTypes[46]
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3130,7 +3435,7 @@ func (x *ProposeTrafficRequest) String() string {
 func (*ProposeTrafficRequest) ProtoMessage() {}
 
 func (x *ProposeTrafficRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_admin_v1_operations_proto_msgTypes[46]
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3143,7 +3448,7 @@ func (x *ProposeTrafficRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeTrafficRequest.ProtoReflect.Descriptor instead.
 func (*ProposeTrafficRequest) Descriptor() ([]byte, []int) {
-	return file_synod_admin_v1_operations_proto_rawDescGZIP(), []int{46}
+	return file_synod_admin_v1_operations_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ProposeTrafficRequest) GetMember() string {
@@ -3169,7 +3474,7 @@ type ProposeDisableRequest struct {
 
 func (x *ProposeDisableRequest) Reset() {
 	*x = ProposeDisableRequest{}
-	mi := &file_synod_admin_v1_operations_proto_msgTypes[47]
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3181,7 +3486,7 @@ func (x *ProposeDisableRequest) String() string {
 func (*ProposeDisableRequest) ProtoMessage() {}
 
 func (x *ProposeDisableRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_admin_v1_operations_proto_msgTypes[47]
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3194,7 +3499,7 @@ func (x *ProposeDisableRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeDisableRequest.ProtoReflect.Descriptor instead.
 func (*ProposeDisableRequest) Descriptor() ([]byte, []int) {
-	return file_synod_admin_v1_operations_proto_rawDescGZIP(), []int{47}
+	return file_synod_admin_v1_operations_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ProposeDisableRequest) GetMember() string {
@@ -3213,7 +3518,7 @@ type SignRequest struct {
 
 func (x *SignRequest) Reset() {
 	*x = SignRequest{}
-	mi := &file_synod_admin_v1_operations_proto_msgTypes[48]
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3225,7 +3530,7 @@ func (x *SignRequest) String() string {
 func (*SignRequest) ProtoMessage() {}
 
 func (x *SignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_admin_v1_operations_proto_msgTypes[48]
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3238,7 +3543,7 @@ func (x *SignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignRequest.ProtoReflect.Descriptor instead.
 func (*SignRequest) Descriptor() ([]byte, []int) {
-	return file_synod_admin_v1_operations_proto_rawDescGZIP(), []int{48}
+	return file_synod_admin_v1_operations_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SignRequest) GetRequest() []byte {
@@ -3262,7 +3567,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_synod_admin_v1_operations_proto_msgTypes[49]
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3274,7 +3579,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_admin_v1_operations_proto_msgTypes[49]
+	mi := &file_synod_admin_v1_operations_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3287,7 +3592,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_synod_admin_v1_operations_proto_rawDescGZIP(), []int{49}
+	return file_synod_admin_v1_operations_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Decision) GetRequest() []byte {
@@ -3561,7 +3866,7 @@ const file_synod_admin_v1_operations_proto_rawDesc = "" +
 	"\x05rules\x18\x01 \x01(\v2\x1c.synod.admin.v1.TrafficRulesR\x05rules\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x127\n" +
 	"\amembers\x18\x03 \x03(\v2\x1d.synod.admin.v1.MemberTrafficR\amembers\x12\x12\n" +
-	"\x04more\x18\x04 \x01(\bR\x04more\"\xca\x01\n" +
+	"\x04more\x18\x04 \x01(\bR\x04more\"\x96\x02\n" +
 	"\fTrafficRules\x12\x18\n" +
 	"\ametered\x18\x01 \x01(\bR\ametered\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\x04R\x04base\x121\n" +
@@ -3570,7 +3875,9 @@ const file_synod_admin_v1_operations_proto_rawDesc = "" +
 	"event_cost\x18\x04 \x01(\x04R\teventCost\x12\x1d\n" +
 	"\n" +
 	"write_cost\x18\x05 \x01(\x04R\twriteCost\x12\x1b\n" +
-	"\tread_cost\x18\x06 \x01(\x04R\breadCost\"\x99\x02\n" +
+	"\tread_cost\x18\x06 \x01(\x04R\breadCost\x12#\n" +
+	"\renvelope_cost\x18\a \x01(\x04R\fenvelopeCost\x12%\n" +
+	"\x0erecipient_cost\x18\b \x01(\x04R\rrecipientCost\"\x99\x02\n" +
 	"\rMemberTraffic\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x12\n" +
 	"\x04free\x18\x02 \x01(\bR\x04free\x12\x12\n" +
@@ -3584,7 +3891,31 @@ const file_synod_admin_v1_operations_proto_rawDesc = "" +
 	"\n" +
 	"changed_at\x18\t \x01(\x03R\tchangedAt\x12\x1b\n" +
 	"\tbase_rate\x18\n" +
-	" \x01(\x01R\bbaseRate\"E\n" +
+	" \x01(\x01R\bbaseRate\"/\n" +
+	"\x15ListNamespacesRequest\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\"\xd6\x02\n" +
+	"\x16ListNamespacesResponse\x12\x12\n" +
+	"\x04mode\x18\x01 \x01(\tR\x04mode\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\x12 \n" +
+	"\vunpermitted\x18\x03 \x01(\rR\vunpermitted\x12+\n" +
+	"\x11unpermitted_limit\x18\x04 \x01(\rR\x10unpermittedLimit\x12 \n" +
+	"\vpermissions\x18\x05 \x01(\rR\vpermissions\x12\x1a\n" +
+	"\bmappings\x18\x06 \x01(\x04R\bmappings\x127\n" +
+	"\x06limits\x18\a \x01(\v2\x1f.synod.admin.v1.NamespaceLimitsR\x06limits\x12>\n" +
+	"\n" +
+	"namespaces\x18\b \x03(\v2\x1e.synod.admin.v1.NamespaceStateR\n" +
+	"namespaces\x12\x12\n" +
+	"\x04more\x18\t \x01(\bR\x04more\"\x8b\x01\n" +
+	"\x0fNamespaceLimits\x12\x1a\n" +
+	"\bmappings\x18\x01 \x01(\rR\bmappings\x12\x18\n" +
+	"\achanges\x18\x02 \x01(\rR\achanges\x12B\n" +
+	"\x0fchange_interval\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x0echangeInterval\"\xc4\x01\n" +
+	"\x0eNamespaceState\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1c\n" +
+	"\tpermitted\x18\x02 \x01(\bR\tpermitted\x12\x1a\n" +
+	"\bmappings\x18\x03 \x01(\rR\bmappings\x12!\n" +
+	"\fchanges_left\x18\x04 \x01(\rR\vchangesLeft\x127\n" +
+	"\x06limits\x18\x05 \x01(\v2\x1f.synod.admin.v1.NamespaceLimitsR\x06limits\"E\n" +
 	"\x15ProposeTrafficRequest\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x04R\x05total\"/\n" +
@@ -3620,10 +3951,11 @@ const file_synod_admin_v1_operations_proto_rawDesc = "" +
 	"\x05Prune\x12\x1c.synod.admin.v1.PruneRequest\x1a\x1d.synod.admin.v1.PruneResponse\x12k\n" +
 	"\x12SetPruningSchedule\x12).synod.admin.v1.SetPruningScheduleRequest\x1a*.synod.admin.v1.SetPruningScheduleResponse\x12k\n" +
 	"\x12GetPruningSchedule\x12).synod.admin.v1.GetPruningScheduleRequest\x1a*.synod.admin.v1.GetPruningScheduleResponse\x12q\n" +
-	"\x14ClearPruningSchedule\x12+.synod.admin.v1.ClearPruningScheduleRequest\x1a,.synod.admin.v1.ClearPruningScheduleResponse2\xa4\x03\n" +
+	"\x14ClearPruningSchedule\x12+.synod.admin.v1.ClearPruningScheduleRequest\x1a,.synod.admin.v1.ClearPruningScheduleResponse2\x85\x04\n" +
 	"\rMemberService\x12V\n" +
 	"\vListMembers\x12\".synod.admin.v1.ListMembersRequest\x1a#.synod.admin.v1.ListMembersResponse\x12V\n" +
-	"\vListTraffic\x12\".synod.admin.v1.ListTrafficRequest\x1a#.synod.admin.v1.ListTrafficResponse\x12Q\n" +
+	"\vListTraffic\x12\".synod.admin.v1.ListTrafficRequest\x1a#.synod.admin.v1.ListTrafficResponse\x12_\n" +
+	"\x0eListNamespaces\x12%.synod.admin.v1.ListNamespacesRequest\x1a&.synod.admin.v1.ListNamespacesResponse\x12Q\n" +
 	"\x0eProposeTraffic\x12%.synod.admin.v1.ProposeTrafficRequest\x1a\x18.synod.admin.v1.Decision\x12Q\n" +
 	"\x0eProposeDisable\x12%.synod.admin.v1.ProposeDisableRequest\x1a\x18.synod.admin.v1.Decision\x12=\n" +
 	"\x04Sign\x12\x1b.synod.admin.v1.SignRequest\x1a\x18.synod.admin.v1.DecisionB;Z9github.com/synod-network/synod/api/synod/admin/v1;adminv1b\x06proto3"
@@ -3641,7 +3973,7 @@ func file_synod_admin_v1_operations_proto_rawDescGZIP() []byte {
 }
 
 var file_synod_admin_v1_operations_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_synod_admin_v1_operations_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_synod_admin_v1_operations_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_synod_admin_v1_operations_proto_goTypes = []any{
 	(GetOnboardingResponse_Phase)(0),     // 0: synod.admin.v1.GetOnboardingResponse.Phase
 	(PeerConnectionStatus_Health)(0),     // 1: synod.admin.v1.PeerConnectionStatus.Health
@@ -3691,20 +4023,24 @@ var file_synod_admin_v1_operations_proto_goTypes = []any{
 	(*ListTrafficResponse)(nil),          // 45: synod.admin.v1.ListTrafficResponse
 	(*TrafficRules)(nil),                 // 46: synod.admin.v1.TrafficRules
 	(*MemberTraffic)(nil),                // 47: synod.admin.v1.MemberTraffic
-	(*ProposeTrafficRequest)(nil),        // 48: synod.admin.v1.ProposeTrafficRequest
-	(*ProposeDisableRequest)(nil),        // 49: synod.admin.v1.ProposeDisableRequest
-	(*SignRequest)(nil),                  // 50: synod.admin.v1.SignRequest
-	(*Decision)(nil),                     // 51: synod.admin.v1.Decision
-	nil,                                  // 52: synod.admin.v1.GetStatusResponse.ListenersEntry
-	nil,                                  // 53: synod.admin.v1.GetOrderingTopologyResponse.ParametersEntry
-	(*durationpb.Duration)(nil),          // 54: google.protobuf.Duration
+	(*ListNamespacesRequest)(nil),        // 48: synod.admin.v1.ListNamespacesRequest
+	(*ListNamespacesResponse)(nil),       // 49: synod.admin.v1.ListNamespacesResponse
+	(*NamespaceLimits)(nil),              // 50: synod.admin.v1.NamespaceLimits
+	(*NamespaceState)(nil),               // 51: synod.admin.v1.NamespaceState
+	(*ProposeTrafficRequest)(nil),        // 52: synod.admin.v1.ProposeTrafficRequest
+	(*ProposeDisableRequest)(nil),        // 53: synod.admin.v1.ProposeDisableRequest
+	(*SignRequest)(nil),                  // 54: synod.admin.v1.SignRequest
+	(*Decision)(nil),                     // 55: synod.admin.v1.Decision
+	nil,                                  // 56: synod.admin.v1.GetStatusResponse.ListenersEntry
+	nil,                                  // 57: synod.admin.v1.GetOrderingTopologyResponse.ParametersEntry
+	(*durationpb.Duration)(nil),          // 58: google.protobuf.Duration
 }
 var file_synod_admin_v1_operations_proto_depIdxs = []int32{
-	52, // 0: synod.admin.v1.GetStatusResponse.listeners:type_name -> synod.admin.v1.GetStatusResponse.ListenersEntry
+	56, // 0: synod.admin.v1.GetStatusResponse.listeners:type_name -> synod.admin.v1.GetStatusResponse.ListenersEntry
 	4,  // 1: synod.admin.v1.GetStatusResponse.standings:type_name -> synod.admin.v1.MemberStanding
 	7,  // 2: synod.admin.v1.GetHealthResponse.checks:type_name -> synod.admin.v1.HealthCheck
 	0,  // 3: synod.admin.v1.GetOnboardingResponse.phase:type_name -> synod.admin.v1.GetOnboardingResponse.Phase
-	54, // 4: synod.admin.v1.GetOnboardingResponse.remaining:type_name -> google.protobuf.Duration
+	58, // 4: synod.admin.v1.GetOnboardingResponse.remaining:type_name -> google.protobuf.Duration
 	10, // 5: synod.admin.v1.GetOnboardingResponse.newcomers:type_name -> synod.admin.v1.Newcomer
 	15, // 6: synod.admin.v1.AddPeerEndpointResponse.endpoint:type_name -> synod.admin.v1.PeerEndpoint
 	15, // 7: synod.admin.v1.RemovePeerEndpointResponse.endpoint:type_name -> synod.admin.v1.PeerEndpoint
@@ -3713,65 +4049,71 @@ var file_synod_admin_v1_operations_proto_depIdxs = []int32{
 	15, // 10: synod.admin.v1.PeerConnectionStatus.endpoint:type_name -> synod.admin.v1.PeerEndpoint
 	1,  // 11: synod.admin.v1.PeerConnectionStatus.health:type_name -> synod.admin.v1.PeerConnectionStatus.Health
 	29, // 12: synod.admin.v1.GetOrderingTopologyResponse.members:type_name -> synod.admin.v1.OrderingMember
-	53, // 13: synod.admin.v1.GetOrderingTopologyResponse.parameters:type_name -> synod.admin.v1.GetOrderingTopologyResponse.ParametersEntry
-	54, // 14: synod.admin.v1.PruneRequest.retention:type_name -> google.protobuf.Duration
-	54, // 15: synod.admin.v1.PruningSchedule.max_duration:type_name -> google.protobuf.Duration
-	54, // 16: synod.admin.v1.PruningSchedule.retention:type_name -> google.protobuf.Duration
-	54, // 17: synod.admin.v1.SetPruningScheduleRequest.max_duration:type_name -> google.protobuf.Duration
-	54, // 18: synod.admin.v1.SetPruningScheduleRequest.retention:type_name -> google.protobuf.Duration
+	57, // 13: synod.admin.v1.GetOrderingTopologyResponse.parameters:type_name -> synod.admin.v1.GetOrderingTopologyResponse.ParametersEntry
+	58, // 14: synod.admin.v1.PruneRequest.retention:type_name -> google.protobuf.Duration
+	58, // 15: synod.admin.v1.PruningSchedule.max_duration:type_name -> google.protobuf.Duration
+	58, // 16: synod.admin.v1.PruningSchedule.retention:type_name -> google.protobuf.Duration
+	58, // 17: synod.admin.v1.SetPruningScheduleRequest.max_duration:type_name -> google.protobuf.Duration
+	58, // 18: synod.admin.v1.SetPruningScheduleRequest.retention:type_name -> google.protobuf.Duration
 	34, // 19: synod.admin.v1.SetPruningScheduleResponse.schedule:type_name -> synod.admin.v1.PruningSchedule
 	34, // 20: synod.admin.v1.GetPruningScheduleResponse.schedule:type_name -> synod.admin.v1.PruningSchedule
 	43, // 21: synod.admin.v1.ListMembersResponse.members:type_name -> synod.admin.v1.MemberState
 	46, // 22: synod.admin.v1.ListTrafficResponse.rules:type_name -> synod.admin.v1.TrafficRules
 	47, // 23: synod.admin.v1.ListTrafficResponse.members:type_name -> synod.admin.v1.MemberTraffic
-	54, // 24: synod.admin.v1.TrafficRules.window:type_name -> google.protobuf.Duration
-	2,  // 25: synod.admin.v1.NodeService.GetStatus:input_type -> synod.admin.v1.GetStatusRequest
-	5,  // 26: synod.admin.v1.NodeService.GetHealth:input_type -> synod.admin.v1.GetHealthRequest
-	8,  // 27: synod.admin.v1.NodeService.GetOnboarding:input_type -> synod.admin.v1.GetOnboardingRequest
-	11, // 28: synod.admin.v1.NodeService.GetLogLevel:input_type -> synod.admin.v1.GetLogLevelRequest
-	13, // 29: synod.admin.v1.NodeService.SetLogLevel:input_type -> synod.admin.v1.SetLogLevelRequest
-	16, // 30: synod.admin.v1.BftService.AddPeerEndpoint:input_type -> synod.admin.v1.AddPeerEndpointRequest
-	18, // 31: synod.admin.v1.BftService.RemovePeerEndpoint:input_type -> synod.admin.v1.RemovePeerEndpointRequest
-	20, // 32: synod.admin.v1.BftService.ListPeerEndpoints:input_type -> synod.admin.v1.ListPeerEndpointsRequest
-	22, // 33: synod.admin.v1.BftService.GetPeerNetworkStatus:input_type -> synod.admin.v1.GetPeerNetworkStatusRequest
-	25, // 34: synod.admin.v1.BftService.GetWriteReadiness:input_type -> synod.admin.v1.GetWriteReadinessRequest
-	27, // 35: synod.admin.v1.BftService.GetOrderingTopology:input_type -> synod.admin.v1.GetOrderingTopologyRequest
-	30, // 36: synod.admin.v1.PruningService.GetPruningStatus:input_type -> synod.admin.v1.GetPruningStatusRequest
-	32, // 37: synod.admin.v1.PruningService.Prune:input_type -> synod.admin.v1.PruneRequest
-	35, // 38: synod.admin.v1.PruningService.SetPruningSchedule:input_type -> synod.admin.v1.SetPruningScheduleRequest
-	37, // 39: synod.admin.v1.PruningService.GetPruningSchedule:input_type -> synod.admin.v1.GetPruningScheduleRequest
-	39, // 40: synod.admin.v1.PruningService.ClearPruningSchedule:input_type -> synod.admin.v1.ClearPruningScheduleRequest
-	41, // 41: synod.admin.v1.MemberService.ListMembers:input_type -> synod.admin.v1.ListMembersRequest
-	44, // 42: synod.admin.v1.MemberService.ListTraffic:input_type -> synod.admin.v1.ListTrafficRequest
-	48, // 43: synod.admin.v1.MemberService.ProposeTraffic:input_type -> synod.admin.v1.ProposeTrafficRequest
-	49, // 44: synod.admin.v1.MemberService.ProposeDisable:input_type -> synod.admin.v1.ProposeDisableRequest
-	50, // 45: synod.admin.v1.MemberService.Sign:input_type -> synod.admin.v1.SignRequest
-	3,  // 46: synod.admin.v1.NodeService.GetStatus:output_type -> synod.admin.v1.GetStatusResponse
-	6,  // 47: synod.admin.v1.NodeService.GetHealth:output_type -> synod.admin.v1.GetHealthResponse
-	9,  // 48: synod.admin.v1.NodeService.GetOnboarding:output_type -> synod.admin.v1.GetOnboardingResponse
-	12, // 49: synod.admin.v1.NodeService.GetLogLevel:output_type -> synod.admin.v1.GetLogLevelResponse
-	14, // 50: synod.admin.v1.NodeService.SetLogLevel:output_type -> synod.admin.v1.SetLogLevelResponse
-	17, // 51: synod.admin.v1.BftService.AddPeerEndpoint:output_type -> synod.admin.v1.AddPeerEndpointResponse
-	19, // 52: synod.admin.v1.BftService.RemovePeerEndpoint:output_type -> synod.admin.v1.RemovePeerEndpointResponse
-	21, // 53: synod.admin.v1.BftService.ListPeerEndpoints:output_type -> synod.admin.v1.ListPeerEndpointsResponse
-	23, // 54: synod.admin.v1.BftService.GetPeerNetworkStatus:output_type -> synod.admin.v1.GetPeerNetworkStatusResponse
-	26, // 55: synod.admin.v1.BftService.GetWriteReadiness:output_type -> synod.admin.v1.GetWriteReadinessResponse
-	28, // 56: synod.admin.v1.BftService.GetOrderingTopology:output_type -> synod.admin.v1.GetOrderingTopologyResponse
-	31, // 57: synod.admin.v1.PruningService.GetPruningStatus:output_type -> synod.admin.v1.GetPruningStatusResponse
-	33, // 58: synod.admin.v1.PruningService.Prune:output_type -> synod.admin.v1.PruneResponse
-	36, // 59: synod.admin.v1.PruningService.SetPruningSchedule:output_type -> synod.admin.v1.SetPruningScheduleResponse
-	38, // 60: synod.admin.v1.PruningService.GetPruningSchedule:output_type -> synod.admin.v1.GetPruningScheduleResponse
-	40, // 61: synod.admin.v1.PruningService.ClearPruningSchedule:output_type -> synod.admin.v1.ClearPruningScheduleResponse
-	42, // 62: synod.admin.v1.MemberService.ListMembers:output_type -> synod.admin.v1.ListMembersResponse
-	45, // 63: synod.admin.v1.MemberService.ListTraffic:output_type -> synod.admin.v1.ListTrafficResponse
-	51, // 64: synod.admin.v1.MemberService.ProposeTraffic:output_type -> synod.admin.v1.Decision
-	51, // 65: synod.admin.v1.MemberService.ProposeDisable:output_type -> synod.admin.v1.Decision
-	51, // 66: synod.admin.v1.MemberService.Sign:output_type -> synod.admin.v1.Decision
-	46, // [46:67] is the sub-list for method output_type
-	25, // [25:46] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	58, // 24: synod.admin.v1.TrafficRules.window:type_name -> google.protobuf.Duration
+	50, // 25: synod.admin.v1.ListNamespacesResponse.limits:type_name -> synod.admin.v1.NamespaceLimits
+	51, // 26: synod.admin.v1.ListNamespacesResponse.namespaces:type_name -> synod.admin.v1.NamespaceState
+	58, // 27: synod.admin.v1.NamespaceLimits.change_interval:type_name -> google.protobuf.Duration
+	50, // 28: synod.admin.v1.NamespaceState.limits:type_name -> synod.admin.v1.NamespaceLimits
+	2,  // 29: synod.admin.v1.NodeService.GetStatus:input_type -> synod.admin.v1.GetStatusRequest
+	5,  // 30: synod.admin.v1.NodeService.GetHealth:input_type -> synod.admin.v1.GetHealthRequest
+	8,  // 31: synod.admin.v1.NodeService.GetOnboarding:input_type -> synod.admin.v1.GetOnboardingRequest
+	11, // 32: synod.admin.v1.NodeService.GetLogLevel:input_type -> synod.admin.v1.GetLogLevelRequest
+	13, // 33: synod.admin.v1.NodeService.SetLogLevel:input_type -> synod.admin.v1.SetLogLevelRequest
+	16, // 34: synod.admin.v1.BftService.AddPeerEndpoint:input_type -> synod.admin.v1.AddPeerEndpointRequest
+	18, // 35: synod.admin.v1.BftService.RemovePeerEndpoint:input_type -> synod.admin.v1.RemovePeerEndpointRequest
+	20, // 36: synod.admin.v1.BftService.ListPeerEndpoints:input_type -> synod.admin.v1.ListPeerEndpointsRequest
+	22, // 37: synod.admin.v1.BftService.GetPeerNetworkStatus:input_type -> synod.admin.v1.GetPeerNetworkStatusRequest
+	25, // 38: synod.admin.v1.BftService.GetWriteReadiness:input_type -> synod.admin.v1.GetWriteReadinessRequest
+	27, // 39: synod.admin.v1.BftService.GetOrderingTopology:input_type -> synod.admin.v1.GetOrderingTopologyRequest
+	30, // 40: synod.admin.v1.PruningService.GetPruningStatus:input_type -> synod.admin.v1.GetPruningStatusRequest
+	32, // 41: synod.admin.v1.PruningService.Prune:input_type -> synod.admin.v1.PruneRequest
+	35, // 42: synod.admin.v1.PruningService.SetPruningSchedule:input_type -> synod.admin.v1.SetPruningScheduleRequest
+	37, // 43: synod.admin.v1.PruningService.GetPruningSchedule:input_type -> synod.admin.v1.GetPruningScheduleRequest
+	39, // 44: synod.admin.v1.PruningService.ClearPruningSchedule:input_type -> synod.admin.v1.ClearPruningScheduleRequest
+	41, // 45: synod.admin.v1.MemberService.ListMembers:input_type -> synod.admin.v1.ListMembersRequest
+	44, // 46: synod.admin.v1.MemberService.ListTraffic:input_type -> synod.admin.v1.ListTrafficRequest
+	48, // 47: synod.admin.v1.MemberService.ListNamespaces:input_type -> synod.admin.v1.ListNamespacesRequest
+	52, // 48: synod.admin.v1.MemberService.ProposeTraffic:input_type -> synod.admin.v1.ProposeTrafficRequest
+	53, // 49: synod.admin.v1.MemberService.ProposeDisable:input_type -> synod.admin.v1.ProposeDisableRequest
+	54, // 50: synod.admin.v1.MemberService.Sign:input_type -> synod.admin.v1.SignRequest
+	3,  // 51: synod.admin.v1.NodeService.GetStatus:output_type -> synod.admin.v1.GetStatusResponse
+	6,  // 52: synod.admin.v1.NodeService.GetHealth:output_type -> synod.admin.v1.GetHealthResponse
+	9,  // 53: synod.admin.v1.NodeService.GetOnboarding:output_type -> synod.admin.v1.GetOnboardingResponse
+	12, // 54: synod.admin.v1.NodeService.GetLogLevel:output_type -> synod.admin.v1.GetLogLevelResponse
+	14, // 55: synod.admin.v1.NodeService.SetLogLevel:output_type -> synod.admin.v1.SetLogLevelResponse
+	17, // 56: synod.admin.v1.BftService.AddPeerEndpoint:output_type -> synod.admin.v1.AddPeerEndpointResponse
+	19, // 57: synod.admin.v1.BftService.RemovePeerEndpoint:output_type -> synod.admin.v1.RemovePeerEndpointResponse
+	21, // 58: synod.admin.v1.BftService.ListPeerEndpoints:output_type -> synod.admin.v1.ListPeerEndpointsResponse
+	23, // 59: synod.admin.v1.BftService.GetPeerNetworkStatus:output_type -> synod.admin.v1.GetPeerNetworkStatusResponse
+	26, // 60: synod.admin.v1.BftService.GetWriteReadiness:output_type -> synod.admin.v1.GetWriteReadinessResponse
+	28, // 61: synod.admin.v1.BftService.GetOrderingTopology:output_type -> synod.admin.v1.GetOrderingTopologyResponse
+	31, // 62: synod.admin.v1.PruningService.GetPruningStatus:output_type -> synod.admin.v1.GetPruningStatusResponse
+	33, // 63: synod.admin.v1.PruningService.Prune:output_type -> synod.admin.v1.PruneResponse
+	36, // 64: synod.admin.v1.PruningService.SetPruningSchedule:output_type -> synod.admin.v1.SetPruningScheduleResponse
+	38, // 65: synod.admin.v1.PruningService.GetPruningSchedule:output_type -> synod.admin.v1.GetPruningScheduleResponse
+	40, // 66: synod.admin.v1.PruningService.ClearPruningSchedule:output_type -> synod.admin.v1.ClearPruningScheduleResponse
+	42, // 67: synod.admin.v1.MemberService.ListMembers:output_type -> synod.admin.v1.ListMembersResponse
+	45, // 68: synod.admin.v1.MemberService.ListTraffic:output_type -> synod.admin.v1.ListTrafficResponse
+	49, // 69: synod.admin.v1.MemberService.ListNamespaces:output_type -> synod.admin.v1.ListNamespacesResponse
+	55, // 70: synod.admin.v1.MemberService.ProposeTraffic:output_type -> synod.admin.v1.Decision
+	55, // 71: synod.admin.v1.MemberService.ProposeDisable:output_type -> synod.admin.v1.Decision
+	55, // 72: synod.admin.v1.MemberService.Sign:output_type -> synod.admin.v1.Decision
+	51, // [51:73] is the sub-list for method output_type
+	29, // [29:51] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_synod_admin_v1_operations_proto_init() }
@@ -3786,7 +4128,7 @@ func file_synod_admin_v1_operations_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_synod_admin_v1_operations_proto_rawDesc), len(file_synod_admin_v1_operations_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   52,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

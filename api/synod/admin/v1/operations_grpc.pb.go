@@ -890,6 +890,7 @@ var PruningService_ServiceDesc = grpc.ServiceDesc{
 const (
 	MemberService_ListMembers_FullMethodName    = "/synod.admin.v1.MemberService/ListMembers"
 	MemberService_ListTraffic_FullMethodName    = "/synod.admin.v1.MemberService/ListTraffic"
+	MemberService_ListNamespaces_FullMethodName = "/synod.admin.v1.MemberService/ListNamespaces"
 	MemberService_ProposeTraffic_FullMethodName = "/synod.admin.v1.MemberService/ProposeTraffic"
 	MemberService_ProposeDisable_FullMethodName = "/synod.admin.v1.MemberService/ProposeDisable"
 	MemberService_Sign_FullMethodName           = "/synod.admin.v1.MemberService/Sign"
@@ -907,6 +908,8 @@ type MemberServiceClient interface {
 	ListMembers(ctx context.Context, in *ListMembersRequest, opts ...grpc.CallOption) (*ListMembersResponse, error)
 	// ListTraffic returns what members may spend, and by which rules.
 	ListTraffic(ctx context.Context, in *ListTrafficRequest, opts ...grpc.CallOption) (*ListTrafficResponse, error)
+	// ListNamespaces returns who may add to the topology, and how much of what the owners allow is used.
+	ListNamespaces(ctx context.Context, in *ListNamespacesRequest, opts ...grpc.CallOption) (*ListNamespacesResponse, error)
 	// ProposeTraffic begins the decision to set how much traffic a member has bought in all.
 	ProposeTraffic(ctx context.Context, in *ProposeTrafficRequest, opts ...grpc.CallOption) (*Decision, error)
 	// ProposeDisable begins the decision to shut a member out for good.
@@ -937,6 +940,16 @@ func (c *memberServiceClient) ListTraffic(ctx context.Context, in *ListTrafficRe
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListTrafficResponse)
 	err := c.cc.Invoke(ctx, MemberService_ListTraffic_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *memberServiceClient) ListNamespaces(ctx context.Context, in *ListNamespacesRequest, opts ...grpc.CallOption) (*ListNamespacesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListNamespacesResponse)
+	err := c.cc.Invoke(ctx, MemberService_ListNamespaces_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -985,6 +998,8 @@ type MemberServiceServer interface {
 	ListMembers(context.Context, *ListMembersRequest) (*ListMembersResponse, error)
 	// ListTraffic returns what members may spend, and by which rules.
 	ListTraffic(context.Context, *ListTrafficRequest) (*ListTrafficResponse, error)
+	// ListNamespaces returns who may add to the topology, and how much of what the owners allow is used.
+	ListNamespaces(context.Context, *ListNamespacesRequest) (*ListNamespacesResponse, error)
 	// ProposeTraffic begins the decision to set how much traffic a member has bought in all.
 	ProposeTraffic(context.Context, *ProposeTrafficRequest) (*Decision, error)
 	// ProposeDisable begins the decision to shut a member out for good.
@@ -1006,6 +1021,9 @@ func (UnimplementedMemberServiceServer) ListMembers(context.Context, *ListMember
 }
 func (UnimplementedMemberServiceServer) ListTraffic(context.Context, *ListTrafficRequest) (*ListTrafficResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTraffic not implemented")
+}
+func (UnimplementedMemberServiceServer) ListNamespaces(context.Context, *ListNamespacesRequest) (*ListNamespacesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListNamespaces not implemented")
 }
 func (UnimplementedMemberServiceServer) ProposeTraffic(context.Context, *ProposeTrafficRequest) (*Decision, error) {
 	return nil, status.Error(codes.Unimplemented, "method ProposeTraffic not implemented")
@@ -1069,6 +1087,24 @@ func _MemberService_ListTraffic_Handler(srv interface{}, ctx context.Context, de
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(MemberServiceServer).ListTraffic(ctx, req.(*ListTrafficRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MemberService_ListNamespaces_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListNamespacesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MemberServiceServer).ListNamespaces(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MemberService_ListNamespaces_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MemberServiceServer).ListNamespaces(ctx, req.(*ListNamespacesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1141,6 +1177,10 @@ var MemberService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTraffic",
 			Handler:    _MemberService_ListTraffic_Handler,
+		},
+		{
+			MethodName: "ListNamespaces",
+			Handler:    _MemberService_ListNamespaces_Handler,
 		},
 		{
 			MethodName: "ProposeTraffic",
