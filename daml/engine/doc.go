@@ -21,7 +21,7 @@
 // A definition is compiled when it is first used: types are erased, variables become slots of a frame, and code is a flat list of
 // instructions (compile.go, code.go). A machine runs it on stacks of its own (machine.go, stacks.go), which hold operands, variables and
 // calls: how deep a program calls is bounded by [Limits], never by Go's stack. The ledger actions among the instructions
-// (ledger.go) check who must authorize what, read contracts, compare versions, and add nodes to a builder of package tx.
+// (ledger.go, fetch.go, interface.go) check who must authorize what, read contracts, compare versions, and add nodes to a builder of package tx.
 //
 // [Engine.Submit] begins with commands, [Engine.Reinterpret] with one action of a transaction that somebody else made, [Engine.View]
 // with a contract and an interface. Packages are expected to be valid (package validate): no program of valid packages breaks the

@@ -56,6 +56,7 @@ func TestAmulet(t *testing.T) {
 	for version, offer := range map[string]int{"0.1.11": 15, "0.1.12": 15, "0.1.13": 15, "0.1.14": 14, "0.1.15": 14, "0.1.16": 14} {
 		t.Run(version, func(t *testing.T) { amulet(t, open(t, "splice-amulet-"+version+".dar"), offer) })
 	}
+	open(t, "splice-amulet-0.1.14.dar") // if it is not there, there is nothing to compare with
 	folder := openCache(t, t.TempDir())
 	for _, state := range []string{"just compiled", "compiled before"} {
 		t.Run(state, func(t *testing.T) { amulet(t, open(t, "splice-amulet-0.1.14.dar", folder), 14) })
