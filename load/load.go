@@ -76,10 +76,10 @@ func highestHead(ctx context.Context, targets []Target) (ordering.Height, error)
 	defer cancel()
 	var highest ordering.Height
 	var failures []error
-	for i, target := range targets {
+	for _, target := range targets {
 		head, err := target.Head(ctx)
 		if err != nil {
-			failures = append(failures, fmt.Errorf("target %d: %w", i, err))
+			failures = append(failures, err) // names the address
 			continue
 		}
 		highest = max(highest, head)

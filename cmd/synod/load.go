@@ -7,15 +7,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/synod-network/synod/load"
 	"github.com/synod-network/synod/load/members"
@@ -195,29 +192,6 @@ func driving(ctx context.Context, talk io.Writer, workload load.Config, targets 
 	}
 	result, err := load.Run(ctx, workload, targets...)
 	return result, classified(err)
-}
-
-// classified gives a run that did not begin its exit code: no answer from
-// anywhere may be different soon, a workload without sense will not.
-func classified(err error) error {
-	answer, ok := status.FromError(err)
-	switch {
-	case err == nil:
-		return nil
-	case !ok:
-		return exit.With(exit.Usage, err)
-	case answer.Code() == codes.Unavailable:
-		text, code := connectionTrouble(answer.Message(), true, true)
-		where, _, _ := strings.Cut(err.Error(), "rpc error:")
-		if strings.Count(err.Error(), "rpc error:") > 1 {
-			return exit.With(exit.Unavailable, err) // several were tried
-		}
-		return exit.Errorf(code, "%s%s", where, text)
-	case answer.Code() == codes.DeadlineExceeded:
-		return exit.With(exit.Unavailable, err)
-	default:
-		return err
-	}
 }
 
 func judge(ctx context.Context, r load.Result) error {

@@ -34,6 +34,9 @@ func newNetworkInit() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if len(created.Nodes) < 4 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "warning: a network of %d bears no faulty sequencer: if one stops or lies, so does the network; 4 bear one, 7 bear two\n", len(created.Nodes))
+		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "network %s with %d sequencers, id %s; start each with\n", created.Genesis.Name, len(created.Nodes), created.Genesis.ID)
 		for _, node := range created.Nodes {
 			fmt.Fprintf(cmd.OutOrStdout(), "synod sequencer --config %s\n", node.ConfigFile)

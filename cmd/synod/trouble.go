@@ -1,10 +1,78 @@
 package main
 
 import (
+	"errors"
+	"slices"
 	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/synod-network/synod/node/exit"
 )
+
+// classified words what became of calls to sequencers, in one line with what to do, and gives it its exit code: no answer from anywhere may
+// be different soon, a workload without sense will not. What several sequencers say alike is said once.
+func classified(err error) error {
+	if _, ok := status.FromError(err); err == nil || !ok {
+		return exit.With(exit.Usage, err)
+	}
+	about, failures := apart(err)
+	var texts []string
+	of, code := map[string][]string{}, 0
+	for i, failure := range failures {
+		where, text, one := worded(failure)
+		if of[text] == nil {
+			texts = append(texts, text)
+		}
+		if of[text] = append(of[text], where); i > 0 && one != code {
+			one = exit.Unavailable
+		}
+		code = one
+	}
+	for i, text := range texts {
+		if where := slices.DeleteFunc(of[text], func(s string) bool { return s == "" }); len(where) > 0 {
+			texts[i] = strings.Join(where, ", ") + ": " + text
+		}
+	}
+	return exit.Errorf(code, "%s%s", about, strings.Join(texts, "; "))
+}
+
+// apart returns the errors that were joined into one, and what is said of all of them.
+func apart(err error) (about string, list []error) {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		joined, ok := e.(interface{ Unwrap() []error })
+		if !ok {
+			continue
+		}
+		if all := joined.Unwrap(); e.Error() == errors.Join(all...).Error() {
+			about, _ = strings.CutSuffix(err.Error(), e.Error())
+			return about, all
+		}
+	}
+	return "", []error{err}
+}
+
+// worded is where a call failed, and why.
+func worded(err error) (where, text string, code int) {
+	where, said, raw := strings.Cut(err.Error(), "rpc error:")
+	where = strings.TrimSuffix(strings.TrimSpace(where), ":")
+	s, _ := status.FromError(err)
+	switch {
+	case s.Code() == codes.DeadlineExceeded:
+		return where, "no answer in time; is the sequencer running, and is this its public listener?", exit.Unavailable
+	case !raw:
+		return "", err.Error(), exit.Failed
+	}
+	if _, after, found := strings.Cut(said, "desc = "); found {
+		said = after
+	}
+	if s.Code() == codes.Unavailable {
+		text, code = connectionTrouble(said, true, true)
+		return where, text, code
+	}
+	return where, said, exit.Failed
+}
 
 // connectionTrouble words why a sequencer could not be reached, from what gRPC says of it, with what to do. encrypted says that TLS was
 // spoken, shown that a certificate was.

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/synod-network/synod/node/exit"
 )
@@ -34,5 +39,34 @@ func TestConnectionTrouble(t *testing.T) {
 		if code != tc.code || !strings.Contains(text, tc.want) || strings.Contains(text, "desc =") {
 			t.Errorf("%s\nbecomes %d, %s\nwant %d, %s", tc.message, code, text, tc.code, tc.want)
 		}
+	}
+}
+
+// TestClassified: what became of calls to one sequencer or to several is one line, without the words of gRPC.
+func TestClassified(t *testing.T) {
+	refused := status.Error(codes.Unavailable, `connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`)
+	silent := status.Error(codes.DeadlineExceeded, "context deadline exceeded")
+	nothing := "nothing listens there; is the sequencer running, and is this the right port?"
+	for _, c := range []struct {
+		err  error
+		code int
+		want string
+	}{
+		{fmt.Errorf("load: a:1: %w", refused), exit.Unavailable, "load: a:1: " + nothing},
+		{refused, exit.Unavailable, nothing},
+		{fmt.Errorf("load: no sequencer can be reached: %w", errors.Join(fmt.Errorf("a:1: %w", refused), fmt.Errorf("b:2: %w", refused))), exit.Unavailable,
+			"load: no sequencer can be reached: a:1, b:2: " + nothing},
+		{fmt.Errorf("load: no sequencer can be reached: %w", errors.Join(fmt.Errorf("a:1: %w", refused), fmt.Errorf("b:2: %w", silent), fmt.Errorf("c:3: %w", refused))), exit.Unavailable,
+			"load: no sequencer can be reached: a:1, c:3: " + nothing + "; b:2: no answer in time; is the sequencer running, and is this its public listener?"},
+		{fmt.Errorf("hand over the change: %w", errors.Join(status.Error(codes.PermissionDenied, "not yours"), status.Error(codes.PermissionDenied, "not yours"))), exit.Failed,
+			"hand over the change: not yours"},
+		{errors.New("rate must be above 0"), exit.Usage, "rate must be above 0"},
+	} {
+		if got := classified(c.err); got.Error() != c.want || exit.Code(got) != c.code {
+			t.Errorf("%v\nbecomes %d, %v\nwant %d, %s", c.err, exit.Code(got), got, c.code, c.want)
+		}
+	}
+	if err := classified(nil); err != nil {
+		t.Error(err)
 	}
 }

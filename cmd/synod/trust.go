@@ -34,7 +34,9 @@ func trustCall(cmd *cobra.Command, call func(ctx context.Context, service adminv
 			return err
 		}
 		defer conn.Close()
-		return admin.explain(call(cmd.Context(), adminv1.NewTrustServiceClient(conn), args, cmd.OutOrStdout(), *asJSON))
+		ctx, cancel := context.WithTimeout(cmd.Context(), adminPatience)
+		defer cancel()
+		return admin.explain(call(ctx, adminv1.NewTrustServiceClient(conn), args, cmd.OutOrStdout(), *asJSON))
 	}
 	return cmd
 }
