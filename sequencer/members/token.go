@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -73,7 +74,7 @@ func (t *Token) sign(network sequencing.NetworkID, key keys.PrivateKey) string {
 // parseToken reads what sign writes, and nothing else that reads alike; it verifies the signature. Whether the
 // signer may sign is not asked here.
 func parseToken(network sequencing.NetworkID, shown string) (*Token, error) {
-	if len(shown) > maxToken {
+	if len(shown) > maxToken || strings.ContainsAny(shown, "\r\n") { // which the decoder would skip
 		return nil, errToken
 	}
 	data, err := base64.RawURLEncoding.Strict().DecodeString(shown)
