@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -122,7 +124,10 @@ type Note struct {
 // Load reads a file, with the environment (as from os.Environ) above it.
 func Load(path string, environ []string) (*Loaded, error) {
 	document, err := os.ReadFile(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("configuration: %w; name the file of a Casper sidecar, 1.x or 2.x, or begin with docs/sidecar/example.toml", err)
+	case err != nil:
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	loaded, err := Parse(document, environ)

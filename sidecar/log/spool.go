@@ -215,13 +215,27 @@ func (s *Spool) Append(entries []*Entry) error {
 	if err != nil {
 		seg.broken = true // what a failed write or sync left in it is unknown
 		_ = seg.file.Truncate(seg.size)
-		return fmt.Errorf("write %s: %w", seg.path, err)
+		s.discardEmpty()
+		return fmt.Errorf("append to the spool: %w", err)
 	}
 	seg.records = append(seg.records, newRecord(seg.size+recordHeader, int64(len(payload)), entries))
 	seg.size += int64(len(data))
 	s.events += int64(len(entries))
 	s.bytes += int64(len(data))
 	return nil
+}
+
+// discardEmpty removes the last segment if nothing was ever written to it whole: a disk that is full for long does not fill with files.
+func (s *Spool) discardEmpty() {
+	last := s.segments[len(s.segments)-1]
+	if last.size > 0 {
+		return
+	}
+	_ = last.file.Close()
+	if err := os.Remove(last.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return // its number is not used again
+	}
+	s.segments = s.segments[:len(s.segments)-1]
 }
 
 // writable returns the segment to write to, a new one if the last is full or broken.

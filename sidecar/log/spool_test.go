@@ -66,6 +66,39 @@ func TestSpoolOutlivesAFailedWrite(t *testing.T) {
 	}
 }
 
+// TestSpoolOfAFullDiskDoesNotGrow: it is tried again each second, for as long as the disk is full.
+func TestSpoolOfAFullDiskDoesNotGrow(t *testing.T) {
+	dir := t.TempDir()
+	s, err := OpenSpool(dir, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	fail := false
+	s.open = func(path string) (spoolFile, error) {
+		file, err := openSpoolFile(path)
+		return brokenFile{file, &fail}, err
+	}
+	for _, kept := range []int{0, 1} { // files
+		fail = true
+		for range 20 {
+			if err := s.Append([]*Entry{sample(7, "1")}); err == nil {
+				t.Fatal("appended to a full disk")
+			}
+		}
+		if files, err := os.ReadDir(dir); err != nil || len(files) != kept || len(s.segments) != kept {
+			t.Errorf("%d files, %d segments instead of %d, %v", len(files), len(s.segments), kept, err)
+		}
+		fail = false
+		if err := s.Append([]*Entry{sample(8, "1")}); err != nil {
+			t.Error(err)
+		}
+	}
+	if events, _ := s.Size(); events != 2 {
+		t.Errorf("%d events", events)
+	}
+}
+
 func TestSpoolUsesSeveralFiles(t *testing.T) {
 	dir := t.TempDir()
 	s, err := OpenSpool(dir, 1<<30)

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/synod-network/synod/node"
 	"github.com/synod-network/synod/sidecar/event"
 )
 
@@ -84,6 +87,24 @@ type Node struct {
 	upgrading *Version      // while down
 }
 
+// validate refuses numbers that mean nothing.
+func (o *Options) validate() error {
+	if o.Rate < 0 {
+		return fmt.Errorf("--rate is %v: it is a number of events a second, 0 for only those that are asked for", o.Rate)
+	}
+	numbers := map[string]int{
+		"limit": o.Limit, "ring": o.Ring, "max-subscribers": o.Subscribers, "deploys": o.Shape.Deploys, "validators": o.Shape.Validators, "era-blocks": o.Shape.EraBlocks,
+		"step-bytes": o.Shape.StepBytes, "disconnect-every": o.Faults.DisconnectEvery, "stall-every": o.Faults.StallEvery, "garbage-every": o.Faults.GarbageEvery,
+		"lie-every": o.Faults.LieEvery, "down-every": o.Faults.DownEvery, "upgrade-after": o.Faults.UpgradeAfter,
+	}
+	for _, flag := range slices.Sorted(maps.Keys(numbers)) {
+		if numbers[flag] < 0 {
+			return fmt.Errorf("--%s is %d: it must not be negative", flag, numbers[flag])
+		}
+	}
+	return nil
+}
+
 // Listen opens the node's ports.
 func Listen(ctx context.Context, o Options) (*Node, error) {
 	d := Defaults()
@@ -94,15 +115,17 @@ func Listen(ctx context.Context, o Options) (*Node, error) {
 	fill(&o.Version, d.Version)
 	fill(&o.Network, d.Network)
 	fill(&o.Shape, d.Shape)
-	var config net.ListenConfig
-	sse, err := config.Listen(ctx, "tcp", o.SSEAddress)
-	if err != nil {
-		return nil, fmt.Errorf("listen for event streams: %w", err)
+	if err := o.validate(); err != nil {
+		return nil, err
 	}
-	rest, err := config.Listen(ctx, "tcp", o.RESTAddress)
+	sse, err := node.Listen(ctx, "event streams", "--sse-port", o.SSEAddress)
+	if err != nil {
+		return nil, err
+	}
+	rest, err := node.Listen(ctx, "the status page", "--rest-port", o.RESTAddress)
 	if err != nil {
 		sse.Close()
-		return nil, fmt.Errorf("listen for the status page: %w", err)
+		return nil, err
 	}
 	return &Node{
 		o: o, sse: sse, rest: rest, sseAddress: sse.Addr().String(), goDown: make(chan time.Duration, 1),
