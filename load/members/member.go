@@ -27,7 +27,7 @@ import (
 // sequencer is a target that answered.
 type sequencer struct {
 	address string
-	conn    *grpc.ClientConn
+	conns   *connections
 	service sequencerv1.SequencerServiceClient
 	id      sequencing.MemberID
 	// up is whether the last that was heard of a stream from it was good.
@@ -45,17 +45,17 @@ type network struct {
 
 // connect shakes hands with all targets. Those that do not answer are an error: a run
 // that begins without one would not notice what it does.
-func connect(ctx context.Context, targets []Target) (*network, error) {
+func connect(ctx context.Context, targets []Target, members int) (*network, error) {
 	n, buffers := &network{}, grpcbuf.Dial()
 	for i, t := range targets {
-		conn, err := grpc.NewClient(t.Address, append([]grpc.DialOption{
+		conns, err := dial(t.Address, members, append([]grpc.DialOption{
 			buffers, grpc.WithInitialWindowSize(4 << 20), grpc.WithInitialConnWindowSize(8 << 20),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64 << 20)),
 		}, t.Options...)...)
 		if err != nil {
 			return n, fmt.Errorf("load: %s: %w", t.Address, err)
 		}
-		s := &sequencer{address: t.Address, conn: conn, service: sequencerv1.NewSequencerServiceClient(conn)}
+		s := &sequencer{address: t.Address, conns: conns, service: sequencerv1.NewSequencerServiceClient(conns)}
 		n.sequencers = append(n.sequencers, s)
 		hello, err := s.service.Handshake(ctx, &sequencerv1.HandshakeRequest{ClientVersions: []uint32{1}})
 		if err != nil {
@@ -82,7 +82,9 @@ func (n *network) listening(home, k int) int { return (home + 1 + k) % len(n.seq
 
 func (n *network) close() {
 	for _, s := range n.sequencers {
-		_ = s.conn.Close()
+		for _, c := range s.conns.list {
+			_ = c.Close()
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ func Run(ctx context.Context, config Config, targets ...Target) (Result, error) 
 	}
 	ready, cancel := context.WithTimeout(ctx, setUp)
 	defer cancel()
-	n, err := connect(ready, targets)
+	n, err := connect(ready, targets, config.Members)
 	defer n.close()
 	if err != nil {
 		return Result{}, err
