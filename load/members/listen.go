@@ -118,7 +118,7 @@ func (l *listener) take(response *sequencerv1.SubscribeResponse, key keys.Public
 
 // event notes what one event is for whom.
 func (l *listener) event(d *sequencing.Delivery) {
-	now := time.Since(l.run.start)
+	now := l.run.elapsed()
 	if number, err := strconv.ParseUint(string(d.Message), 10, 64); d.Receipt && err == nil {
 		refused := d.Kind == sequencing.Refused
 		o := l.member.receipt(number, l.number, refused, l.run.config.Recipients)

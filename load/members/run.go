@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -18,7 +19,7 @@ type run struct {
 	config  Config
 	network *network
 	members []*member
-	start   time.Time
+	start   atomic.Pointer[time.Time] // set anew when sending begins, while listeners read it
 
 	mu                  sync.Mutex
 	result              Result
@@ -52,6 +53,14 @@ func Run(ctx context.Context, config Config, targets ...Target) (Result, error) 
 	}
 	return r.drive(ctx, ready)
 }
+
+func (r *run) begin() {
+	now := time.Now()
+	r.start.Store(&now)
+}
+
+// elapsed is the time since the run began.
+func (r *run) elapsed() time.Duration { return time.Since(*r.start.Load()) }
 
 // Latencies are recorded in µs, up to ten minutes.
 func newHistogram() *hdrhistogram.Histogram {
@@ -93,12 +102,14 @@ func (r *run) drive(ctx, ready context.Context) (Result, error) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer cancel()
-	r.start = time.Now()
+	r.begin()
 	if err := r.listen(ready, running, &group); err != nil {
 		return Result{}, err
 	}
-	r.start = time.Now()
+	r.begin()
+	r.mu.Lock()
 	r.sending = true
+	r.mu.Unlock()
 	if r.config.Progress != nil {
 		group.Go(func() { r.report(running) })
 	}
@@ -160,7 +171,7 @@ func (r *run) pace(sending context.Context, work chan<- time.Duration) {
 		if due >= r.config.Duration {
 			return
 		}
-		if wait := due - time.Since(r.start); wait > 0 {
+		if wait := due - r.elapsed(); wait > 0 {
 			t.Reset(wait)
 			select {
 			case <-t.C:
@@ -271,7 +282,7 @@ func (r *run) report(ctx context.Context) {
 			return
 		}
 		r.mu.Lock()
-		now := Progress{Elapsed: time.Since(r.start), Submitted: r.result.Submitted, Accepted: r.result.Accepted,
+		now := Progress{Elapsed: r.elapsed(), Submitted: r.result.Submitted, Accepted: r.result.Accepted,
 			Receipts: r.result.Receipts, Refused: r.result.Refused + r.result.Rejected}
 		r.mu.Unlock()
 		now.ReceiptsPerSecond = float64(now.Receipts-before.Receipts) / (now.Elapsed - before.Elapsed).Seconds()

@@ -67,7 +67,7 @@ func (l *lane) next(sending context.Context, wait bool) (number uint64, request 
 			return 0, nil, false
 		}
 	}
-	due := time.Since(l.run.start)
+	due := l.run.elapsed()
 	switch {
 	case l.work == nil:
 	case wait:
