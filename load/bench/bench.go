@@ -52,6 +52,9 @@ func Named(name string) (Workload, bool) {
 	return Workload{}, false
 }
 
+// warm is how long members send before they are measured at saturation: until memory is no longer touched for the first time.
+const warm = 10 * time.Second
+
 // Suite is what "make bench" measures.
 func Suite() []Workload {
 	saturate := Workload{Nodes: 4, Outstanding: 60_000, WarmUp: 2 * time.Second, Measure: 8 * time.Second}
@@ -76,7 +79,8 @@ func Suite() []Workload {
 		with("crash-saturate", func(w *Workload) { w.CrashAfter = 4 * time.Second }),
 		with("catch-up-5000", func(w *Workload) { w.Rate, w.Away, w.Measure = 5000, time.Minute, 20*time.Second }),
 		with("idle", func(w *Workload) { w.Rate = -1 }),
-		members("members-saturate", func(w *Workload) { w.Outstanding = 6000 }),
+		members("members-saturate", func(w *Workload) { w.Outstanding, w.WarmUp = 6000, warm }),
+		members("members-saturate-2k", func(w *Workload) { w.Outstanding, w.WarmUp = 2000, warm }),
 		members("members-unary", func(w *Workload) { w.Outstanding, w.Unary = 3000, true }),
 		members("members-200", func(w *Workload) { w.Rate, w.Outstanding = 200, 2000 }),
 		members("members-1000-recipients", func(w *Workload) { w.Members, w.Recipients, w.Rate = 1000, 1000, 2 }),

@@ -18,7 +18,6 @@ import (
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
 	"github.com/synod-network/synod/internal/grpcbuf"
 	"github.com/synod-network/synod/keys"
-	"github.com/synod-network/synod/sequencer/membership"
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/sequencer/session"
 	"github.com/synod-network/synod/topology"
@@ -144,9 +143,9 @@ func (m *member) registration(n *network) (list [][]byte, err error) {
 	return list, nil
 }
 
-// together is how many members one call registers: three transactions and five signatures are of each. Every member of the
-// network is told of each change, and every sequencer looks at all of them then.
-const together = min(membership.MaxTransactions/3, membership.MaxSignatures/5)
+// together is how many members one call registers: three transactions and five signatures are of each, and a change has at most
+// 64 and 256. Every member of the network is told of each change, and every sequencer looks at all of them then.
+const together = 64 / 3
 
 // register makes members known to the network by one change. It takes effect a moment later.
 func register(ctx context.Context, n *network, list []*member) error {
