@@ -55,7 +55,7 @@ func Example() {
 			if err != nil {
 				return
 			}
-			if err := alice.Confirm(event.Position.Known); err != nil {
+			if err := alice.Confirm(event.Position.Known); err != nil && ctx.Err() == nil {
 				log.Fatal(err)
 			}
 		}
@@ -87,11 +87,13 @@ func Example() {
 	// <nil> <nil>
 }
 
-// One of three sequencers drops an event. The client finds out and goes on without it.
+// One of three sequencers alters its newest event. The client finds out and goes on without it.
 func ExampleClient_Lies() {
 	net := clienttest.New(3, "PAR::alice", "PAR::bob")
 	defer net.Close()
-	net.Sequencer(0).Behave(clienttest.Behaviour{Distort: clienttest.Alter(1)})
+	net.Sequencer(0).Behave(clienttest.Behaviour{Distort: func(events []sequencing.Delivery, known sequencing.Time) ([]sequencing.Delivery, sequencing.Time) {
+		return clienttest.Alter(max(0, len(events)-1))(events, known)
+	}})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
