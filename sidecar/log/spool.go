@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"sync"
 
 	"github.com/synod-network/synod/sidecar/event"
@@ -106,11 +106,16 @@ func (s *Spool) Size() (events, bytes int64) {
 func (s *Spool) Recover(keep func(*Entry) bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	paths, err := filepath.Glob(filepath.Join(s.dir, "*"+spoolFileSuffix))
+	found, err := os.ReadDir(s.dir) // sorted, and numbers have a fixed width
 	if err != nil {
-		return err
+		return fmt.Errorf("read the directory of the spool: %w", err)
 	}
-	slices.Sort(paths) // numbers have a fixed width
+	var paths []string
+	for _, file := range found {
+		if strings.HasSuffix(file.Name(), spoolFileSuffix) {
+			paths = append(paths, filepath.Join(s.dir, file.Name()))
+		}
+	}
 	for i, path := range paths {
 		if err := s.recoverSegment(path, i == len(paths)-1, keep); err != nil {
 			return err

@@ -133,6 +133,27 @@ func TestSpoolUsesSeveralFiles(t *testing.T) {
 	}
 }
 
+// A path may hold what means something in patterns.
+func TestSpoolInAFolderOfAnyName(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "[node] *?")
+	s, err := OpenSpool(dir, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append([]*Entry{sample(7, "{}")}); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = OpenSpool(dir, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Recover(func(*Entry) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	if events, _ := s.Size(); events != 1 {
+		t.Errorf("%d events after a restart, want 1", events)
+	}
+}
+
 func FuzzDecodeEntries(f *testing.F) {
 	f.Add(encodeEntries(nil, []*Entry{sample(1, `{"a":1}`), sample(2, "")}))
 	f.Add([]byte{1, 2, 3})
