@@ -21,7 +21,7 @@ func TestOwnersSayWhoMayJoin(t *testing.T) {
 		within(t, patience, strings.Join(arguments, " "), func() error {
 			p := launch(t, arguments[0], filepath.Join(dir, "command.log"), append(slices.Clone(arguments), "--ready-file", readyFile)...)
 			got := p.exitCode(patience)
-			said := p.stdout() + p.lastLines(1)
+			said := "\n" + p.stdout() + p.lastLines(1)
 			for _, w := range wanted {
 				if !strings.Contains(said, w) {
 					return fmt.Errorf("want %q in %s", w, said)
@@ -37,9 +37,9 @@ func TestOwnersSayWhoMayJoin(t *testing.T) {
 	namespace := "1220" + strings.Repeat("a1", 32)
 	load := []string{"load", "--rate", "50", "--duration", "200ms", "--members", "2"}
 
-	wants(0, []string{"unrestricted; 4 of"}, "members", "namespaces")
+	wants(0, []string{"\nunrestricted; 4 of"}, "members", "namespaces")
 	wants(0, nil, append([]string{"network", "onboarding", "--mode", "restricted"}, owner...)...)
-	wants(0, []string{"restricted; 4 of", " 0 permissions"}, "members", "namespaces")
+	wants(0, []string{"\nrestricted; 4 of", " 0 permissions"}, "members", "namespaces")
 	wants(0, []string{namespace}, append([]string{"network", "permit", namespace, "--mappings", "64"}, owner...)...)
 	wants(0, []string{" 1 permissions", namespace + "  yes        0         64"}, "members", "namespaces")
 	wants(0, []string{"no longer"}, append([]string{"network", "permit", namespace, "--revoke"}, owner...)...)
