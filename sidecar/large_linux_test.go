@@ -286,13 +286,15 @@ func (l *large) measureProgram(b *testing.B, how string, times int) {
 		if err := program.Start(); err != nil {
 			b.Fatal(err)
 		}
+		tick := time.NewTicker(time.Millisecond)
 		state, err := node.ReadReady(ready)
 		for ; err != nil; state, err = node.ReadReady(ready) {
 			if time.Since(began) > time.Minute {
 				b.Fatalf("the program does not get ready: %v\n%s", err, errors.String())
 			}
-			time.Sleep(time.Millisecond)
+			<-tick.C
 		}
+		tick.Stop()
 		starts = append(starts, time.Since(began))
 		if n == times-1 {
 			l.askProgram(b, how, "http://"+state.Nodes[0].Listeners["rest"])
