@@ -1,9 +1,8 @@
 package main
 
 import (
-	"context"
 	"encoding/hex"
-	"os"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -13,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"synod": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
+		"synod": main,
 	})
 }
 
@@ -40,5 +39,16 @@ func exits(ts *testscript.TestScript, negated bool, args []string) {
 	err := ts.Exec(args[1], args[2:]...)
 	if want := "exit status " + args[0]; err == nil || err.Error() != want {
 		ts.Fatalf("want %s, got %v", want, err)
+	}
+}
+
+func TestWakesOften(t *testing.T) {
+	for line, want := range map[string]bool{
+		"sequencer --config node.toml": true, "bench --workload members-200": true, "load": true, "sandbox --dir x": true,
+		"sequencer rotate": false, "sequencer join": false, "status --json": false, "sidecar": false, "nothing": false, "": false,
+	} {
+		if got := wakesOften(strings.Fields(line)); got != want {
+			t.Errorf("%q: %t", line, got)
+		}
 	}
 }

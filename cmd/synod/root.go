@@ -25,10 +25,10 @@ func newRoot() *cobra.Command {
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
-		newSandbox(),
-		newSequencer(),
+		wakeful(newSandbox()),
+		wakeful(newSequencer()),
 		newSidecar(),
-		newLoad(),
+		wakeful(newLoad()),
 		newSim(),
 		newNetwork(),
 		newTrust(),
@@ -42,7 +42,7 @@ func newRoot() *cobra.Command {
 		newConfig(),
 		newCompletion(),
 		newDaml(),
-		newBench(),
+		wakeful(newBench()),
 		newVersion(),
 	)
 	return root
