@@ -73,7 +73,7 @@ type Statement struct {
 
 // Signed reports whether the signature is by Key over the statement. Whether the key is the sequencer's is another question.
 func (s *Statement) Signed(network sequencing.NetworkID) bool {
-	return session.Events{Member: s.Member, After: s.After, Encoded: s.Events, Known: s.Known}.Signed(network, s.Key, s.Signature)
+	return session.Events{Member: s.Member, After: s.After, Encoded: s.Events, Known: s.Known}.Signed(nil, network, s.Key, s.Signature)
 }
 
 // Size is how many bytes of events the statement holds.

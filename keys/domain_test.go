@@ -36,6 +36,9 @@ func TestSignatureBindsNetworkDomainAndMessage(t *testing.T) {
 		if got := ring.VerifyDomain(c.key, c.network, c.domain, []byte(c.message), signature); got != c.want {
 			t.Errorf("%s, by a ring: %v", c.name, got)
 		}
+		if got := (*keys.Ring)(nil).VerifyDomain(c.key, c.network, c.domain, []byte(c.message), signature); got != c.want {
+			t.Errorf("%s, by no ring: %v", c.name, got)
+		}
 	}
 	if keys.Verify(key.Public(), []byte("message"), signature) {
 		t.Error("counts as a signature without a domain")

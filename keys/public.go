@@ -56,7 +56,7 @@ func (k *PublicKey) UnmarshalText(text []byte) error {
 }
 
 // Ring verifies signatures by keys that sign often, such as the members of a committee, from tables prepared once for
-// each. It answers exactly as [Verify] does, for any key. It is safe for concurrent use.
+// each. It answers exactly as [Verify] does, for any key; a nil one has prepared nothing. It is safe for concurrent use.
 type Ring struct {
 	known map[PublicKey]*voi.ExpandedPublicKey
 }
@@ -74,6 +74,9 @@ func NewRing(known []PublicKey) *Ring {
 
 // Verify reports whether signature is by key over message, under ZIP-215.
 func (r *Ring) Verify(key PublicKey, message []byte, signature Signature) bool {
+	if r == nil {
+		return Verify(key, message, signature)
+	}
 	if expanded, ok := r.known[key]; ok {
 		return voi.VerifyExpandedWithOptions(expanded, message, signature[:], zip215)
 	}

@@ -64,13 +64,14 @@ func (l *listener) listen(ctx context.Context, listening func()) error {
 	}
 	l.at.up.Store(true)
 	listening()
+	ring := keys.NewRing([]keys.PublicKey{key})
 	for {
 		response, err := stream.Recv()
 		if err != nil {
 			return err
 		}
 		l.at.up.Store(true)
-		l.take(response, key)
+		l.take(response, key, ring)
 	}
 }
 
@@ -86,12 +87,12 @@ func (s *sequencer) signs(ctx context.Context) (key keys.PublicKey, err error) {
 	return keys.PublicKey(hello.GetSigningKey()), nil
 }
 
-// take checks one response, signed with key, and notes what it tells.
-func (l *listener) take(response *sequencerv1.SubscribeResponse, key keys.PublicKey) {
+// take checks one response, signed with key, which the ring has, and notes what it tells.
+func (l *listener) take(response *sequencerv1.SubscribeResponse, key keys.PublicKey, ring *keys.Ring) {
 	events := session.Events{Member: l.member.id, After: l.known, Encoded: response.GetEvents(), Known: sequencing.Time(response.GetKnownMicros())}
 	signed := len(response.GetKey()) == len(key) && len(response.GetSignature()) == len(keys.Signature{}) &&
 		keys.PublicKey(response.GetKey()) == key &&
-		events.Signed(l.run.network.id, key, keys.Signature(response.GetSignature()))
+		events.Signed(ring, l.run.network.id, key, keys.Signature(response.GetSignature()))
 	if !signed {
 		l.suspect(func(s *Suspect) { s.Forged++ })
 		l.run.count(func(r *Result) { r.Forged++ })

@@ -25,7 +25,7 @@ func TestNothingElseIsSigned(t *testing.T) {
 		"sequencer": session.Login{Member: "PAR::a", Sequencer: "SEQ::t", Nonce: session.Nonce{7}}.Signed(network, key.Public(), signature),
 		"boundary":  session.Login{Member: "PAR::aSEQ::", Sequencer: "s", Nonce: session.Nonce{7}}.Signed(network, key.Public(), signature),
 		"nonce":     session.Login{Member: "PAR::a", Sequencer: "SEQ::s", Nonce: session.Nonce{8}}.Signed(network, key.Public(), signature),
-		"events":    session.Events{Member: "PAR::a"}.Signed(network, key.Public(), signature),
+		"events":    session.Events{Member: "PAR::a"}.Signed(nil, network, key.Public(), signature),
 	} {
 		if wrong {
 			t.Errorf("login: another %s is accepted", name)
@@ -34,7 +34,7 @@ func TestNothingElseIsSigned(t *testing.T) {
 
 	events := session.Events{Member: "PAR::a", After: 3, Encoded: [][]byte{[]byte("x"), []byte("y")}, Known: 9}
 	signature = events.Sign(network, key)
-	if !events.Signed(network, key.Public(), signature) {
+	if !events.Signed(nil, network, key.Public(), signature) {
 		t.Error("the events that were signed are refused")
 	}
 	for name, wrong := range map[string]session.Events{
@@ -45,7 +45,7 @@ func TestNothingElseIsSigned(t *testing.T) {
 		"fewer":   {Member: "PAR::a", After: 3, Encoded: events.Encoded[:1], Known: 9},
 		"between": {Member: "PAR::a", After: 3, Encoded: [][]byte{[]byte("xy")}, Known: 9},
 	} {
-		if wrong.Signed(network, key.Public(), signature) {
+		if wrong.Signed(nil, network, key.Public(), signature) {
 			t.Errorf("events: another %s is accepted", name)
 		}
 	}
