@@ -29,13 +29,15 @@ const (
 	Contradiction LieKind = "contradiction"
 	// BadSignature: a response that is not signed by the sequencer's key.
 	BadSignature LieKind = "bad_signature"
+	// WrongRecipients: recipients of an event that do not have the digest in the event.
+	WrongRecipients LieKind = "wrong_recipients"
 	// Malformed: what no honest sequencer sends.
 	Malformed LieKind = "malformed"
 )
 
 // LieKinds lists all kinds.
 func LieKinds() []LieKind {
-	return []LieKind{Dropped, Altered, Forged, Reordered, BrokenChain, Contradiction, BadSignature, Malformed}
+	return []LieKind{Dropped, Altered, Forged, Reordered, BrokenChain, Contradiction, BadSignature, WrongRecipients, Malformed}
 }
 
 // Lie is what a sequencer was found to have said that is not true. The client leaves such a sequencer until it is

@@ -50,6 +50,7 @@ func TestVerifyBatch(t *testing.T) {
 		{"receipt", receipt, func(*sequencing.Delivery) {}, "no envelopes"},
 		{"payload", plain, func(d *sequencing.Delivery) { d.Envelopes[0].Payload = []byte("for bob!!") }, "an envelope is not one of the batch"},
 		{"recipients", plain, func(d *sequencing.Delivery) { d.Envelopes[0].Recipients = To(bob) }, "an envelope is not one of the batch"},
+		{"set of recipients", plain, func(d *sequencing.Delivery) { d.Envelopes[0].Set, d.Envelopes[0].Recipients = To(bob).Digest(), nil }, "an envelope is not one of the batch"},
 		{"max time", plain, func(d *sequencing.Delivery) { d.Proof.MaxTime++ }, "the signature of PAR::bob does not fit"},
 		{"message id", plain, func(d *sequencing.Delivery) { d.Signers[0].Message = "x" }, "the signature of PAR::bob does not fit"},
 		{"cost", plain, func(d *sequencing.Delivery) { d.Signers[0].Cost++ }, "the signature of PAR::bob does not fit"},

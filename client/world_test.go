@@ -33,8 +33,13 @@ const settle = 3 * time.Second
 
 func inWorld(t *testing.T, sequencers int, story func(w *world)) {
 	t.Helper()
+	inWorldOf(t, sequencers, []sequencing.MemberID{alice, bob}, story)
+}
+
+func inWorldOf(t *testing.T, sequencers int, members []sequencing.MemberID, story func(w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, net: clienttest.New(sequencers, alice, bob)}
+		w := &world{t: t, net: clienttest.New(sequencers, members...)}
 		w.ctx, w.cancel = context.WithCancel(context.Background())
 		defer w.net.Close()
 		defer w.stop()

@@ -191,6 +191,17 @@ func (n *Network) read(member sequencing.MemberID, after sequencing.Time, limit 
 	}
 }
 
+// recipients are what a member is told when it asks who got an event.
+func (n *Network) recipients(member sequencing.MemberID, at sequencing.Time, set sequencing.Digest) ([]byte, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	m, joined := n.machine.Member(member)
+	if !joined {
+		return nil, sequencing.ErrNotShown
+	}
+	return n.history.Recipients(m.Index, at, set)
+}
+
 // Acknowledged is up to when a member needs no events.
 func (n *Network) Acknowledged(member sequencing.MemberID) sequencing.Time {
 	n.mu.Lock()

@@ -154,6 +154,25 @@ func (p *Proxy) SendStream(near grpc.BidiStreamingServer[sequencerv1.SendStreamR
 	}
 }
 
+// GetRecipients implements the service.
+func (p *Proxy) GetRecipients(r *sequencerv1.GetRecipientsRequest, near grpc.ServerStreamingServer[sequencerv1.GetRecipientsResponse]) error {
+	far, err := p.true.GetRecipients(onward(near.Context()), r)
+	if err != nil {
+		return err
+	}
+	var encoded []byte
+	for {
+		part, err := far.Recv()
+		if err == io.EOF {
+			return p.behaves().answer(encoded, near)
+		}
+		if err != nil {
+			return err
+		}
+		encoded = append(encoded, part.GetData()...)
+	}
+}
+
 // proxyPage is how many events a response holds at most.
 const proxyPage = 100
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,6 +33,8 @@ import (
 type Behaviour struct {
 	// Distort makes a history of its own out of the true one of a member, and of up to when that is known.
 	Distort Distortion
+	// Recipients changes the recipients that are asked for, in their encoding.
+	Recipients func(encoded []byte) []byte
 	// Garble changes the encoding of events.
 	Garble func(encoded [][]byte) [][]byte
 	// Withhold opens streams and says nothing on them.
@@ -94,7 +97,7 @@ func (s *Sequencer) Rotate(seed byte) {
 }
 
 // Counts is how often a sequencer was asked for what.
-type Counts struct{ Handshakes, Logins, Logouts, Streams, Sends, Acknowledgements int }
+type Counts struct{ Handshakes, Logins, Logouts, Streams, Sends, Acknowledgements, Recipients int }
 
 func newSequencer(n *Network, name string) *Sequencer {
 	key := keys.FromSeed(sha256.Sum256([]byte("sequencer " + name)))
@@ -468,6 +471,47 @@ func (s *Sequencer) Subscribe(r *sequencerv1.SubscribeRequest, stream grpc.Serve
 			return errLogin
 		case <-stream.Context().Done():
 			return stream.Context().Err()
+		}
+	}
+}
+
+// recipientsPart is how many bytes of recipients go into one message.
+const recipientsPart = 1000
+
+// GetRecipients implements the service.
+func (s *Sequencer) GetRecipients(r *sequencerv1.GetRecipientsRequest, stream grpc.ServerStreamingServer[sequencerv1.GetRecipientsResponse]) error {
+	b := s.asked(stream.Context(), &s.counts.Recipients)
+	caller, err := s.caller(stream.Context())
+	if err != nil {
+		return err
+	}
+	if len(r.GetDigest()) != len(sequencing.Digest{}) {
+		return Failure(codes.InvalidArgument, "INVALID", "", 0)
+	}
+	if b.Withhold {
+		<-stream.Context().Done()
+		return stream.Context().Err()
+	}
+	encoded, err := s.network.recipients(caller.member, sequencing.Time(r.GetTimeMicros()), sequencing.Digest(r.GetDigest()))
+	if err != nil {
+		return Failure(codes.PermissionDenied, "NOT_YOURS", "", 0)
+	}
+	return b.answer(encoded, stream)
+}
+
+// answer sends recipients in parts.
+func (b Behaviour) answer(encoded []byte, stream grpc.ServerStreamingServer[sequencerv1.GetRecipientsResponse]) error {
+	if b.Recipients != nil {
+		encoded = b.Recipients(slices.Clone(encoded))
+	}
+	size := uint64(len(encoded))
+	for {
+		n := min(len(encoded), recipientsPart)
+		if err := stream.Send(&sequencerv1.GetRecipientsResponse{Size: size, Data: encoded[:n]}); err != nil {
+			return err
+		}
+		if encoded, size = encoded[n:], 0; len(encoded) == 0 {
+			return nil
 		}
 	}
 }

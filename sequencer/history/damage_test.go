@@ -101,7 +101,7 @@ func TestWhatIsGoneIsNoticed(t *testing.T) {
 		"a segment":       func(_ vfs.FS, db *pebble.DB) error { return loseRow(db, 's', 1) },
 		"a log file":      func(fs vfs.FS, _ *pebble.DB) error { return fs.Remove("/history/0000000000000001.log") },
 		"the state": func(_ vfs.FS, db *pebble.DB) error {
-			return db.Set([]byte{'a'}, []byte{1, 2}, pebble.Sync)
+			return db.Set([]byte{'a'}, []byte{2, 1}, pebble.Sync)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -20,7 +20,7 @@ const (
 )
 
 // format is the first byte of the state.
-const format = 1
+const format = 2
 
 func stateKey() []byte    { return []byte{prefixState} }
 func snapshotKey() []byte { return []byte{prefixSnapshot} }

@@ -54,26 +54,57 @@ func (s *Store) MemberID(member sequencing.Index) (sequencing.MemberID, bool, er
 }
 
 // Read implements [sequencing.History]. The error also matches [ErrCorrupt].
-func (s *Store) Read(member sequencing.Index, after sequencing.Time, limit int) ([]sequencing.Delivery, sequencing.Time, error) {
+func (s *Store) Read(member sequencing.Index, after sequencing.Time, limit int) (events []sequencing.Delivery, through sequencing.Time, err error) {
 	limit = max(0, min(limit, sequencing.MaxPageEvents))
+	err = s.read(member, after, limit+1, func(found run, known sequencing.Time) (err error) {
+		events, through, err = s.page(member, found, after, known, limit)
+		return err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("read events of member %d after %d: %w", member, after, err)
+	}
+	return events, through, nil
+}
+
+// Recipients implements [sequencing.History]. The error also matches [ErrCorrupt].
+func (s *Store) Recipients(member sequencing.Index, at sequencing.Time, set sequencing.Digest) (encoded []byte, err error) {
+	if at <= 0 {
+		return nil, sequencing.ErrNotShown
+	}
+	err = s.read(member, at-1, 1, func(found run, _ sequencing.Time) error {
+		if len(found.places) == 0 || found.places[0].time != at {
+			return sequencing.ErrNotShown
+		}
+		f, err := s.files.get(found.places[0].segment)
+		if err != nil {
+			return err
+		}
+		defer s.files.put(f)
+		encoded, err = f.recipients(member, found.places[0], set)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read recipients %v of the event of member %d at %d: %w", set, member, at, err)
+	}
+	return encoded, nil
+}
+
+// read finds at most most of a member's events after a time and hands their places, and up
+// to when they are all there are, to load. It does so again if they are pruned meanwhile.
+func (s *Store) read(member sequencing.Index, after sequencing.Time, most int, load func(found run, known sequencing.Time) error) error {
 	for {
-		found, view, err := s.find(member, after, limit+1)
-		var events []sequencing.Delivery
-		var through sequencing.Time
+		found, view, err := s.find(member, after, most)
 		if err == nil {
-			events, through, err = s.page(member, found, after, view.time, limit)
+			err = load(found, view.time)
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			if err != nil {
-				err = fmt.Errorf("read events of member %d after %d: %w", member, after, err)
-			}
-			return events, through, err
+			return err
 		}
 		s.mu.RLock()
 		overtaken := s.pruned > view.pruned
 		s.mu.RUnlock()
 		if !overtaken {
-			return nil, 0, fmt.Errorf("%w: %w", ErrCorrupt, err)
+			return fmt.Errorf("%w: %w", ErrCorrupt, err)
 		}
 		// A log file was pruned since the index was asked: ask again, which says so.
 	}

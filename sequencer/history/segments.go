@@ -153,52 +153,83 @@ func damaged(path string, offset uint64, format string, args ...any) error {
 // readAhead is how much of a record is read at once, in bytes: all of most.
 const readAhead = 4 << 10
 
-// deliver reads the event of one member from where its record begins. buf is scratch
-// memory that is returned, perhaps larger; the event keeps none of it.
-func (h *file) deliver(member sequencing.Index, at place, buf []byte) (d sequencing.Delivery, _ []byte, err error) {
+// opened is a record of which the head was read.
+type opened struct {
+	*sequencing.StoredRecord
+	// part reads a part of what follows the head.
+	part func(from, size int) ([]byte, error)
+}
+
+// record reads the head of a record from where it begins. buf is scratch memory that is
+// returned, perhaps larger; parts are read before it is used again, and keep none of it.
+func (h *file) record(at place, buf []byte) (o opened, _ []byte, err error) {
 	n, err := h.ReadAt(buf[:readAhead], int64(at.offset))
 	if err != nil && !errors.Is(err, io.EOF) {
-		return d, buf, fmt.Errorf("read %s at byte %d: %w", h.path, at.offset, err)
+		return o, buf, fmt.Errorf("read %s at byte %d: %w", h.path, at.offset, err)
 	}
 	if n < frameSize {
-		return d, buf, damaged(h.path, at.offset, "the file ends")
+		return o, buf, damaged(h.path, at.offset, "the file ends")
 	}
 	head, payloads := int(binary.BigEndian.Uint32(buf)), int(binary.BigEndian.Uint32(buf[4:]))
 	if head > maxHead || payloads > maxPayloads {
-		return d, buf, damaged(h.path, at.offset, "a head of %d and payloads of %d bytes", head, payloads)
+		return o, buf, damaged(h.path, at.offset, "a head of %d and payloads of %d bytes", head, payloads)
 	}
 	if begin := frameSize + head; begin > n {
 		if begin > len(buf) {
 			buf = append(buf, make([]byte, begin-len(buf))...)
 		}
 		if err := h.fill(buf[n:begin], at.offset+uint64(n)); err != nil {
-			return d, buf, err
+			return o, buf, err
 		}
 		n = begin
 	}
 	if frameSum(buf, buf[frameSize:frameSize+head]) != binary.BigEndian.Uint32(buf[8:]) {
-		return d, buf, damaged(h.path, at.offset, "wrong checksum")
+		return o, buf, damaged(h.path, at.offset, "wrong checksum")
 	}
 	stored, err := sequencing.DecodeHead(buf[frameSize : frameSize+head])
 	if err != nil {
-		return d, buf, damaged(h.path, at.offset, "%v", err)
+		return o, buf, damaged(h.path, at.offset, "%v", err)
 	}
 	if stored.Time() != at.time {
-		return d, buf, damaged(h.path, at.offset, "the record is that of %d, the index says %d", stored.Time(), at.time)
+		return o, buf, damaged(h.path, at.offset, "the record is that of %d, the index says %d", stored.Time(), at.time)
 	}
-	d, err = stored.Deliver(member, func(from, size int) ([]byte, error) {
-		payload := make([]byte, size)
+	return opened{stored, func(from, size int) ([]byte, error) {
 		if from+size > payloads {
 			return nil, damaged(h.path, at.offset, "payloads end at %d of %d bytes", payloads, from+size)
 		}
+		part := make([]byte, size)
 		begin := frameSize + head + from
-		known := copy(payload, buf[min(begin, n):min(begin+size, n)])
-		return payload, h.fill(payload[known:], at.offset+uint64(begin+known))
-	})
-	if errors.Is(err, sequencing.ErrPayload) {
-		err = damaged(h.path, at.offset, "%v", err)
+		known := copy(part, buf[min(begin, n):min(begin+size, n)])
+		return part, h.fill(part[known:], at.offset+uint64(begin+known))
+	}}, buf, nil
+}
+
+// deliver reads the event of one member from where its record begins. buf is as for record.
+func (h *file) deliver(member sequencing.Index, at place, buf []byte) (d sequencing.Delivery, _ []byte, err error) {
+	o, buf, err := h.record(at, buf)
+	if err != nil {
+		return d, buf, err
 	}
-	return d, buf, err
+	d, err = o.Deliver(member, o.part)
+	return d, buf, h.genuine(at, err)
+}
+
+// recipients reads a recipient set that a record tells a member of.
+func (h *file) recipients(member sequencing.Index, at place, set sequencing.Digest) ([]byte, error) {
+	o, _, err := h.record(at, make([]byte, readAhead))
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := o.Recipients(member, set, o.part)
+	return encoded, h.genuine(at, err)
+}
+
+// genuine says where what does not match its digest lies.
+func (h *file) genuine(at place, err error) error {
+	if errors.Is(err, sequencing.ErrPayload) {
+		return damaged(h.path, at.offset, "%v", err)
+	}
+	return err
 }
 
 // fill reads bytes that must be there.

@@ -1,6 +1,7 @@
 package historytest
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ type Model struct {
 	pruned   sequencing.Time // nothing up to it can be read
 	streams  [][]told        // by member, with what was pruned
 	ids      []sequencing.MemberID
+	records  []*sequencing.Record // all that there ever were
 }
 
 // told is one event in words.
@@ -36,6 +38,7 @@ func (m *Model) Append(out *sequencing.Output) {
 	m.streams = append(m.streams, make([][]told, len(out.Joined))...)
 	for i := range out.Records {
 		r := &out.Records[i]
+		m.records = append(m.records, r)
 		for _, e := range r.Events {
 			words, size := expected(r, e.Member)
 			m.streams[e.Member] = append(m.streams[e.Member], told{r.Time, e.Previous, words, size})
@@ -146,6 +149,62 @@ func (m *Model) CheckAll(h sequencing.History, after sequencing.Time, limit int)
 	return nil
 }
 
+// CheckRecipients lets every member, and one that never was, ask for the recipients of every record that there
+// ever was.
+func (m *Model) CheckRecipients(h sequencing.History) error {
+	for _, r := range m.records {
+		if r.Submission == nil {
+			continue
+		}
+		for _, set := range append(r.Submission.Sets, sequencing.RecipientSet{{Kind: sequencing.ToAll}}) {
+			for member := range sequencing.Index(len(m.streams) + 1) {
+				if err := m.ask(h, r, set, member); err != nil {
+					return fmt.Errorf("member %d asks for the recipients %v of %d: %w", member, set.Digest(), r.Time, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (m *Model) ask(h sequencing.History, r *sequencing.Record, set sequencing.RecipientSet, member sequencing.Index) error {
+	lost := sequencing.Time(0)
+	if int(member) < len(m.streams) {
+		for _, e := range m.streams[member] {
+			if e.time <= m.pruned {
+				lost = e.time
+			}
+		}
+	}
+	encoded, err := h.Recipients(member, r.Time, set.Digest())
+	var pruned *sequencing.Pruned
+	switch {
+	case r.Time <= lost:
+		if !errors.As(err, &pruned) || pruned.Last != lost {
+			return fmt.Errorf("%d bytes, %w; want ErrPruned with events lost up to %d", len(encoded), err, lost)
+		}
+	case !mayAsk(r, set, member):
+		if !errors.Is(err, sequencing.ErrNotShown) {
+			return fmt.Errorf("%d bytes, %w; want ErrNotShown", len(encoded), err)
+		}
+	case err != nil:
+		return err
+	case !bytes.Equal(encoded, set.Encode()):
+		return fmt.Errorf("%x, want %x", encoded, set.Encode())
+	}
+	return nil
+}
+
+// mayAsk reports whether a member is the sender, or one of the recipients.
+func mayAsk(r *sequencing.Record, set sequencing.RecipientSet, member sequencing.Index) bool {
+	for i, s := range r.Submission.Sets {
+		if slices.Equal(s, set) && (r.Sender == member || r.Kind == sequencing.Delivered && slices.Contains(r.Sets[i], member)) {
+			return true
+		}
+	}
+	return false
+}
+
 // expected says in words what a member is told by a record.
 func expected(r *sequencing.Record, member sequencing.Index) (words string, size int) {
 	var w []string
@@ -159,7 +218,12 @@ func expected(r *sequencing.Record, member sequencing.Index) (words string, size
 	signed := false
 	for i, e := range r.Submission.Envelopes {
 		if r.Kind == sequencing.Delivered && slices.Contains(r.Sets[e.Set], member) {
-			w = append(w, envelope(i, e.Payload, r.Submission.Sets[e.Set]))
+			set := r.Submission.Sets[e.Set]
+			shown := set
+			if len(set.Encode()) > sequencing.MaxShownSet {
+				shown = nil
+			}
+			w = append(w, envelope(i, e.Payload, shown, set.Digest()))
 			size, signed = size+len(e.Payload), true
 		}
 	}
@@ -170,8 +234,8 @@ func expected(r *sequencing.Record, member sequencing.Index) (words string, size
 }
 
 // envelope says what is in an envelope: of its payload, a checksum.
-func envelope(number int, payload []byte, recipients sequencing.RecipientSet) string {
-	words := fmt.Sprintf("%d=%d bytes %x for", number, len(payload), crc32.ChecksumIEEE(payload))
+func envelope(number int, payload []byte, recipients sequencing.RecipientSet, set sequencing.Digest) string {
+	words := fmt.Sprintf("%d=%d bytes %x for %v", number, len(payload), crc32.ChecksumIEEE(payload), set)
 	for _, r := range recipients {
 		words += " " + string(r.Member) + strings.Repeat("*", int(r.Kind-sequencing.ToMember))
 	}
@@ -197,7 +261,7 @@ func inWords(d *sequencing.Delivery) string {
 		w = append(w, fmt.Sprintf("receipt for %q of %d", d.Message, d.Cost))
 	}
 	for _, e := range d.Envelopes {
-		w = append(w, envelope(e.Number, e.Payload, e.Recipients))
+		w = append(w, envelope(e.Number, e.Payload, e.Recipients, e.Set))
 	}
 	if len(d.Envelopes) > 0 {
 		w = append(w, signature(len(d.Proof.Envelopes), d.Signers))

@@ -15,6 +15,7 @@ type altered struct {
 	append func(h *altered, out *sequencing.Output) error
 	prune  func(h *altered, upTo, point sequencing.Time) error
 	begin  func(h *altered, m *sequencing.Machine) error
+	asked  func(h *altered, member sequencing.Index, at sequencing.Time, set sequencing.Digest) ([]byte, error)
 	names  func(member sequencing.Index) (sequencing.MemberID, bool, error)
 }
 
@@ -55,6 +56,13 @@ func (h *altered) Begin(m *sequencing.Machine) error {
 		return h.begin(h, m)
 	}
 	return h.MemoryHistory.Begin(m)
+}
+
+func (h *altered) Recipients(member sequencing.Index, at sequencing.Time, set sequencing.Digest) ([]byte, error) {
+	if h.asked != nil {
+		return h.asked(h, member, at, set)
+	}
+	return h.MemoryHistory.Recipients(member, at, set)
 }
 
 func (h *altered) MemberID(member sequencing.Index) (sequencing.MemberID, bool, error) {
@@ -159,6 +167,40 @@ var plantedBugs = map[string]altered{
 	"begins with nobody": {begin: func(h *altered, _ *sequencing.Machine) error {
 		return h.MemoryHistory.Begin(sequencing.New(Network, world{}))
 	}},
+	"forgets recipients": {asked: func(*altered, sequencing.Index, sequencing.Time, sequencing.Digest) ([]byte, error) {
+		return nil, sequencing.ErrNotShown
+	}},
+	"tells recipients to strangers": {asked: func(h *altered, member sequencing.Index, at sequencing.Time, set sequencing.Digest) (encoded []byte, err error) {
+		for other := range member + 20 {
+			if encoded, err = h.MemoryHistory.Recipients(other, at, set); err == nil {
+				return encoded, nil
+			}
+		}
+		return h.MemoryHistory.Recipients(member, at, set)
+	}},
+	"tells other recipients": {asked: func(h *altered, member sequencing.Index, at sequencing.Time, set sequencing.Digest) ([]byte, error) {
+		encoded, err := h.MemoryHistory.Recipients(member, at, set)
+		return append(encoded, 0), err
+	}},
+	"tells recipients that are pruned": {asked: func(h *altered, member sequencing.Index, at sequencing.Time, set sequencing.Digest) ([]byte, error) {
+		encoded, err := h.MemoryHistory.Recipients(member, at, set)
+		if errors.Is(err, sequencing.ErrPruned) {
+			err = sequencing.ErrNotShown
+		}
+		return encoded, err
+	}},
+	"shows large sets whole": each(func(d *sequencing.Delivery) {
+		for i := range d.Envelopes {
+			if d.Envelopes[i].Recipients == nil {
+				d.Envelopes[i].Recipients = large(0)
+			}
+		}
+	}),
+	"forgets small sets": each(func(d *sequencing.Delivery) {
+		for i := range d.Envelopes {
+			d.Envelopes[i].Recipients = nil
+		}
+	}),
 	"forgets names": {names: func(sequencing.Index) (sequencing.MemberID, bool, error) { return "", false, nil }},
 	"knows strangers": {names: func(member sequencing.Index) (sequencing.MemberID, bool, error) {
 		return sequencing.MemberID(fmt.Sprint(member)), true, nil

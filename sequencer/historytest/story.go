@@ -110,6 +110,9 @@ func (s *Story) recipients() sequencing.RecipientSet {
 	if s.rng.IntN(12) == 0 {
 		return sequencing.RecipientSet{{Kind: sequencing.ToMediatorGroup, Group: 1}}
 	}
+	if s.rng.IntN(16) == 0 {
+		return large(s.rng.IntN(4))
+	}
 	var set sequencing.RecipientSet
 	for i := range s.Members {
 		if s.rng.IntN(4) == 0 {
@@ -118,6 +121,15 @@ func (s *Story) recipients() sequencing.RecipientSet {
 	}
 	if set == nil {
 		set = sequencing.RecipientSet{{Kind: sequencing.ToMember, Member: s.name()}}
+	}
+	return set
+}
+
+// large is a recipient set that events do not show whole, of members with long names and of one with a short.
+func large(i int) sequencing.RecipientSet {
+	set := sequencing.RecipientSet{{Kind: sequencing.ToMember, Member: Name(i)}}
+	for n := range 9 {
+		set = append(set, sequencing.Recipient{Kind: sequencing.ToMember, Member: sequencing.MemberID(fmt.Sprintf("PAR::1%0249d", n))})
 	}
 	return set
 }

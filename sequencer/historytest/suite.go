@@ -37,6 +37,7 @@ func Cases() []Case {
 	return []Case{
 		{"each member reads its events in pages of any size", checkReading},
 		{"a page ends by its bytes", checkLargePages},
+		{"who got an event is told to whom it concerns", checkRecipients},
 		{"a block counts once and none is left out", checkOrder},
 		{"what is pruned is refused and the rest is kept", checkPruning},
 		{"a history begins after any state", checkBegin},
@@ -107,6 +108,19 @@ func checkLargePages(t T, s Subject) {
 		add(t, h, m, story.Apply(Send(b)))
 	}
 	must(t, m.CheckAll(h, 0, 100))
+}
+
+func checkRecipients(t T, s Subject) {
+	h, story, m := s.Open(t), NewStory(7), &Model{}
+	must(t, m.CheckRecipients(h))
+	outs := tell(t, h, story, m, 40)
+	must(t, m.CheckRecipients(h))
+	h = restarted(t, s, h)
+	must(t, m.CheckRecipients(h))
+	upTo := outs[20].Time
+	must(t, h.Prune(upTo, upTo))
+	m.Prune(upTo)
+	must(t, m.CheckRecipients(h))
 }
 
 func checkOrder(t T, s Subject) {

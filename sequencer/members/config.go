@@ -38,6 +38,9 @@ type State interface {
 	EncodeTopology() (encoded []byte, digest topology.Digest, at sequencing.Time, err error)
 	// Read returns a member's events; see [sequencing.History].
 	Read(member sequencing.Index, after sequencing.Time, limit int) ([]sequencing.Delivery, sequencing.Time, error)
+	// Recipients returns the encoding of a recipient set of an event of a member; see
+	// [sequencing.History].
+	Recipients(member sequencing.Index, at sequencing.Time, set sequencing.Digest) ([]byte, error)
 	// Watch returns a channel that receives when the member has new events, until stop
 	// is called; for [sequencing.Nobody] when somebody takes part for the first time.
 	Watch(member sequencing.Index) (c <-chan struct{}, stop func())
@@ -65,11 +68,11 @@ type Config struct {
 	// one member, Subscriptions those of its Subscribe, and MemberTokens the tokens
 	// that one has from here. Defaults 16384, 256, 5 and 32.
 	Calls, MemberCalls, Subscriptions, MemberTokens int
-	// Downloads bounds the topology downloads at the same time. Default 8. PartPatience is
-	// how long one may take for each 256 KiB before its place is given to others.
-	// Default 15 s.
-	Downloads    int
-	PartPatience time.Duration
+	// Downloads bounds the topology downloads at the same time, Lookups those of
+	// recipients. Defaults 8 and 8. PartPatience is how long one may take for each 256 KiB
+	// before its place is given to others. Default 15 s.
+	Downloads, Lookups int
+	PartPatience       time.Duration
 	// Registrations per second from everybody, and from one host; bursts are five
 	// times as many. Defaults 10 and 2.
 	Registrations, HostRegistrations float64
@@ -100,6 +103,7 @@ func (c Config) withDefaults() Config {
 	c.Subscriptions = cmp.Or(c.Subscriptions, 5)
 	c.MemberTokens = cmp.Or(c.MemberTokens, 32)
 	c.Downloads = cmp.Or(c.Downloads, 8)
+	c.Lookups = cmp.Or(c.Lookups, 8)
 	c.PartPatience = cmp.Or(c.PartPatience, 15*time.Second)
 	c.Registrations = cmp.Or(c.Registrations, 10)
 	c.HostRegistrations = cmp.Or(c.HostRegistrations, 2)

@@ -39,6 +39,7 @@ type Service struct {
 	checks    combiner
 	positions positions
 	downloads chan struct{} // holds one for each open download
+	lookups   chan struct{} // holds one for each open GetRecipients
 	topology  encodedTopology
 	stopping  chan struct{} // closed when the service stops
 
@@ -58,6 +59,7 @@ func New(config Config) (*Service, error) {
 		verified:      newRecent[[sha256.Size]byte, *genuine](rememberedTokens),
 		checks:        combiner{verify: config.Verifier.VerifyAhead},
 		downloads:     make(chan struct{}, config.Downloads),
+		lookups:       make(chan struct{}, config.Lookups),
 		stopping:      make(chan struct{}),
 		registrations: rate.NewLimiter(rate.Limit(config.Registrations), burstOf(config.Registrations)),
 		hosts:         newRecent[string, *visitor](rememberedHosts),

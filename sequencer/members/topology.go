@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// partSize is how much of a topology goes into one message, in bytes.
+	// partSize is how much of a topology, or of recipients, goes into one message, in bytes.
 	partSize = 256 << 10
 	// downloadPatience is how long a time that is still to come is waited for, and
 	// downloadPoll how often it is looked for.
@@ -200,13 +200,24 @@ func (s *Service) DownloadTopology(request *sequencerv1.DownloadTopologyRequest,
 			with("last", strconv.FormatInt(int64(changed), 10))
 	}
 	part := &sequencerv1.DownloadTopologyResponse{TimeMicros: int64(at), Digest: digest[:], Size: uint64(len(data))}
+	return s.inParts(data, func(data []byte) error {
+		part.Data = data
+		err := stream.Send(part)
+		part = &sequencerv1.DownloadTopologyResponse{}
+		return err
+	})
+}
+
+// inParts sends data in parts, one at least, and gives up on who reads them too slowly.
+func (s *Service) inParts(data []byte, send func(part []byte) error) error {
 	sent := make(chan error, 1)
 	late := time.NewTimer(s.config.PartPatience)
 	defer late.Stop()
 	for {
 		n := min(len(data), partSize)
-		part.Data, data = data[:n], data[n:]
-		go func() { sent <- stream.Send(part) }() // ends with the call, if not before
+		part := data[:n]
+		data = data[n:]
+		go func() { sent <- send(part) }() // ends with the call, if not before
 		select {
 		case err := <-sent:
 			if err != nil || len(data) == 0 {
@@ -218,7 +229,6 @@ func (s *Service) DownloadTopology(request *sequencerv1.DownloadTopologyRequest,
 			return shuttingDown()
 		}
 		late.Reset(s.config.PartPatience)
-		part = &sequencerv1.DownloadTopologyResponse{}
 	}
 }
 

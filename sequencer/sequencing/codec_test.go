@@ -218,7 +218,7 @@ func FuzzDecodeDelivery(f *testing.F) {
 		{Kind: TopologyChanged, Time: 5, Previous: 4, Topology: []byte("+PAR::x")},
 		{Kind: Refused, Time: 5, Receipt: true, Message: "m", Cost: 3, Refusal: Refusal{TrafficExhausted, "x"}},
 		{Kind: Contributed, Time: 5, Receipt: true, Message: "m"},
-		{Kind: Delivered, Time: 5, Receipt: true, Message: "m", Envelopes: []Received{{1, to(bob), []byte("hi")}},
+		{Kind: Delivered, Time: 5, Receipt: true, Message: "m", Envelopes: []Received{{0, to(bob).Digest(), to(bob), []byte("hi")}, {1, Digest{7}, nil, []byte("all")}},
 			Proof: Proof{MaxTime: 9, Aggregation: &Aggregation{1, []MemberID{alice}}, Envelopes: digests}, Signers: []Signer{{Sender: alice, Message: "m"}}},
 	} {
 		f.Add(d.Encode())

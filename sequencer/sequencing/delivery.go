@@ -6,11 +6,18 @@ import (
 	"slices"
 )
 
-// Size is how many bytes of payload the event carries.
+// Size is how many bytes the event carries, but for what each has: payloads,
+// recipients that it shows, and digests.
 func (d *Delivery) Size() int {
-	size := len(d.Topology)
-	for _, e := range d.Envelopes {
+	size := len(d.Topology) + len(d.Proof.Envelopes)*len(Digest{})
+	for i, e := range d.Envelopes {
 		size += len(e.Payload)
+		if i > 0 && e.Set == d.Envelopes[i-1].Set {
+			continue
+		}
+		for _, r := range e.Recipients {
+			size += 2 + len(r.Member)
+		}
 	}
 	return size
 }
@@ -37,14 +44,19 @@ func (r *Record) deliverWith(member Index, payload func(number int, known []byte
 		return d, nil
 	}
 	for i, e := range s.Envelopes {
-		if _, mine := slices.BinarySearch(r.Sets[e.Set], member); !mine {
+		if !isIn(r.Sets[e.Set], member) {
 			continue
 		}
 		data, err := payload(i, e.Payload)
 		if err != nil {
 			return Delivery{}, err
 		}
-		d.Envelopes = append(d.Envelopes, Received{Number: i, Recipients: s.Sets[e.Set], Payload: data})
+		set := s.sealed.sets[e.Set]
+		received := Received{Number: i, Set: set.digest, Payload: data}
+		if set.shown() {
+			received.Recipients = s.Sets[e.Set]
+		}
+		d.Envelopes = append(d.Envelopes, received)
 	}
 	if len(d.Envelopes) > 0 {
 		d.Proof = Proof{MaxTime: s.MaxTime, TopologyTime: s.TopologyTime, Aggregation: s.Aggregation, Envelopes: s.sealed.envelopes}
@@ -53,21 +65,38 @@ func (r *Record) deliverWith(member Index, payload func(number int, known []byte
 	return d, nil
 }
 
-// ErrPayload says that a stored payload is not the one that was sequenced.
-var ErrPayload = errors.New("a stored payload does not match its digest")
-
-// StoredRecord is a [Record] without its payloads, as [DecodeHead] reads it.
-type StoredRecord struct {
-	record Record
-	ends   []int // of the payloads, in bytes from where the first begins
+func isIn(set []Index, member Index) bool {
+	_, found := slices.BinarySearch(set, member)
+	return found
 }
 
-// size is how many bytes of payloads there are.
+// ErrPayload says that a stored payload, or a recipient set that is stored beside
+// payloads, is not the one that was sequenced.
+var ErrPayload = errors.New("a stored payload does not match its digest")
+
+// StoredRecord is a [Record] without its payloads and large recipient sets, as
+// [DecodeHead] reads it.
+type StoredRecord struct {
+	record Record
+	ends   []int // of the payloads and then of the sets that follow, in bytes from where the first begins
+	large  []int // the sets that follow
+}
+
+// size is how many bytes of payloads and recipient sets there are.
 func (s *StoredRecord) size() int {
 	if len(s.ends) == 0 {
 		return 0
 	}
 	return s.ends[len(s.ends)-1]
+}
+
+// part reads payload or large set i.
+func (s *StoredRecord) part(i int, read func(at, size int) ([]byte, error)) ([]byte, error) {
+	at := 0
+	if i > 0 {
+		at = s.ends[i-1]
+	}
+	return read(at, s.ends[i]-at)
 }
 
 // Time is that of the record.
@@ -79,11 +108,7 @@ func (s *StoredRecord) Time() Time { return s.record.Time }
 func (s *StoredRecord) Deliver(member Index, read func(at, size int) ([]byte, error)) (Delivery, error) {
 	h := newHasher()
 	return s.record.deliverWith(member, func(number int, _ []byte) ([]byte, error) {
-		at := 0
-		if number > 0 {
-			at = s.ends[number-1]
-		}
-		data, err := read(at, s.ends[number]-at)
+		data, err := s.part(number, read)
 		if err != nil {
 			return nil, err
 		}
@@ -94,11 +119,30 @@ func (s *StoredRecord) Deliver(member Index, read func(at, size int) ([]byte, er
 	})
 }
 
+// Recipients returns the encoding of the recipient set of a digest, if the record
+// tells a member of it; it reads no payloads. The error is that of read, or matches
+// [ErrNotShown] or [ErrPayload].
+func (s *StoredRecord) Recipients(member Index, set Digest, read func(at, size int) ([]byte, error)) ([]byte, error) {
+	i, ok := s.record.told(member, set)
+	if !ok {
+		return nil, ErrNotShown
+	}
+	place := slices.Index(s.large, i)
+	if place < 0 {
+		return s.record.Submission.Sets[i].Encode(), nil
+	}
+	data, err := s.part(len(s.record.Submission.Envelopes)+place, read)
+	if err == nil && RecipientSetDigest(data) != set {
+		err = ErrPayload
+	}
+	return data, err
+}
+
 // genuine checks a payload against its digest.
 func (r *Record) genuine(h *hasher, number int, payload []byte) bool {
 	if r.Submission == nil {
 		return sha256.Sum256(payload) == r.topology
 	}
 	s := r.Submission
-	return h.envelope(h.set(s.Sets[s.Envelopes[number].Set]), payload) == s.sealed.envelopes[number]
+	return h.envelope(s.sealed.sets[s.Envelopes[number].Set].digest, payload) == s.sealed.envelopes[number]
 }

@@ -56,6 +56,7 @@ func TestARecipientCanCheckWhatItGot(t *testing.T) {
 	for name, change := range map[string]func(*Delivery){
 		"payload":     func(d *Delivery) { d.Envelopes[0].Payload = []byte("hullo") },
 		"recipients":  func(d *Delivery) { d.Envelopes[0].Recipients = to(bob, carol) },
+		"set":         func(d *Delivery) { d.Envelopes[0].Set, d.Envelopes[0].Recipients = to(carol).Digest(), nil },
 		"place":       func(d *Delivery) { d.Envelopes[0].Number = 1 },
 		"no place":    func(d *Delivery) { d.Envelopes[0].Number = 2 },
 		"deadline":    func(d *Delivery) { d.Proof.MaxTime++ },

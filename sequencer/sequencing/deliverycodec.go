@@ -3,7 +3,7 @@ package sequencing
 import "fmt"
 
 // deliveryVersion is the first byte of each encoded delivery.
-const deliveryVersion = 1
+const deliveryVersion = 2
 
 // Flags of an encoded delivery.
 const (
@@ -54,10 +54,15 @@ func (d *Delivery) encodeEnvelopes(w *writer) {
 	for _, digest := range d.Proof.Envelopes {
 		w.Bytes(digest[:])
 	}
+	places, sets := d.sets()
+	w.count(len(sets))
+	for _, i := range sets {
+		d.Envelopes[i].Recipients.encodeShown(w, d.Envelopes[i].Set)
+	}
 	w.count(len(d.Envelopes))
-	for _, e := range d.Envelopes {
+	for i, e := range d.Envelopes {
 		w.count(e.Number)
-		e.Recipients.encode(w)
+		w.count(places[i])
 		w.U32(uint32(len(e.Payload)))
 		w.Bytes(e.Payload)
 	}
@@ -69,6 +74,22 @@ func (d *Delivery) encodeEnvelopes(w *writer) {
 		w.Bytes(s.Key[:])
 		w.Bytes(s.Signature[:])
 	}
+}
+
+// sets returns, of each envelope, the place of its recipient set among those that differ, and of each of
+// these the first envelope with it.
+func (d *Delivery) sets() (places, sets []int) {
+	places = make([]int, len(d.Envelopes))
+	known := make(map[Digest]int, 1)
+	for i, e := range d.Envelopes {
+		place, has := known[e.Set]
+		if !has {
+			place = len(sets)
+			known[e.Set], sets = place, append(sets, i)
+		}
+		places[i] = place
+	}
+	return places, sets
 }
 
 // DecodeDelivery reads one delivery, which may come from anybody; its signatures
@@ -148,14 +169,19 @@ func (d *Delivery) decodeEnvelopes(r *reader) {
 	for i := range d.Proof.Envelopes {
 		d.Proof.Envelopes[i] = r.digest()
 	}
-	d.Envelopes = make([]Received, r.count(1, len(d.Proof.Envelopes), 2+3+4))
-	named := 0
+	sets := decodeReceivedSets(r, len(d.Proof.Envelopes))
+	used := 0
+	d.Envelopes = make([]Received, r.count(1, len(d.Proof.Envelopes), 2+2+4))
 	for i := range d.Envelopes {
 		e := &d.Envelopes[i]
-		e.Number, e.Recipients = int(r.U16()), decodeSet(r)
-		if named += len(e.Recipients); named > MaxNamed {
-			r.Fail(errLimit)
+		e.Number = int(r.U16())
+		set := int(r.U16())
+		if set > used || set >= len(sets) {
+			r.Fail(errRange)
+			return
 		}
+		used = max(used, set+1)
+		e.Set, e.Recipients = sets[set].Set, sets[set].Recipients
 		if e.Number >= len(d.Proof.Envelopes) || i > 0 && e.Number <= d.Envelopes[i-1].Number {
 			r.Fail(errOrder)
 		}
@@ -167,8 +193,32 @@ func (d *Delivery) decodeEnvelopes(r *reader) {
 			return
 		}
 	}
+	if used != len(sets) {
+		r.Fail(errRange) // a set that no envelope uses
+	}
 	d.Signers = make([]Signer, r.count(1, MaxEligible, 1+1+8+len(Key{})+len(Signature{})))
 	for i := range d.Signers {
 		d.Signers[i] = Signer{Sender: MemberID(r.text(MaxMemberID)), Message: MessageID(r.text(MaxMessageID)), Cost: r.U64(), Key: r.key(), Signature: r.signature()}
 	}
+}
+
+// decodeReceivedSets reads the recipient sets of envelopes, which all differ.
+func decodeReceivedSets(r *reader, most int) []Received {
+	sets := make([]Received, r.count(1, most, 3))
+	h, known, named := newHasher(), make(map[Digest]struct{}, 1), 0
+	for i := range sets {
+		set, sealed := decodeShown(r, h)
+		if named += len(set); named > MaxNamed {
+			r.Fail(errLimit)
+		}
+		if _, repeated := known[sealed.digest]; repeated {
+			r.Fail(errOrder)
+		}
+		if r.Err != nil {
+			return nil
+		}
+		known[sealed.digest] = struct{}{}
+		sets[i] = Received{Set: sealed.digest, Recipients: set}
+	}
+	return sets
 }

@@ -9,7 +9,6 @@ import (
 type hasher struct {
 	writer
 	long hash.Hash // for payloads, which are not copied
-	sets []Digest
 }
 
 func newHasher() *hasher {
@@ -23,6 +22,23 @@ func (h *hasher) set(s RecipientSet) Digest {
 	h.begin(domainSet)
 	s.encode(&h.writer)
 	return h.end()
+}
+
+// encodedSet is set of an encoding, which it does not copy.
+func (h *hasher) encodedSet(encoded []byte) (d Digest) {
+	h.begin(domainSet)
+	h.long.Reset()
+	h.long.Write(h.Buf)
+	h.long.Write(encoded)
+	h.Buf = h.long.Sum(h.Buf[:0])
+	copy(d[:], h.Buf)
+	return d
+}
+
+// sealedSet is set with the size of what was hashed.
+func (h *hasher) sealedSet(s RecipientSet) sealedSet {
+	d := h.set(s)
+	return sealedSet{digest: d, size: len(h.Buf) - len(domainSet)}
 }
 
 func (h *hasher) envelope(set Digest, payload []byte) (d Digest) {
@@ -100,7 +116,10 @@ type Proof struct {
 func (p Proof) Content(network NetworkID, received []Received) (Digest, bool) {
 	h := newHasher()
 	for _, e := range received {
-		if e.Number < 0 || e.Number >= len(p.Envelopes) || h.envelope(h.set(e.Recipients), e.Payload) != p.Envelopes[e.Number] {
+		if e.Number < 0 || e.Number >= len(p.Envelopes) || h.envelope(e.Set, e.Payload) != p.Envelopes[e.Number] {
+			return Digest{}, false
+		}
+		if e.Recipients != nil && h.set(e.Recipients) != e.Set {
 			return Digest{}, false
 		}
 	}
@@ -109,7 +128,11 @@ func (p Proof) Content(network NetworkID, received []Received) (Digest, bool) {
 
 // Received is one envelope as a recipient sees it.
 type Received struct {
-	Number     int // its place in the batch
+	Number int // its place in the batch
+	// Set is the digest of those who got it. Recipients are they, or nil if their
+	// encoding is larger than [MaxShownSet]: [History.Recipients] then tells them, and
+	// their digest whether that is true.
+	Set        Digest
 	Recipients RecipientSet
 	Payload    []byte
 }

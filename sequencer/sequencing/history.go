@@ -45,7 +45,7 @@ func (m *Machine) Position() Position {
 // Limits of one [History.Read]: it returns fewer events than asked for when it
 // would exceed them, but at least one, whatever its size.
 const (
-	MaxPage       = 4 << 20 // bytes of payloads after which a page ends
+	MaxPage       = 4 << 20 // bytes of events, as [Delivery.Size] counts, after which a page ends
 	MaxPageEvents = 4096
 )
 
@@ -71,6 +71,11 @@ type History interface {
 	// which nothing is known has no events. The error matches [ErrPruned]. The caller
 	// does not modify the payloads.
 	Read(member Index, after Time, limit int) ([]Delivery, Time, error)
+	// Recipients returns the encoding of a recipient set of a digest that the member
+	// was told of with its event at a time: the sender of each of its submission, a
+	// recipient of those that it is in. The error matches [ErrPruned], or [ErrNotShown]
+	// for everybody else. The caller does not modify the encoding.
+	Recipients(member Index, at Time, set Digest) ([]byte, error)
 	// MemberID returns the name of a member by its index, and false before it joined.
 	MemberID(member Index) (MemberID, bool, error)
 	// Prune drops events and records up to a time, which must not be above point,

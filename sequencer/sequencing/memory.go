@@ -97,6 +97,21 @@ func (h *MemoryHistory) Read(member Index, after Time, limit int) ([]Delivery, T
 	return deliveries, h.position.Time, nil
 }
 
+// Recipients implements [History].
+func (h *MemoryHistory) Recipients(member Index, at Time, set Digest) ([]byte, error) {
+	if int(member) >= len(h.streams) || at <= 0 {
+		return nil, ErrNotShown
+	}
+	s := &h.streams[member]
+	if at <= s.previous {
+		return nil, &Pruned{After: at - 1, Last: s.previous}
+	}
+	if _, found := slices.BinarySearch(s.times, at); !found {
+		return nil, ErrNotShown
+	}
+	return h.record(at).recipients(member, set)
+}
+
 // through is the time up to which a page of events reaches when there are more.
 func through(page []Delivery, after Time) Time {
 	if len(page) == 0 {

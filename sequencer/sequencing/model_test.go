@@ -18,6 +18,14 @@ type model struct {
 	members  map[MemberID]*modelMember
 	sent     []modelSent
 	parts    []modelPart
+	shown    map[modelShown]bool
+}
+
+// modelShown is a recipient set of an event, and for each member whether it may ask who that is.
+type modelShown struct {
+	at     Time
+	set    Digest
+	member MemberID
 }
 
 type modelMember struct {
@@ -49,7 +57,7 @@ type modelSpent struct {
 }
 
 func newModel(t *testTopology) *model {
-	return &model{topology: t, members: map[MemberID]*modelMember{}}
+	return &model{topology: t, members: map[MemberID]*modelMember{}, shown: map[modelShown]bool{}}
 }
 
 // apply carries out one request of a block that begins at start. signers are
@@ -206,6 +214,9 @@ func (m *model) send(s *Submission, signer MemberID) {
 		m.members[id].spent = append(m.members[id].spent, modelSpent{m.now, cost})
 	}
 	m.sent = append(m.sent, modelSent{id, s.Message, s.MaxTime, digest, duplicate})
+	for _, set := range s.Sets {
+		m.shown[modelShown{m.now, set.Digest(), id}] = true
+	}
 	if code != 0 {
 		m.tell(id, fmt.Sprintf("refused %s for %d: %v", s.Message, cost, code))
 		return
@@ -300,6 +311,7 @@ func (m *model) deliver(s *Submission, sets [][]MemberID, cost uint64) {
 	got := map[MemberID][]string{s.Sender: {receipt}}
 	for number, e := range s.Envelopes {
 		for _, id := range sets[e.Set] {
+			m.shown[modelShown{m.now, s.Sets[e.Set].Digest(), id}] = true
 			got[id] = append(got[id], fmt.Sprintf("%d=%s", number, e.Payload))
 		}
 	}

@@ -9,15 +9,16 @@ import (
 )
 
 // recordVersion is the first byte of each encoded record.
-const recordVersion = 1
+const recordVersion = 2
 
 // errCanonical says that the same could have been said in another way.
 var errCanonical = errors.New("not the canonical form")
 
 // AppendRecord appends the canonical encoding of a record to buf: a head, then the
-// payloads one after the other. It returns the length of the head, which
-// [DecodeHead] reads alone. Whoever stores an encoding protects the head by a
-// checksum; payloads are covered by digests in the head.
+// payloads one after the other, then the recipient sets that events do not show
+// whole. It returns the length of the head, which [DecodeHead] reads alone. Whoever
+// stores an encoding protects the head by a checksum; what follows is covered by
+// digests in the head.
 func AppendRecord(buf []byte, r *Record) (encoded []byte, head int) {
 	w := newWriter(buf)
 	w.U8(recordVersion)
@@ -47,6 +48,11 @@ func AppendRecord(buf []byte, r *Record) (encoded []byte, head int) {
 	for _, e := range r.Submission.Envelopes {
 		w.Bytes(e.Payload)
 	}
+	for i, set := range r.Submission.sealed.sets {
+		if !set.shown() {
+			r.Submission.Sets[i].encode(&w)
+		}
+	}
 	return w.Buf, head
 }
 
@@ -55,6 +61,15 @@ func (r *Record) encodeSubmission(w *writer) {
 	w.U32(uint32(r.Sender))
 	w.U64(r.Cost)
 	s.encodeTerms(w)
+	w.count(len(s.Sets))
+	for i, set := range s.sealed.sets {
+		if set.shown() {
+			s.Sets[i].encode(w)
+			continue
+		}
+		RecipientSet(nil).encodeShown(w, set.digest)
+		w.U32(uint32(set.size))
+	}
 	w.count(len(s.Envelopes))
 	for i, e := range s.Envelopes {
 		w.count(e.Set)
@@ -131,17 +146,49 @@ func DecodeRecord(data []byte, head int) (*Record, error) {
 	}
 	h := newHasher()
 	for i, at := 0, head; i < len(s.ends); i++ {
-		payload := data[at : head+s.ends[i] : head+s.ends[i]]
-		if at = head + s.ends[i]; !s.record.genuine(h, i, payload) {
-			return nil, fmt.Errorf("decode record at %d: payload %d: %w", s.record.Time, i, ErrPayload)
-		}
-		if s.record.Submission == nil {
-			s.record.Topology = payload
-		} else {
-			s.record.Submission.Envelopes[i].Payload = payload
+		part := data[at : head+s.ends[i] : head+s.ends[i]]
+		at = head + s.ends[i]
+		if err := s.restore(h, i, part); err != nil {
+			return nil, fmt.Errorf("decode record at %d: part %d: %w", s.record.Time, i, err)
 		}
 	}
-	return &s.record, nil
+	return &s.record, s.checkNamed()
+}
+
+// restore puts payload or large set i where it belongs.
+func (s *StoredRecord) restore(h *hasher, i int, part []byte) (err error) {
+	b := s.record.Submission
+	if b != nil && i >= len(b.Envelopes) {
+		set := s.large[i-len(b.Envelopes)]
+		if h.encodedSet(part) != b.sealed.sets[set].digest {
+			return ErrPayload
+		}
+		b.Sets[set], err = DecodeRecipientSet(part)
+		return err
+	}
+	if !s.record.genuine(h, i, part) {
+		return ErrPayload
+	}
+	if b == nil {
+		s.record.Topology = part
+	} else {
+		b.Envelopes[i].Payload = part
+	}
+	return nil
+}
+
+// checkNamed counts the recipients of a record that is whole.
+func (s *StoredRecord) checkNamed() error {
+	named := 0
+	if s.record.Submission != nil {
+		for _, set := range s.record.Submission.Sets {
+			named += len(set)
+		}
+	}
+	if named > MaxNamed {
+		return fmt.Errorf("decode record at %d: %d recipients: %w", s.record.Time, named, errLimit)
+	}
+	return nil
 }
 
 func decodeHead(r *reader) (*StoredRecord, error) {
@@ -178,9 +225,10 @@ func (s *StoredRecord) decodeSubmission(r *reader) {
 	s.record.Cost = r.U64()
 	b := decodeTerms(r)
 	s.record.Submission = b
+	largeSets := s.decodeSets(r)
 	end, used := 0, 0
 	n := r.count(0, MaxEnvelopes, 2+4+len(Digest{}))
-	b.Envelopes, b.sealed.envelopes, s.ends = make([]Envelope, n), make([]Digest, n), make([]int, n)
+	b.Envelopes, b.sealed.envelopes, s.ends = make([]Envelope, n), make([]Digest, n), make([]int, n, n+len(largeSets))
 	for i := range b.Envelopes {
 		set, size := decodeEnvelope(r, b, &used)
 		end += size
@@ -188,6 +236,10 @@ func (s *StoredRecord) decodeSubmission(r *reader) {
 	}
 	if used != len(b.Sets) {
 		r.Fail(errRange)
+	}
+	for _, size := range largeSets {
+		end += size
+		s.ends = append(s.ends, end)
 	}
 	switch s.record.Kind {
 	case Refused:
@@ -202,6 +254,28 @@ func (s *StoredRecord) decodeSubmission(r *reader) {
 			s.record.Signers[i] = decodeSigner(r, b)
 		}
 	}
+}
+
+// decodeSets reads the recipient sets, and returns the sizes of those that follow
+// behind the payloads.
+func (s *StoredRecord) decodeSets(r *reader) (large []int) {
+	b, h := s.record.Submission, newHasher()
+	n := r.count(0, MaxSets, 3)
+	b.Sets, b.sealed.sets = make([]RecipientSet, n), make([]sealedSet, n)
+	for i := range b.Sets {
+		set, sealed := decodeShown(r, h)
+		if b.Sets[i] = set; set == nil {
+			sealed.size = int(r.U32())
+			if sealed.shown() || sealed.size > MaxRecipientSet {
+				r.Fail(errRange)
+			}
+			s.large, large = append(s.large, i), append(large, sealed.size)
+		}
+		if b.sealed.sets[i] = sealed; r.Err != nil {
+			return nil
+		}
+	}
+	return large
 }
 
 // decodeIndices reads one set of members, ascending.

@@ -10,16 +10,20 @@ import (
 
 // someRecords are records of every kind.
 func someRecords(t testing.TB) []Record {
-	w := newWorld(t, everybody())
+	topology := newTopology(append(longNames(9), everybody().names...)...)
+	topology.rules.MaxRecipients = 100
+	w := newWorld(t, topology)
 	rule := &Aggregation{Threshold: 2, Eligible: []MemberID{med1, med2}}
 	part := func(by MemberID) Request {
 		s := send(by, "verdict", t0+Minute, to(alice, bob), "approved")
 		s.Aggregation = rule
 		return signed(s, by)
 	}
+	many := send(alice, "many", t0+Minute, nil, "to many")
+	many.Sets, many.Envelopes = []RecipientSet{to(bob), to(longNames(9)...), to(carol)}, append(many.Envelopes, Envelope{Set: 1, Payload: []byte("x")}, Envelope{Set: 2})
 	two := send(alice, "two", t0+Minute, to(bob, carol), "first")
 	two.Sets, two.Envelopes = append(two.Sets, RecipientSet{{Kind: ToMediatorGroup, Group: 1}}), append(two.Envelopes, Envelope{Set: 1, Payload: []byte("second")}, Envelope{Set: 0})
-	out := w.apply(t0, signed(two, alice), signed(send(alice, "two", t0+Minute, to(bob), "again"), alice),
+	out := w.apply(t0, signed(two, alice), signed(send(alice, "two", t0+Minute, to(bob), "again"), alice), signed(many, alice),
 		part(med1), part(med2), Request{Body: &TopologyChange{[]byte("+PAR::dora")}},
 		signed(&Submission{Sender: bob, Message: "empty", MaxTime: t0 + Minute, Cost: 1 << 20}, bob))
 	for _, want := range []RecordKind{Delivered, Contributed, Refused, TopologyChanged} {

@@ -76,6 +76,7 @@ type Aggregation struct {
 
 // seal is what hashing a submission yields.
 type seal struct {
+	sets      []sealedSet
 	envelopes []Digest
 	content   Digest
 	digest    Digest
@@ -86,6 +87,10 @@ func (*Submission) kind() uint8 { return kindSubmission }
 
 func (s *Submission) encode(w *writer) {
 	s.encodeTerms(w)
+	w.count(len(s.Sets))
+	for _, set := range s.Sets {
+		set.encode(w)
+	}
 	w.count(len(s.Envelopes))
 	for _, e := range s.Envelopes {
 		w.count(e.Set)
@@ -94,7 +99,7 @@ func (s *Submission) encode(w *writer) {
 	}
 }
 
-// encodeTerms writes everything but the envelopes.
+// encodeTerms writes everything but recipients and envelopes.
 func (s *Submission) encodeTerms(w *writer) {
 	w.text(string(s.Sender))
 	w.text(string(s.Message))
@@ -102,10 +107,6 @@ func (s *Submission) encodeTerms(w *writer) {
 	w.time(s.TopologyTime)
 	w.U64(s.Cost)
 	s.Aggregation.encode(w)
-	w.count(len(s.Sets))
-	for _, set := range s.Sets {
-		set.encode(w)
-	}
 }
 
 func (a *Aggregation) encode(w *writer) {
@@ -136,6 +137,7 @@ func (s RecipientSet) encode(w *writer) {
 // decodeSubmission reads what encode writes. Payloads are windows onto the input.
 func decodeSubmission(r *reader) *Submission {
 	s := decodeTerms(r)
+	s.decodeSets(r)
 	used := 0
 	s.Envelopes = make([]Envelope, r.count(0, MaxEnvelopes, 6))
 	for i := range s.Envelopes {
@@ -163,6 +165,10 @@ func decodeTerms(r *reader) *Submission {
 	s := &Submission{Sender: MemberID(r.text(MaxMemberID)), Message: MessageID(r.text(MaxMessageID))}
 	s.MaxTime, s.TopologyTime, s.Cost = r.time(), r.time(), r.U64()
 	s.Aggregation = decodeAggregation(r)
+	return s
+}
+
+func (s *Submission) decodeSets(r *reader) {
 	named := 0
 	s.Sets = make([]RecipientSet, r.count(0, MaxSets, 3))
 	for i := range s.Sets {
@@ -171,7 +177,6 @@ func decodeTerms(r *reader) *Submission {
 			r.Fail(errLimit)
 		}
 	}
-	return s
 }
 
 func decodeAggregation(r *reader) *Aggregation {
@@ -215,14 +220,14 @@ func decodeSet(r *reader) RecipientSet {
 // digest is what the sender signs. It is built so that a recipient can check
 // the signature from its own envelopes and the digests of the others.
 func (s *Submission) digest(network NetworkID, h *hasher) Digest {
-	h.sets = h.sets[:0]
-	for _, set := range s.Sets {
-		h.sets = append(h.sets, h.set(set))
-	}
 	seal := &s.sealed
+	seal.sets = make([]sealedSet, len(s.Sets))
+	for i, set := range s.Sets {
+		seal.sets[i] = h.sealedSet(set)
+	}
 	seal.envelopes = make([]Digest, len(s.Envelopes))
 	for i, e := range s.Envelopes {
-		seal.envelopes[i] = h.envelope(h.sets[e.Set], e.Payload)
+		seal.envelopes[i] = h.envelope(seal.sets[e.Set].digest, e.Payload)
 	}
 	seal.content = h.content(network, s.MaxTime, s.TopologyTime, s.Aggregation, seal.envelopes)
 	seal.digest = h.submission(network, s.Sender, s.Message, s.Cost, seal.content)

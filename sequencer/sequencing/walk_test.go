@@ -1,6 +1,7 @@
 package sequencing
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -79,6 +80,30 @@ func (w *walk) run(steps int) error {
 			}
 			if known == nil || !slices.Equal(c.seen, known.stream) {
 				return fmt.Errorf("%s\n saw %q\nmodel %q", id, c.seen, known.stream)
+			}
+		}
+	}
+	return errors.Join(w.ask(w.ahead), w.ask(w.behind))
+}
+
+// ask lets every member ask who got what, of each event that there was.
+func (w *walk) ask(r *replica) error {
+	asked := map[modelShown]bool{}
+	for told := range w.model.shown {
+		for _, id := range actors {
+			question := modelShown{told.at, told.set, id}
+			m, ok := r.machine.Member(id)
+			if asked[question] || !ok {
+				continue
+			}
+			asked[question] = true
+			encoded, err := r.history.Recipients(m.Index, told.at, told.set)
+			switch may := w.model.shown[question]; {
+			case errors.Is(err, ErrPruned):
+			case may && (err != nil || RecipientSetDigest(encoded) != told.set):
+				return fmt.Errorf("%s is not told the recipients %v at %d: %x, %v", id, told.set, told.at, encoded, err)
+			case !may && !errors.Is(err, ErrNotShown):
+				return fmt.Errorf("%s is told the recipients %v at %d: %w", id, told.set, told.at, err)
 			}
 		}
 	}

@@ -167,6 +167,11 @@ func (s *State) Read(member sequencing.Index, after sequencing.Time, limit int) 
 	return s.history.Read(member, after, limit)
 }
 
+// Recipients tells a member who got what it got; see [sequencing.History].
+func (s *State) Recipients(member sequencing.Index, at sequencing.Time, set sequencing.Digest) ([]byte, error) {
+	return s.history.Recipients(member, at, set)
+}
+
 // PruningPoint is the time up to which no active member needs events any more.
 func (s *State) PruningPoint() sequencing.Time {
 	s.mu.RLock()

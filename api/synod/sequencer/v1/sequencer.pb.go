@@ -33,7 +33,7 @@
 //   TOO_LARGE             INVALID_ARGUMENT     metadata "size" and "limit", in bytes
 //   BAD_SIGNATURE         INVALID_ARGUMENT     a signature is not valid
 //   UNKNOWN_MEMBER        PERMISSION_DENIED    no such member is active; register first
-//   NOT_YOURS             PERMISSION_DENIED    the token is of another member than the request
+//   NOT_YOURS             PERMISSION_DENIED    the token is of another member than the request, or the member has no such event
 //   UNAUTHENTICATED       UNAUTHENTICATED      the token is missing, ended or wrong; authenticate again
 //   WRONG_NETWORK         FAILED_PRECONDITION  the caller is of another network
 //   WRONG_VERSION         FAILED_PRECONDITION  the caller speaks no version of this service that is spoken here
@@ -845,6 +845,114 @@ func (x *SubscribeResponse) GetSignature() []byte {
 	return nil
 }
 
+type GetRecipientsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sequencing time of the event.
+	TimeMicros int64 `protobuf:"varint,1,opt,name=time_micros,json=timeMicros,proto3" json:"time_micros,omitempty"`
+	// The digest of the set, 32 bytes.
+	Digest        []byte `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRecipientsRequest) Reset() {
+	*x = GetRecipientsRequest{}
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRecipientsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRecipientsRequest) ProtoMessage() {}
+
+func (x *GetRecipientsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRecipientsRequest.ProtoReflect.Descriptor instead.
+func (*GetRecipientsRequest) Descriptor() ([]byte, []int) {
+	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GetRecipientsRequest) GetTimeMicros() int64 {
+	if x != nil {
+		return x.TimeMicros
+	}
+	return 0
+}
+
+func (x *GetRecipientsRequest) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+// The first part has the size, the data of all parts joined is the encoding of
+// sequencing.RecipientSet, of 8 421 378 bytes at most.
+type GetRecipientsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Size          uint64                 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRecipientsResponse) Reset() {
+	*x = GetRecipientsResponse{}
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRecipientsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRecipientsResponse) ProtoMessage() {}
+
+func (x *GetRecipientsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRecipientsResponse.ProtoReflect.Descriptor instead.
+func (*GetRecipientsResponse) Descriptor() ([]byte, []int) {
+	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *GetRecipientsResponse) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *GetRecipientsResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 type AcknowledgeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A signed acknowledgement of the calling member.
@@ -855,7 +963,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[14]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +975,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[14]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +988,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{14}
+	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AcknowledgeRequest) GetRequest() []byte {
@@ -898,7 +1006,7 @@ type AcknowledgeResponse struct {
 
 func (x *AcknowledgeResponse) Reset() {
 	*x = AcknowledgeResponse{}
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[15]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +1018,7 @@ func (x *AcknowledgeResponse) String() string {
 func (*AcknowledgeResponse) ProtoMessage() {}
 
 func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[15]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +1031,7 @@ func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeResponse.ProtoReflect.Descriptor instead.
 func (*AcknowledgeResponse) Descriptor() ([]byte, []int) {
-	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{15}
+	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{17}
 }
 
 type GetTimeRequest struct {
@@ -934,7 +1042,7 @@ type GetTimeRequest struct {
 
 func (x *GetTimeRequest) Reset() {
 	*x = GetTimeRequest{}
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[16]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +1054,7 @@ func (x *GetTimeRequest) String() string {
 func (*GetTimeRequest) ProtoMessage() {}
 
 func (x *GetTimeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[16]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +1067,7 @@ func (x *GetTimeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTimeRequest.ProtoReflect.Descriptor instead.
 func (*GetTimeRequest) Descriptor() ([]byte, []int) {
-	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{16}
+	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{18}
 }
 
 type GetTimeResponse struct {
@@ -971,7 +1079,7 @@ type GetTimeResponse struct {
 
 func (x *GetTimeResponse) Reset() {
 	*x = GetTimeResponse{}
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[17]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1091,7 @@ func (x *GetTimeResponse) String() string {
 func (*GetTimeResponse) ProtoMessage() {}
 
 func (x *GetTimeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[17]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1104,7 @@ func (x *GetTimeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTimeResponse.ProtoReflect.Descriptor instead.
 func (*GetTimeResponse) Descriptor() ([]byte, []int) {
-	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{17}
+	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetTimeResponse) GetTimeMicros() int64 {
@@ -1014,7 +1122,7 @@ type GetTrafficStateRequest struct {
 
 func (x *GetTrafficStateRequest) Reset() {
 	*x = GetTrafficStateRequest{}
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[18]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1026,7 +1134,7 @@ func (x *GetTrafficStateRequest) String() string {
 func (*GetTrafficStateRequest) ProtoMessage() {}
 
 func (x *GetTrafficStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[18]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1039,7 +1147,7 @@ func (x *GetTrafficStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrafficStateRequest.ProtoReflect.Descriptor instead.
 func (*GetTrafficStateRequest) Descriptor() ([]byte, []int) {
-	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{18}
+	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{20}
 }
 
 type GetTrafficStateResponse struct {
@@ -1061,7 +1169,7 @@ type GetTrafficStateResponse struct {
 
 func (x *GetTrafficStateResponse) Reset() {
 	*x = GetTrafficStateResponse{}
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[19]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +1181,7 @@ func (x *GetTrafficStateResponse) String() string {
 func (*GetTrafficStateResponse) ProtoMessage() {}
 
 func (x *GetTrafficStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[19]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +1194,7 @@ func (x *GetTrafficStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrafficStateResponse.ProtoReflect.Descriptor instead.
 func (*GetTrafficStateResponse) Descriptor() ([]byte, []int) {
-	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{19}
+	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetTrafficStateResponse) GetTimeMicros() int64 {
@@ -1150,7 +1258,7 @@ type DownloadTopologyRequest struct {
 
 func (x *DownloadTopologyRequest) Reset() {
 	*x = DownloadTopologyRequest{}
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[20]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1270,7 @@ func (x *DownloadTopologyRequest) String() string {
 func (*DownloadTopologyRequest) ProtoMessage() {}
 
 func (x *DownloadTopologyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[20]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1283,7 @@ func (x *DownloadTopologyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadTopologyRequest.ProtoReflect.Descriptor instead.
 func (*DownloadTopologyRequest) Descriptor() ([]byte, []int) {
-	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{20}
+	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DownloadTopologyRequest) GetTimeMicros() int64 {
@@ -1199,7 +1307,7 @@ type DownloadTopologyResponse struct {
 
 func (x *DownloadTopologyResponse) Reset() {
 	*x = DownloadTopologyResponse{}
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[21]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1319,7 @@ func (x *DownloadTopologyResponse) String() string {
 func (*DownloadTopologyResponse) ProtoMessage() {}
 
 func (x *DownloadTopologyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[21]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1332,7 @@ func (x *DownloadTopologyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadTopologyResponse.ProtoReflect.Descriptor instead.
 func (*DownloadTopologyResponse) Descriptor() ([]byte, []int) {
-	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{21}
+	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DownloadTopologyResponse) GetTimeMicros() int64 {
@@ -1265,7 +1373,7 @@ type RegisterTopologyRequest struct {
 
 func (x *RegisterTopologyRequest) Reset() {
 	*x = RegisterTopologyRequest{}
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[22]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1385,7 @@ func (x *RegisterTopologyRequest) String() string {
 func (*RegisterTopologyRequest) ProtoMessage() {}
 
 func (x *RegisterTopologyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[22]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1398,7 @@ func (x *RegisterTopologyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterTopologyRequest.ProtoReflect.Descriptor instead.
 func (*RegisterTopologyRequest) Descriptor() ([]byte, []int) {
-	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{22}
+	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RegisterTopologyRequest) GetTransactions() [][]byte {
@@ -1308,7 +1416,7 @@ type RegisterTopologyResponse struct {
 
 func (x *RegisterTopologyResponse) Reset() {
 	*x = RegisterTopologyResponse{}
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[23]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1320,7 +1428,7 @@ func (x *RegisterTopologyResponse) String() string {
 func (*RegisterTopologyResponse) ProtoMessage() {}
 
 func (x *RegisterTopologyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[23]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +1441,7 @@ func (x *RegisterTopologyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterTopologyResponse.ProtoReflect.Descriptor instead.
 func (*RegisterTopologyResponse) Descriptor() ([]byte, []int) {
-	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{23}
+	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{25}
 }
 
 type SendStreamResponse_Refusal struct {
@@ -1352,7 +1460,7 @@ type SendStreamResponse_Refusal struct {
 
 func (x *SendStreamResponse_Refusal) Reset() {
 	*x = SendStreamResponse_Refusal{}
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[24]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1364,7 +1472,7 @@ func (x *SendStreamResponse_Refusal) String() string {
 func (*SendStreamResponse_Refusal) ProtoMessage() {}
 
 func (x *SendStreamResponse_Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[24]
+	mi := &file_synod_sequencer_v1_sequencer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1591,14 @@ const file_synod_sequencer_v1_sequencer_proto_rawDesc = "" +
 	"\x06events\x18\x01 \x03(\fR\x06events\x12!\n" +
 	"\fknown_micros\x18\x02 \x01(\x03R\vknownMicros\x12\x10\n" +
 	"\x03key\x18\x03 \x01(\fR\x03key\x12\x1c\n" +
-	"\tsignature\x18\x04 \x01(\fR\tsignature\".\n" +
+	"\tsignature\x18\x04 \x01(\fR\tsignature\"O\n" +
+	"\x14GetRecipientsRequest\x12\x1f\n" +
+	"\vtime_micros\x18\x01 \x01(\x03R\n" +
+	"timeMicros\x12\x16\n" +
+	"\x06digest\x18\x02 \x01(\fR\x06digest\"?\n" +
+	"\x15GetRecipientsResponse\x12\x12\n" +
+	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\".\n" +
 	"\x12AcknowledgeRequest\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\fR\arequest\"\x15\n" +
 	"\x13AcknowledgeResponse\"\x10\n" +
@@ -1513,7 +1628,7 @@ const file_synod_sequencer_v1_sequencer_proto_rawDesc = "" +
 	"\x04data\x18\x04 \x01(\fR\x04data\"=\n" +
 	"\x17RegisterTopologyRequest\x12\"\n" +
 	"\ftransactions\x18\x01 \x03(\fR\ftransactions\"\x1a\n" +
-	"\x18RegisterTopologyResponse2\x91\t\n" +
+	"\x18RegisterTopologyResponse2\xf9\t\n" +
 	"\x10SequencerService\x12X\n" +
 	"\tHandshake\x12$.synod.sequencer.v1.HandshakeRequest\x1a%.synod.sequencer.v1.HandshakeResponse\x12X\n" +
 	"\tChallenge\x12$.synod.sequencer.v1.ChallengeRequest\x1a%.synod.sequencer.v1.ChallengeResponse\x12a\n" +
@@ -1522,7 +1637,8 @@ const file_synod_sequencer_v1_sequencer_proto_rawDesc = "" +
 	"\tSendAsync\x12$.synod.sequencer.v1.SendAsyncRequest\x1a%.synod.sequencer.v1.SendAsyncResponse\x12_\n" +
 	"\n" +
 	"SendStream\x12%.synod.sequencer.v1.SendStreamRequest\x1a&.synod.sequencer.v1.SendStreamResponse(\x010\x01\x12Z\n" +
-	"\tSubscribe\x12$.synod.sequencer.v1.SubscribeRequest\x1a%.synod.sequencer.v1.SubscribeResponse0\x01\x12^\n" +
+	"\tSubscribe\x12$.synod.sequencer.v1.SubscribeRequest\x1a%.synod.sequencer.v1.SubscribeResponse0\x01\x12f\n" +
+	"\rGetRecipients\x12(.synod.sequencer.v1.GetRecipientsRequest\x1a).synod.sequencer.v1.GetRecipientsResponse0\x01\x12^\n" +
 	"\vAcknowledge\x12&.synod.sequencer.v1.AcknowledgeRequest\x1a'.synod.sequencer.v1.AcknowledgeResponse\x12R\n" +
 	"\aGetTime\x12\".synod.sequencer.v1.GetTimeRequest\x1a#.synod.sequencer.v1.GetTimeResponse\x12j\n" +
 	"\x0fGetTrafficState\x12*.synod.sequencer.v1.GetTrafficStateRequest\x1a+.synod.sequencer.v1.GetTrafficStateResponse\x12o\n" +
@@ -1541,7 +1657,7 @@ func file_synod_sequencer_v1_sequencer_proto_rawDescGZIP() []byte {
 	return file_synod_sequencer_v1_sequencer_proto_rawDescData
 }
 
-var file_synod_sequencer_v1_sequencer_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_synod_sequencer_v1_sequencer_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_synod_sequencer_v1_sequencer_proto_goTypes = []any{
 	(*HandshakeRequest)(nil),           // 0: synod.sequencer.v1.HandshakeRequest
 	(*HandshakeResponse)(nil),          // 1: synod.sequencer.v1.HandshakeResponse
@@ -1557,22 +1673,24 @@ var file_synod_sequencer_v1_sequencer_proto_goTypes = []any{
 	(*SendStreamResponse)(nil),         // 11: synod.sequencer.v1.SendStreamResponse
 	(*SubscribeRequest)(nil),           // 12: synod.sequencer.v1.SubscribeRequest
 	(*SubscribeResponse)(nil),          // 13: synod.sequencer.v1.SubscribeResponse
-	(*AcknowledgeRequest)(nil),         // 14: synod.sequencer.v1.AcknowledgeRequest
-	(*AcknowledgeResponse)(nil),        // 15: synod.sequencer.v1.AcknowledgeResponse
-	(*GetTimeRequest)(nil),             // 16: synod.sequencer.v1.GetTimeRequest
-	(*GetTimeResponse)(nil),            // 17: synod.sequencer.v1.GetTimeResponse
-	(*GetTrafficStateRequest)(nil),     // 18: synod.sequencer.v1.GetTrafficStateRequest
-	(*GetTrafficStateResponse)(nil),    // 19: synod.sequencer.v1.GetTrafficStateResponse
-	(*DownloadTopologyRequest)(nil),    // 20: synod.sequencer.v1.DownloadTopologyRequest
-	(*DownloadTopologyResponse)(nil),   // 21: synod.sequencer.v1.DownloadTopologyResponse
-	(*RegisterTopologyRequest)(nil),    // 22: synod.sequencer.v1.RegisterTopologyRequest
-	(*RegisterTopologyResponse)(nil),   // 23: synod.sequencer.v1.RegisterTopologyResponse
-	(*SendStreamResponse_Refusal)(nil), // 24: synod.sequencer.v1.SendStreamResponse.Refusal
-	(*durationpb.Duration)(nil),        // 25: google.protobuf.Duration
+	(*GetRecipientsRequest)(nil),       // 14: synod.sequencer.v1.GetRecipientsRequest
+	(*GetRecipientsResponse)(nil),      // 15: synod.sequencer.v1.GetRecipientsResponse
+	(*AcknowledgeRequest)(nil),         // 16: synod.sequencer.v1.AcknowledgeRequest
+	(*AcknowledgeResponse)(nil),        // 17: synod.sequencer.v1.AcknowledgeResponse
+	(*GetTimeRequest)(nil),             // 18: synod.sequencer.v1.GetTimeRequest
+	(*GetTimeResponse)(nil),            // 19: synod.sequencer.v1.GetTimeResponse
+	(*GetTrafficStateRequest)(nil),     // 20: synod.sequencer.v1.GetTrafficStateRequest
+	(*GetTrafficStateResponse)(nil),    // 21: synod.sequencer.v1.GetTrafficStateResponse
+	(*DownloadTopologyRequest)(nil),    // 22: synod.sequencer.v1.DownloadTopologyRequest
+	(*DownloadTopologyResponse)(nil),   // 23: synod.sequencer.v1.DownloadTopologyResponse
+	(*RegisterTopologyRequest)(nil),    // 24: synod.sequencer.v1.RegisterTopologyRequest
+	(*RegisterTopologyResponse)(nil),   // 25: synod.sequencer.v1.RegisterTopologyResponse
+	(*SendStreamResponse_Refusal)(nil), // 26: synod.sequencer.v1.SendStreamResponse.Refusal
+	(*durationpb.Duration)(nil),        // 27: google.protobuf.Duration
 }
 var file_synod_sequencer_v1_sequencer_proto_depIdxs = []int32{
-	24, // 0: synod.sequencer.v1.SendStreamResponse.refusals:type_name -> synod.sequencer.v1.SendStreamResponse.Refusal
-	25, // 1: synod.sequencer.v1.SendStreamResponse.Refusal.retry_after:type_name -> google.protobuf.Duration
+	26, // 0: synod.sequencer.v1.SendStreamResponse.refusals:type_name -> synod.sequencer.v1.SendStreamResponse.Refusal
+	27, // 1: synod.sequencer.v1.SendStreamResponse.Refusal.retry_after:type_name -> google.protobuf.Duration
 	0,  // 2: synod.sequencer.v1.SequencerService.Handshake:input_type -> synod.sequencer.v1.HandshakeRequest
 	2,  // 3: synod.sequencer.v1.SequencerService.Challenge:input_type -> synod.sequencer.v1.ChallengeRequest
 	4,  // 4: synod.sequencer.v1.SequencerService.Authenticate:input_type -> synod.sequencer.v1.AuthenticateRequest
@@ -1580,25 +1698,27 @@ var file_synod_sequencer_v1_sequencer_proto_depIdxs = []int32{
 	8,  // 6: synod.sequencer.v1.SequencerService.SendAsync:input_type -> synod.sequencer.v1.SendAsyncRequest
 	10, // 7: synod.sequencer.v1.SequencerService.SendStream:input_type -> synod.sequencer.v1.SendStreamRequest
 	12, // 8: synod.sequencer.v1.SequencerService.Subscribe:input_type -> synod.sequencer.v1.SubscribeRequest
-	14, // 9: synod.sequencer.v1.SequencerService.Acknowledge:input_type -> synod.sequencer.v1.AcknowledgeRequest
-	16, // 10: synod.sequencer.v1.SequencerService.GetTime:input_type -> synod.sequencer.v1.GetTimeRequest
-	18, // 11: synod.sequencer.v1.SequencerService.GetTrafficState:input_type -> synod.sequencer.v1.GetTrafficStateRequest
-	20, // 12: synod.sequencer.v1.SequencerService.DownloadTopology:input_type -> synod.sequencer.v1.DownloadTopologyRequest
-	22, // 13: synod.sequencer.v1.SequencerService.RegisterTopology:input_type -> synod.sequencer.v1.RegisterTopologyRequest
-	1,  // 14: synod.sequencer.v1.SequencerService.Handshake:output_type -> synod.sequencer.v1.HandshakeResponse
-	3,  // 15: synod.sequencer.v1.SequencerService.Challenge:output_type -> synod.sequencer.v1.ChallengeResponse
-	5,  // 16: synod.sequencer.v1.SequencerService.Authenticate:output_type -> synod.sequencer.v1.AuthenticateResponse
-	7,  // 17: synod.sequencer.v1.SequencerService.Logout:output_type -> synod.sequencer.v1.LogoutResponse
-	9,  // 18: synod.sequencer.v1.SequencerService.SendAsync:output_type -> synod.sequencer.v1.SendAsyncResponse
-	11, // 19: synod.sequencer.v1.SequencerService.SendStream:output_type -> synod.sequencer.v1.SendStreamResponse
-	13, // 20: synod.sequencer.v1.SequencerService.Subscribe:output_type -> synod.sequencer.v1.SubscribeResponse
-	15, // 21: synod.sequencer.v1.SequencerService.Acknowledge:output_type -> synod.sequencer.v1.AcknowledgeResponse
-	17, // 22: synod.sequencer.v1.SequencerService.GetTime:output_type -> synod.sequencer.v1.GetTimeResponse
-	19, // 23: synod.sequencer.v1.SequencerService.GetTrafficState:output_type -> synod.sequencer.v1.GetTrafficStateResponse
-	21, // 24: synod.sequencer.v1.SequencerService.DownloadTopology:output_type -> synod.sequencer.v1.DownloadTopologyResponse
-	23, // 25: synod.sequencer.v1.SequencerService.RegisterTopology:output_type -> synod.sequencer.v1.RegisterTopologyResponse
-	14, // [14:26] is the sub-list for method output_type
-	2,  // [2:14] is the sub-list for method input_type
+	14, // 9: synod.sequencer.v1.SequencerService.GetRecipients:input_type -> synod.sequencer.v1.GetRecipientsRequest
+	16, // 10: synod.sequencer.v1.SequencerService.Acknowledge:input_type -> synod.sequencer.v1.AcknowledgeRequest
+	18, // 11: synod.sequencer.v1.SequencerService.GetTime:input_type -> synod.sequencer.v1.GetTimeRequest
+	20, // 12: synod.sequencer.v1.SequencerService.GetTrafficState:input_type -> synod.sequencer.v1.GetTrafficStateRequest
+	22, // 13: synod.sequencer.v1.SequencerService.DownloadTopology:input_type -> synod.sequencer.v1.DownloadTopologyRequest
+	24, // 14: synod.sequencer.v1.SequencerService.RegisterTopology:input_type -> synod.sequencer.v1.RegisterTopologyRequest
+	1,  // 15: synod.sequencer.v1.SequencerService.Handshake:output_type -> synod.sequencer.v1.HandshakeResponse
+	3,  // 16: synod.sequencer.v1.SequencerService.Challenge:output_type -> synod.sequencer.v1.ChallengeResponse
+	5,  // 17: synod.sequencer.v1.SequencerService.Authenticate:output_type -> synod.sequencer.v1.AuthenticateResponse
+	7,  // 18: synod.sequencer.v1.SequencerService.Logout:output_type -> synod.sequencer.v1.LogoutResponse
+	9,  // 19: synod.sequencer.v1.SequencerService.SendAsync:output_type -> synod.sequencer.v1.SendAsyncResponse
+	11, // 20: synod.sequencer.v1.SequencerService.SendStream:output_type -> synod.sequencer.v1.SendStreamResponse
+	13, // 21: synod.sequencer.v1.SequencerService.Subscribe:output_type -> synod.sequencer.v1.SubscribeResponse
+	15, // 22: synod.sequencer.v1.SequencerService.GetRecipients:output_type -> synod.sequencer.v1.GetRecipientsResponse
+	17, // 23: synod.sequencer.v1.SequencerService.Acknowledge:output_type -> synod.sequencer.v1.AcknowledgeResponse
+	19, // 24: synod.sequencer.v1.SequencerService.GetTime:output_type -> synod.sequencer.v1.GetTimeResponse
+	21, // 25: synod.sequencer.v1.SequencerService.GetTrafficState:output_type -> synod.sequencer.v1.GetTrafficStateResponse
+	23, // 26: synod.sequencer.v1.SequencerService.DownloadTopology:output_type -> synod.sequencer.v1.DownloadTopologyResponse
+	25, // 27: synod.sequencer.v1.SequencerService.RegisterTopology:output_type -> synod.sequencer.v1.RegisterTopologyResponse
+	15, // [15:28] is the sub-list for method output_type
+	2,  // [2:15] is the sub-list for method input_type
 	2,  // [2:2] is the sub-list for extension type_name
 	2,  // [2:2] is the sub-list for extension extendee
 	0,  // [0:2] is the sub-list for field type_name
@@ -1615,7 +1735,7 @@ func file_synod_sequencer_v1_sequencer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_synod_sequencer_v1_sequencer_proto_rawDesc), len(file_synod_sequencer_v1_sequencer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,7 +33,7 @@
 //   TOO_LARGE             INVALID_ARGUMENT     metadata "size" and "limit", in bytes
 //   BAD_SIGNATURE         INVALID_ARGUMENT     a signature is not valid
 //   UNKNOWN_MEMBER        PERMISSION_DENIED    no such member is active; register first
-//   NOT_YOURS             PERMISSION_DENIED    the token is of another member than the request
+//   NOT_YOURS             PERMISSION_DENIED    the token is of another member than the request, or the member has no such event
 //   UNAUTHENTICATED       UNAUTHENTICATED      the token is missing, ended or wrong; authenticate again
 //   WRONG_NETWORK         FAILED_PRECONDITION  the caller is of another network
 //   WRONG_VERSION         FAILED_PRECONDITION  the caller speaks no version of this service that is spoken here
@@ -70,6 +70,7 @@ const (
 	SequencerService_SendAsync_FullMethodName        = "/synod.sequencer.v1.SequencerService/SendAsync"
 	SequencerService_SendStream_FullMethodName       = "/synod.sequencer.v1.SequencerService/SendStream"
 	SequencerService_Subscribe_FullMethodName        = "/synod.sequencer.v1.SequencerService/Subscribe"
+	SequencerService_GetRecipients_FullMethodName    = "/synod.sequencer.v1.SequencerService/GetRecipients"
 	SequencerService_Acknowledge_FullMethodName      = "/synod.sequencer.v1.SequencerService/Acknowledge"
 	SequencerService_GetTime_FullMethodName          = "/synod.sequencer.v1.SequencerService/GetTime"
 	SequencerService_GetTrafficState_FullMethodName  = "/synod.sequencer.v1.SequencerService/GetTrafficState"
@@ -100,6 +101,12 @@ type SequencerServiceClient interface {
 	// Subscribe delivers the member's events after a time, without gap, and then new
 	// ones as they come, at the pace of the subscriber.
 	Subscribe(ctx context.Context, in *SubscribeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SubscribeResponse], error)
+	// GetRecipients tells the member who got what it got. An event shows sets of recipients
+	// of up to 2 KiB, and of larger ones the digest alone, with which the member checks what
+	// this answers. The sender may ask for each set of its submission, a recipient for those
+	// that it is in, and as long as the event is kept; for everybody else, and for what never
+	// was, the failure is NOT_YOURS.
+	GetRecipients(ctx context.Context, in *GetRecipientsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetRecipientsResponse], error)
 	// Acknowledge queues the member's signed word that it needs no events up to a time.
 	Acknowledge(ctx context.Context, in *AcknowledgeRequest, opts ...grpc.CallOption) (*AcknowledgeResponse, error)
 	// GetTime tells up to which time this sequencer knows the order.
@@ -206,6 +213,25 @@ func (c *sequencerServiceClient) Subscribe(ctx context.Context, in *SubscribeReq
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type SequencerService_SubscribeClient = grpc.ServerStreamingClient[SubscribeResponse]
 
+func (c *sequencerServiceClient) GetRecipients(ctx context.Context, in *GetRecipientsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetRecipientsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &SequencerService_ServiceDesc.Streams[2], SequencerService_GetRecipients_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[GetRecipientsRequest, GetRecipientsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SequencerService_GetRecipientsClient = grpc.ServerStreamingClient[GetRecipientsResponse]
+
 func (c *sequencerServiceClient) Acknowledge(ctx context.Context, in *AcknowledgeRequest, opts ...grpc.CallOption) (*AcknowledgeResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AcknowledgeResponse)
@@ -238,7 +264,7 @@ func (c *sequencerServiceClient) GetTrafficState(ctx context.Context, in *GetTra
 
 func (c *sequencerServiceClient) DownloadTopology(ctx context.Context, in *DownloadTopologyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadTopologyResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &SequencerService_ServiceDesc.Streams[2], SequencerService_DownloadTopology_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &SequencerService_ServiceDesc.Streams[3], SequencerService_DownloadTopology_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -288,6 +314,12 @@ type SequencerServiceServer interface {
 	// Subscribe delivers the member's events after a time, without gap, and then new
 	// ones as they come, at the pace of the subscriber.
 	Subscribe(*SubscribeRequest, grpc.ServerStreamingServer[SubscribeResponse]) error
+	// GetRecipients tells the member who got what it got. An event shows sets of recipients
+	// of up to 2 KiB, and of larger ones the digest alone, with which the member checks what
+	// this answers. The sender may ask for each set of its submission, a recipient for those
+	// that it is in, and as long as the event is kept; for everybody else, and for what never
+	// was, the failure is NOT_YOURS.
+	GetRecipients(*GetRecipientsRequest, grpc.ServerStreamingServer[GetRecipientsResponse]) error
 	// Acknowledge queues the member's signed word that it needs no events up to a time.
 	Acknowledge(context.Context, *AcknowledgeRequest) (*AcknowledgeResponse, error)
 	// GetTime tells up to which time this sequencer knows the order.
@@ -332,6 +364,9 @@ func (UnimplementedSequencerServiceServer) SendStream(grpc.BidiStreamingServer[S
 }
 func (UnimplementedSequencerServiceServer) Subscribe(*SubscribeRequest, grpc.ServerStreamingServer[SubscribeResponse]) error {
 	return status.Error(codes.Unimplemented, "method Subscribe not implemented")
+}
+func (UnimplementedSequencerServiceServer) GetRecipients(*GetRecipientsRequest, grpc.ServerStreamingServer[GetRecipientsResponse]) error {
+	return status.Error(codes.Unimplemented, "method GetRecipients not implemented")
 }
 func (UnimplementedSequencerServiceServer) Acknowledge(context.Context, *AcknowledgeRequest) (*AcknowledgeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Acknowledge not implemented")
@@ -477,6 +512,17 @@ func _SequencerService_Subscribe_Handler(srv interface{}, stream grpc.ServerStre
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type SequencerService_SubscribeServer = grpc.ServerStreamingServer[SubscribeResponse]
 
+func _SequencerService_GetRecipients_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(GetRecipientsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(SequencerServiceServer).GetRecipients(m, &grpc.GenericServerStream[GetRecipientsRequest, GetRecipientsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SequencerService_GetRecipientsServer = grpc.ServerStreamingServer[GetRecipientsResponse]
+
 func _SequencerService_Acknowledge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AcknowledgeRequest)
 	if err := dec(in); err != nil {
@@ -614,6 +660,11 @@ var SequencerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Subscribe",
 			Handler:       _SequencerService_Subscribe_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "GetRecipients",
+			Handler:       _SequencerService_GetRecipients_Handler,
 			ServerStreams: true,
 		},
 		{
