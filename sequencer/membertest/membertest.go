@@ -61,7 +61,9 @@ func Protocol(m topology.Member) keys.PrivateKey { return Key(m.Name + " protoco
 func Authentication(m topology.Member) keys.PrivateKey { return Key(m.Name + " authentication") }
 
 // Node is the key by which a sequencer orders.
-func Node(m topology.Member) keys.PrivateKey { return Key(m.Name + " node") }
+func Node(m topology.Member) keys.PrivateKey { return Key(nodeOf(m)) }
+
+func nodeOf(m topology.Member) string { return m.Name + " node" }
 
 // Found founds a network.
 func Found(t testing.TB, plan Plan) *Network {
@@ -73,17 +75,18 @@ func Found(t testing.TB, plan Plan) *Network {
 		plan.Parameters(&parameters)
 	}
 	founding := []topology.SignedTransaction{n.Sign(t, topology.Add(1, root("owner")), "owner")}
-	set := topology.SequencerSet{Synchronizer: n.Synchronizer, Threshold: 1}
+	set, signers := topology.SequencerSet{Synchronizer: n.Synchronizer, Threshold: 1}, []string{"owner"}
 	for i := range max(1, plan.Sequencers) {
 		s := Sequencer(i + 1)
 		n.Sequencers = append(n.Sequencers, s)
 		set.Sequencers = append(set.Sequencers, topology.SequencerNode{Member: s, Node: Node(s).Public()})
+		signers = append(signers, nodeOf(s))
 		founding = append(founding, n.Registration(t, s)...)
 	}
 	for _, name := range plan.Participants {
 		founding = append(founding, n.Registration(t, Participant(name))...)
 	}
-	founding = append(founding, n.Sign(t, topology.Add(1, parameters), "owner"), n.Sign(t, topology.Add(1, set), "owner"))
+	founding = append(founding, n.Sign(t, topology.Add(1, parameters), "owner"), n.Sign(t, topology.Add(1, set), signers...))
 	var err error
 	if n.Genesis, err = topology.NewGenesis(n.ID, n.Synchronizer, Began, founding...); err != nil {
 		t.Fatal(err)
