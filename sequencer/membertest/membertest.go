@@ -3,8 +3,10 @@
 package membertest
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/synod-network/synod/keys"
@@ -75,11 +77,11 @@ func Found(t testing.TB, plan Plan) *Network {
 		plan.Parameters(&parameters)
 	}
 	founding := []topology.SignedTransaction{n.Sign(t, topology.Add(1, root("owner")), "owner")}
-	set, signers := topology.SequencerSet{Synchronizer: n.Synchronizer, Threshold: 1}, []string{"owner"}
+	set, signers := n.Listing(), []string{"owner"}
 	for i := range max(1, plan.Sequencers) {
 		s := Sequencer(i + 1)
 		n.Sequencers = append(n.Sequencers, s)
-		set.Sequencers = append(set.Sequencers, topology.SequencerNode{Member: s, Node: Node(s).Public()})
+		set.Sequencers = append(set.Sequencers, Orders(s, Node(s)))
 		signers = append(signers, nodeOf(s))
 		founding = append(founding, n.Registration(t, s)...)
 	}
@@ -135,6 +137,32 @@ func (n *Network) KeysOf(t testing.TB, m topology.Member, serial topology.Serial
 		encryption = append(encryption, keys.DecryptionFromSeed(sha256.Sum256([]byte(m.Name))).Public())
 	}
 	return n.Sign(t, topology.Add(serial, topology.NewOwnerToKeys(m, signing, encryption)), signers...)
+}
+
+// Listing lists sequencers; see [Orders].
+func (n *Network) Listing(list ...topology.SequencerNode) topology.SequencerSet {
+	return topology.SequencerSet{Synchronizer: n.Synchronizer, Sequencers: list, Threshold: 1}
+}
+
+// Orders is a sequencer that orders by a key.
+func Orders(m topology.Member, by keys.PrivateKey) topology.SequencerNode {
+	return topology.SequencerNode{Member: m, Node: by.Public()}
+}
+
+// Forged is a change of the sequencers that an owner signed, with a signature in the place of the consent of a node key.
+func (n *Network) Forged(t testing.TB, tx topology.Transaction, node keys.PrivateKey, signature keys.Signature) []byte {
+	t.Helper()
+	listed := tx.Mapping.(topology.SequencerSet).Sequencers
+	i := slices.IndexFunc(listed, func(s topology.SequencerNode) bool { return s.Node == node.Public() })
+	if i < 0 {
+		t.Fatal("the key is not listed")
+	}
+	genuine := topology.Agree(n.ID, listed[i].Member, node)
+	signed, err := n.Sign(t, tx, "owner").WithConsents(genuine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Replace(signed.Encode(), genuine.Signature[:], signature[:], 1)
 }
 
 // Sign signs a transaction with keys by name.
