@@ -16,6 +16,9 @@ type Signed struct {
 	Signature Signature
 }
 
+// Valid reports whether it is, by the rule of [Verify].
+func (s Signed) Valid() bool { return Verify(s.Key, s.Message, s.Signature) }
+
 const (
 	// batchMost is how many signatures are checked by one equation: larger ones gain little.
 	batchMost = 512
@@ -119,7 +122,7 @@ func (v *BatchVerifier) one(s Signed) bool {
 	if key := v.prepared(s.Key); key != nil {
 		return voi.VerifyExpandedWithOptions(key.key, s.Message, s.Signature[:], zip215)
 	}
-	return Verify(s.Key, s.Message, s.Signature)
+	return s.Valid()
 }
 
 func (v *BatchVerifier) prepared(key PublicKey) *prepared {

@@ -29,6 +29,9 @@ func (s *State) checkAuthority(c change, signatures []KeySignature) *Rejection {
 	for _, k := range need.keys {
 		v.require(v.signers.has(k.Fingerprint()) || s.rules.noOwnKeySigns, k.Fingerprint())
 	}
+	if r := v.checkConsents(need.nodes); r != nil {
+		return r
+	}
 	for _, n := range need.namespaces {
 		if r := v.requireNamespace(n); r != nil {
 			return r

@@ -15,7 +15,7 @@ type SequencerNode struct {
 	Node keys.PublicKey
 }
 
-// SequencerSet says who orders. The owners sign it; each sequencer has said by its keys that it takes part. The order of
+// SequencerSet says who orders. The owners sign it, and each node key that is new in it agrees, see [Consent]. The order of
 // the list is the order of the committee, from the next epoch on.
 type SequencerSet struct {
 	Synchronizer UID
@@ -87,8 +87,8 @@ func decodeSequencerSet(r *reader) SequencerSet {
 	}
 }
 
-func (q SequencerSet) needs(change) authority {
-	return authority{namespaces: []Namespace{q.Synchronizer.Namespace}}
+func (q SequencerSet) needs(c change) authority {
+	return authority{namespaces: []Namespace{q.Synchronizer.Namespace}, nodes: q.unasked(c)}
 }
 
 func (q SequencerSet) answers() Namespace { return q.Synchronizer.Namespace }

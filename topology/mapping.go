@@ -109,11 +109,12 @@ func (k Key) Compare(o Key) int {
 	return cmp.Or(cmp.Compare(k.Kind, o.Kind), strings.Compare(k.Subject, o.Subject))
 }
 
-// authority is who must sign: each namespace by its rules, and each root and listed key itself.
+// authority is who must sign: each namespace by its rules, each root and listed key itself, and each node its consent.
 type authority struct {
 	namespaces []Namespace
 	roots      []Namespace // their root keys, no delegate
 	keys       []keys.PublicKey
+	nodes      []SequencerNode
 }
 
 // use is a key's purpose by a mapping.

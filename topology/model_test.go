@@ -275,6 +275,14 @@ func (m *model) authorized(t Transaction, signers []keys.PublicKey) bool {
 		return m.signedFor(x.Member.Namespace, t, signers)
 	case MemberTrustCertificate:
 		return m.signedFor(x.Member.Namespace, t, signers)
+	case SequencerSet:
+		for _, n := range x.Sequencers {
+			_, ordered := find(m, func(q SequencerSet) bool { return slices.Contains(q.Sequencers, n) })
+			if !ordered && !signed(n.Node) {
+				return false
+			}
+		}
+		return m.signedFor(owners.Namespace, t, signers)
 	default:
 		return m.signedFor(owners.Namespace, t, signers)
 	}

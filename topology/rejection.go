@@ -45,6 +45,8 @@ const (
 	CodeRevoked Code = "revoked"
 	// CodeMissingSignature: it is a proposal still; Missing names who has not signed.
 	CodeMissingSignature Code = "missing-signature"
+	// CodeNoConsent: a node key has not agreed to be that of the sequencer; Missing names all such keys.
+	CodeNoConsent Code = "no-consent"
 	// CodeNotAuthorized: a delegate signed what it may not; Missing names who could.
 	CodeNotAuthorized Code = "not-authorized"
 	// CodeUnknownMember: the member has no keys.

@@ -36,6 +36,7 @@ type rules struct {
 	anySerial        bool // a replayed or skipped serial is accepted
 	oneOwnerFounds   bool // the threshold counts when owners found a namespace already
 	noOwnKeySigns    bool // listed keys need not sign
+	unasked          bool // node keys need not agree
 	delegateAnything bool // a delegate signs for kinds that it may not
 	reuseKeys        bool // a key serves two purposes
 	immediate        bool // a change is in force at its sequencing time

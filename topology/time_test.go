@@ -71,7 +71,7 @@ func TestSnapshotAnswers(t *testing.T) {
 		signed(Add(1, keysOf(par1, "k")), append(ownKeys(par1, "k"), "dora")...),
 		signed(Add(1, trust(par1)), "dora"),
 		signed(Add(1, keysOf(seq2, "seq2")), append(ownKeys(seq2, "seq2"), "bob")...),
-		signed(Add(2, sequencers(2, seq2, seq1)), "carol", "bob"),
+		signed(Add(2, sequencers(2, seq2, seq1)), "carol", "bob", "node of seq2"),
 		signed(Add(1, keysOf(med1, "med1")), append(ownKeys(med1, "med1"), "carol")...),
 		signed(Add(1, mediators(12, 1, med1)), "carol", "bob"),
 		signed(Add(1, disabled(par1)), "carol", "bob"),

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -34,7 +35,8 @@ const (
 	// MaxTransactionSize bounds an encoded transaction with its signatures, in bytes: a set of the most sequencers with the
 	// longest names fits.
 	MaxTransactionSize = 256 << 10
-	// MaxSignatures bounds the signatures of a transaction: all owners of a namespace and all keys of a member.
+	// MaxSignatures bounds the signatures of a transaction: all owners of a namespace and all keys of a member. One that lists
+	// sequencers may have the consent of each beside them.
 	MaxSignatures = MaxOwners + MaxKeys
 
 	formatVersion  = 1
@@ -121,7 +123,7 @@ func DecodeTransaction(b []byte) (UnverifiedTransaction, error) {
 
 func decodeUnverified(r *reader) UnverifiedTransaction {
 	u := UnverifiedTransaction{Transaction: decodeContent(r)}
-	u.Signatures = readList(r, MaxSignatures, sizeKeySignature, func() KeySignature {
+	u.Signatures = readList(r, u.maxSignatures(), sizeKeySignature, func() KeySignature {
 		return KeySignature{Key: r.bytes32(), Signature: r.signature()}
 	})
 	if !ascending(u.Signatures, KeySignature.byKey) {
@@ -130,15 +132,19 @@ func decodeUnverified(r *reader) UnverifiedTransaction {
 	return u
 }
 
-// Verify checks that the statement makes sense and that each signature is by the key that it names, for this network.
+// Verify checks that the statement makes sense and that each signature is by the key that it names, for this network: over the
+// statement, or where it lists the key as that of a sequencer, over its [Consent].
 // Whether these keys have the authority is for [State.Apply] to say. The error is a [*Rejection].
 func (u UnverifiedTransaction) Verify(network [32]byte) (SignedTransaction, error) {
 	if r := u.Transaction.check(); r != nil {
 		return SignedTransaction{}, r
 	}
 	digest := u.Transaction.Digest()
-	for _, s := range u.Signatures {
-		if !keys.VerifyDomain(s.Key, network, domainTransaction, digest[:], s.Signature) {
+	for _, s := range u.Transaction.signed(network, digest, u.Signatures) {
+		if !s.Valid() {
+			if n, isNode := u.nodeOf(s.Key); isNode {
+				return SignedTransaction{}, Consent{n, s.Signature}.Check(network).about(u.Mapping.Key)
+			}
 			r := rejected(CodeInvalidSignature, "the signature by key %s is not over this transaction in this network: have it signed again", s.Key.Fingerprint())
 			r.Missing = []keys.Fingerprint{s.Key.Fingerprint()}
 			return SignedTransaction{}, r.about(u.Mapping.Key)
@@ -158,9 +164,7 @@ func VerifyAll(network [32]byte, valid func([]keys.Signed) bool, list ...Unverif
 		}
 		digest := u.Transaction.Digest()
 		verified[i] = SignedTransaction{network: network, content: u.Transaction, digest: digest, signatures: u.Signatures}
-		for _, s := range u.Signatures {
-			signatures = append(signatures, domainTransaction.Signed(s.Key, network, digest[:], s.Signature))
-		}
+		signatures = append(signatures, u.Transaction.signed(network, digest, u.Signatures)...)
 	}
 	if !valid(signatures) {
 		return nil, false
@@ -187,19 +191,26 @@ func Sign(network [32]byte, t Transaction, signers ...keys.PrivateKey) (SignedTr
 	return signed.Sign(signers...)
 }
 
-// Sign returns the transaction with further signatures.
+// Sign returns the transaction with further signatures. A node key that the transaction lists gives its [Consent].
 func (t SignedTransaction) Sign(signers ...keys.PrivateKey) (SignedTransaction, error) {
 	added := t
 	added.signatures = nil
+	nodes := t.content.nodes()
 	for _, k := range signers {
-		added.signatures = append(added.signatures, KeySignature{k.Public(), k.SignDomain(t.network, domainTransaction, t.digest[:])})
+		signature := KeySignature{Key: k.Public()}
+		if n, isNode := nodes[k.Public()]; isNode {
+			signature.Signature = Agree(t.network, n.Member, k).Signature
+		} else {
+			signature.Signature = k.SignDomain(t.network, domainTransaction, t.digest[:])
+		}
+		added.signatures = append(added.signatures, signature)
 	}
 	return t.Merge(added)
 }
 
 // Merge returns the transaction with the signatures of both. The result is the same in any order of merging, also if a key
 // made two signatures, which malice can. It fails if the two are not about the same statement in the same network, or if
-// there are more than [MaxSignatures].
+// there are too many, see [MaxSignatures].
 func (t SignedTransaction) Merge(o SignedTransaction) (SignedTransaction, error) {
 	if t.digest != o.digest || t.network != o.network {
 		return SignedTransaction{}, fmt.Errorf("merge signatures: transactions %s and %s are not the same", t.digest, o.digest)
@@ -207,14 +218,11 @@ func (t SignedTransaction) Merge(o SignedTransaction) (SignedTransaction, error)
 	merged := t
 	merged.signatures = slices.Concat(t.signatures, o.signatures)
 	slices.SortFunc(merged.signatures, func(a, b KeySignature) int {
-		if byKey := a.byKey(b); byKey != 0 {
-			return byKey
-		}
-		return bytes.Compare(a.Signature[:], b.Signature[:])
+		return cmp.Or(a.byKey(b), bytes.Compare(a.Signature[:], b.Signature[:]))
 	})
 	merged.signatures = slices.CompactFunc(merged.signatures, func(a, b KeySignature) bool { return a.Key == b.Key })
-	if n := len(merged.signatures); n > MaxSignatures {
-		return SignedTransaction{}, fmt.Errorf("merge signatures: %d are more than the limit of %d", n, MaxSignatures)
+	if n, most := len(merged.signatures), t.content.maxSignatures(); n > most {
+		return SignedTransaction{}, fmt.Errorf("merge signatures: %d are more than the limit of %d", n, most)
 	}
 	return merged, nil
 }

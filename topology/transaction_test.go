@@ -213,8 +213,8 @@ func TestLargestTransactionFits(t *testing.T) {
 		set.Sequencers = append(set.Sequencers, SequencerNode{Member{Sequencer, UID{name, space("alice")}}, keys.PublicKey{byte(i), byte(i >> 8)}})
 	}
 	tx := signed(Add(1, set))
-	for i := range MaxSignatures {
-		tx.signatures = append(tx.signatures, KeySignature{Key: keys.PublicKey{byte(i)}})
+	for i := range MaxSignatures + bft.MaxMembers {
+		tx.signatures = append(tx.signatures, KeySignature{Key: keys.PublicKey{byte(i >> 8), byte(i)}})
 	}
 	u, err := DecodeTransaction(tx.Encode())
 	if err != nil || u.check() != nil {

@@ -28,7 +28,7 @@ func some[T any](c choose, from ...T) []T {
 
 var (
 	rootNames   = []string{"alice", "bob", "carol", "dora"}
-	signerNames = []string{"alice", "bob", "carol", "dora", "x", "y", "k1", "k2", "k3", "seq1-protocol", "node of seq1"}
+	signerNames = []string{"alice", "bob", "carol", "dora", "x", "y", "k1", "k2", "k3", "seq1-protocol", "node of seq1", "node of seq2"}
 	memberPool  = []Member{par1, par2, seq1, seq2, med1, {Mediator, UID{"med2", space("carol")}}, {Participant, UID{"shared", owners.Namespace}}}
 	publicNames = func() map[string]keys.PublicKey {
 		all := map[string]keys.PublicKey{}

@@ -73,6 +73,15 @@ func sequencers(threshold uint16, members ...Member) SequencerSet {
 	return set
 }
 
+// nodes lists sequencers, each before the name of its node key.
+func nodes(list ...any) SequencerSet {
+	set := SequencerSet{Synchronizer: synchronizer, Threshold: 1}
+	for i := 0; i < len(list); i += 2 {
+		set.Sequencers = append(set.Sequencers, SequencerNode{list[i].(Member), pub(list[i+1].(string))})
+	}
+	return set
+}
+
 func mediators(group Group, threshold uint16, active ...Member) MediatorSet {
 	return NewMediatorSet(synchronizer, group, threshold, active, nil)
 }
@@ -105,7 +114,7 @@ func signed(t Transaction, signers ...string) SignedTransaction {
 func founding() []SignedTransaction {
 	list := []SignedTransaction{
 		signed(Add(1, DefaultParameters(synchronizer)), "alice", "carol"),
-		signed(Add(1, sequencers(1, seq1)), "alice", "bob"),
+		signed(Add(1, sequencers(1, seq1)), "alice", "bob", "node of seq1"),
 		signed(Add(1, owners), "alice", "bob", "carol"),
 		signed(Add(1, keysOf(seq1, "seq1")), append(ownKeys(seq1, "seq1"), "alice")...),
 	}

@@ -61,17 +61,14 @@ func newAddSequencer() *cobra.Command {
 		if err != nil {
 			return exit.With(exit.BadConfig, err)
 		}
-		member, err := topology.ParseMember(identity.Member)
-		if err != nil {
-			return exit.With(exit.BadConfig, err)
-		}
+		consent := identity.Consent()
 		known, err := identity.Signed()
 		if err != nil {
 			return exit.With(exit.BadConfig, err)
 		}
 		return o.change(cmd, known, func(n *owner.Network) (topology.Transaction, error) {
-			return n.Listing(member, identity.NodeKey)
-		}, "lists "+member.Name)
+			return n.Listing(consent.SequencerNode)
+		}, "lists "+consent.Member.Name, consent)
 	}
 	return cmd
 }
@@ -96,8 +93,8 @@ func newRemoveSequencer() *cobra.Command {
 	return cmd
 }
 
-// change makes, signs and submits one change of the set of sequencers, behind transactions that it rests on.
-func (o *owners) change(cmd *cobra.Command, before []topology.SignedTransaction, compose func(*owner.Network) (topology.Transaction, error), did string) error {
+// change makes, signs and submits one change, with consents of the node keys that it lists, behind transactions that it rests on.
+func (o *owners) change(cmd *cobra.Command, before []topology.SignedTransaction, compose func(*owner.Network) (topology.Transaction, error), did string, consents ...topology.Consent) error {
 	signers, err := o.signers()
 	if err != nil {
 		return err
@@ -128,7 +125,7 @@ func (o *owners) change(cmd *cobra.Command, before []topology.SignedTransaction,
 	if err != nil {
 		return err
 	}
-	signed, err := o.sign(g, content, signers)
+	signed, err := o.sign(g, content, signers, consents)
 	if err != nil {
 		return err
 	}
@@ -175,8 +172,11 @@ func (o *owners) signers() (list []keys.PrivateKey, err error) {
 }
 
 // sign signs the change, together with those who signed the same before in the proposal file.
-func (o *owners) sign(g *genesis.Genesis, content topology.Transaction, signers []keys.PrivateKey) (topology.SignedTransaction, error) {
+func (o *owners) sign(g *genesis.Genesis, content topology.Transaction, signers []keys.PrivateKey, consents []topology.Consent) (topology.SignedTransaction, error) {
 	signed, err := topology.Sign(g.ID, content, signers...)
+	if err == nil {
+		signed, err = signed.WithConsents(consents...)
+	}
 	if err != nil || o.proposal == "" {
 		return signed, err
 	}

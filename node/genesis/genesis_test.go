@@ -46,15 +46,17 @@ func (p plan) found(t *testing.T) *genesis.Genesis {
 	parameters.Ordering = p.params
 	parameters.MaxRequestSize = min(parameters.MaxRequestSize, p.params.RequestLimit)
 	set := topology.SequencerSet{Synchronizer: main, Threshold: 1}
-	all := []signed{root(owner)}
+	all, agreeing := []signed{root(owner)}, []keys.PrivateKey{owner}
 	for i, name := range p.members {
 		namespace, protocol := key(name), key(name+" protocol")
 		m := topology.Member{Role: topology.Sequencer, UID: topology.UID{Name: name, Namespace: topology.NamespaceOf(namespace.Public())}}
 		all = append(all, root(namespace), signed{topology.NewOwnerToKeys(m, []topology.SigningKey{{Purpose: keys.Protocol, Key: protocol.Public()}}, nil),
 			[]keys.PrivateKey{namespace, protocol}})
-		set.Sequencers = append(set.Sequencers, topology.SequencerNode{Member: m, Node: key(string(p.node + byte(i))).Public()})
+		node := key(string(p.node + byte(i)))
+		set.Sequencers = append(set.Sequencers, topology.SequencerNode{Member: m, Node: node.Public()})
+		agreeing = append(agreeing, node)
 	}
-	all = append(all, signed{parameters, []keys.PrivateKey{owner}}, signed{set, []keys.PrivateKey{owner}})
+	all = append(all, signed{parameters, []keys.PrivateKey{owner}}, signed{set, agreeing})
 	charter := topology.Charter{Synchronizer: main, Began: p.began}
 	for _, s := range all {
 		charter.Transactions = append(charter.Transactions, topology.Add(1, s.mapping))

@@ -3,6 +3,7 @@ package network
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/synod-network/synod/bft/quorum"
@@ -109,13 +110,15 @@ func (p Plan) found(f founders) (*genesis.Genesis, error) {
 	parameters.MaxRequestSize = min(parameters.MaxRequestSize, ordering.RequestLimit)
 	parameters.Traffic, parameters.Onboarding = p.Traffic, p.Onboarding
 	set := topology.SequencerSet{Synchronizer: synchronizer, Threshold: uint16(quorum.Witness(p.Sequencers))}
+	agreeing := slices.Clone(f.owners) // to the set
 	for _, s := range f.sequencers {
 		statements = append(statements, s.identify()...)
 		say(topology.MemberTrustCertificate{Synchronizer: synchronizer, Member: s.member()}, s.namespace)
 		set.Sequencers = append(set.Sequencers, topology.SequencerNode{Member: s.member(), Node: s.node.Public()})
+		agreeing = append(agreeing, s.node)
 	}
 	say(parameters, f.owners...)
-	say(set, f.owners...)
+	say(set, agreeing...)
 
 	began := topology.Time(config.InstantOf(p.Now))
 	charter := topology.Charter{Synchronizer: synchronizer, Began: began}

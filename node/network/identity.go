@@ -20,7 +20,7 @@ type Identity struct {
 	Network      genesis.ID     `toml:"network" doc:"Id of the network that it was made for."`
 	Member       string         `toml:"member" doc:"The sequencer as a member of the network."`
 	NodeKey      keys.PublicKey `toml:"node_key" doc:"The key by which it orders."`
-	NodeProof    config.Bytes   `toml:"node_proof" doc:"Signature by that key over network, member and key, base64: whoever made this file holds the key."`
+	NodeProof    config.Bytes   `toml:"node_proof" doc:"Signature by that key over network, member and key, base64: it agrees to be listed for the member."`
 	Transactions []Signed       `toml:"transactions" doc:"Topology transactions that make its identity known, with its signatures."`
 }
 
@@ -31,11 +31,15 @@ type Signed struct {
 
 // Validate implements config.Validator.
 func (i *Identity) Validate() error {
-	if _, err := topology.ParseMember(i.Member); err != nil {
+	m, err := topology.ParseMember(i.Member)
+	if err != nil {
 		return config.Keyf("member", "%v", err)
 	}
-	if len(i.NodeProof) != len(keys.Signature{}) || !keys.VerifyDomain(i.NodeKey, i.Network, domainNode, i.nodeStatement(), keys.Signature(i.NodeProof)) {
-		return config.Keyf("node_proof", "is no signature by node_key over this network and member; make the file anew with synod sequencer join or rotate")
+	if len(i.NodeProof) != len(keys.Signature{}) {
+		return config.Keyf("node_proof", "has %d bytes, want %d; make the file anew with synod sequencer join or rotate", len(i.NodeProof), len(keys.Signature{}))
+	}
+	if r := i.consent(m).Check([32]byte(i.Network)); r != nil {
+		return config.Keyf("node_proof", "%s; make the file anew with synod sequencer join or rotate", r.Text)
 	}
 	if _, err := i.Signed(); err != nil {
 		return config.Keyf("transactions", "%v", err)
@@ -43,15 +47,20 @@ func (i *Identity) Validate() error {
 	return nil
 }
 
-// domainNode is that of the proof that a sequencer holds the key by which it is to order.
-const domainNode keys.Domain = "synod/sequencer/node/1"
+// Consent is what the node key agrees to. The identity is valid.
+func (i *Identity) Consent() topology.Consent {
+	m, _ := topology.ParseMember(i.Member) // which Validate did
+	return i.consent(m)
+}
 
-func (i *Identity) nodeStatement() []byte { return append([]byte(i.Member+"\x00"), i.NodeKey[:]...) }
+func (i *Identity) consent(m topology.Member) topology.Consent {
+	return topology.Consent{SequencerNode: topology.SequencerNode{Member: m, Node: i.NodeKey}, Signature: keys.Signature(i.NodeProof)}
+}
 
-// prove signs with the node key.
-func (i *Identity) prove(key keys.PrivateKey) {
-	signature := key.SignDomain(i.Network, domainNode, i.nodeStatement())
-	i.NodeProof = signature[:]
+// newIdentity is what a sequencer tells the owners of a network by a node key, without transactions.
+func newIdentity(g *genesis.Genesis, m topology.Member, node keys.PrivateKey) *Identity {
+	c := topology.Agree(g.ID, m, node)
+	return &Identity{Network: g.ID, Member: m.String(), NodeKey: c.Node, NodeProof: c.Signature[:]}
 }
 
 // write writes the file whole, or leaves what was there.
@@ -180,7 +189,7 @@ func (n Newcomer) write(draft string, g *genesis.Genesis) error {
 }
 
 func (n Newcomer) writeIdentity(draft string, g *genesis.Genesis, s founder) error {
-	i := &Identity{Network: g.ID, Member: s.member().String(), NodeKey: s.node.Public()}
+	i := newIdentity(g, s.member(), s.node)
 	for _, say := range s.identify() {
 		signed, err := topology.Sign(g.ID, topology.Add(1, say.mapping), say.signers...)
 		if err != nil {
@@ -188,7 +197,6 @@ func (n Newcomer) writeIdentity(draft string, g *genesis.Genesis, s founder) err
 		}
 		i.Transactions = append(i.Transactions, Signed{signed.Encode()})
 	}
-	i.prove(s.node)
 	return i.write(filepath.Join(draft, identityFile), n.Name, g)
 }
 

@@ -47,10 +47,8 @@ func RotateNodeKey(c *config.Sequencer) (identityPath string, next keys.PublicKe
 	if next = key.Public(); next == current.Public() {
 		return fail(fmt.Errorf("%s holds the key that is in use; remove it", file))
 	}
-	i := &Identity{Network: g.ID, Member: member.String(), NodeKey: next}
-	i.prove(key)
 	identityPath = filepath.Join(filepath.Dir(c.KeyFile), identityFile)
-	return identityPath, next, i.write(identityPath, c.Name, g)
+	return identityPath, next, newIdentity(g, member, key).write(identityPath, c.Name, g)
 }
 
 // RotateProtocolKey makes the key with which a sequencer is to sign for members next. The running sequencer announces it, and signs with it

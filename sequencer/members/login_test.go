@@ -388,8 +388,7 @@ func TestATokenEndsWithWhatItRestsOn(t *testing.T) {
 			return s.network.KeysOf(s.t, s.nodes[1].self, 2, []string{"the sequencer's next protocol"}, nil)
 		}, "the key with which"},
 		{"the sequencer is taken out", func(s *station) topology.SignedTransaction {
-			set := topology.SequencerSet{Synchronizer: s.network.Synchronizer, Threshold: 1}
-			set.Sequencers = append(set.Sequencers, topology.SequencerNode{Member: s.nodes[0].self, Node: membertest.Node(s.nodes[0].self).Public()})
+			set := s.network.Listing(membertest.Orders(s.nodes[0].self, membertest.Node(s.nodes[0].self)))
 			return s.network.Sign(s.t, topology.Add(2, set), "owner")
 		}, "not a sequencer"},
 	} {

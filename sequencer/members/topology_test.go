@@ -2,6 +2,7 @@ package members_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -227,4 +228,33 @@ func TestADownloadThatIsNotReadEnds(t *testing.T) {
 		_, err = idle.Recv()
 	}
 	wantFailure(t, err, codes.ResourceExhausted, members.TooManyCalls)
+}
+
+// TestOwnersAreToldWhoseNodeKeyHasNotAgreed, before anything is ordered; with the key's consent the same change goes through.
+func TestOwnersAreToldWhoseNodeKeyHasNotAgreed(t *testing.T) {
+	s := start(t, options{plan: membertest.Plan{Sequencers: 2}})
+	n := s.nodes[0]
+	first, second := s.nodes[0].self, s.nodes[1].self
+	spare, stay := membertest.Key("spare"), membertest.Orders(first, membertest.Node(first))
+	changed := n.state.TopologyChanged()
+	exchange := topology.Add(2, s.network.Listing(stay, membertest.Orders(second, spare)))
+	err := n.register(s.network.Sign(t, exchange, "owner"))
+	info, _ := wantFailure(t, err, codes.FailedPrecondition, members.Refused)
+	if info.GetMetadata()["code"] != string(topology.CodeNoConsent) || !strings.Contains(err.Error(), spare.Public().Fingerprint().String()) {
+		t.Errorf("unasked: %v, %v", info, err)
+	}
+	for name, c := range map[string]topology.Consent{
+		"another network": topology.Agree([32]byte{99}, second, spare), "another member": topology.Agree(s.network.ID, first, spare),
+		"another key": topology.Agree(s.network.ID, second, membertest.Node(second)), "nothing": {},
+	} {
+		forged := s.network.Forged(t, exchange, spare, c.Signature)
+		_, err := n.client.RegisterTopology(patience(t), &sequencerv1.RegisterTopologyRequest{Transactions: [][]byte{forged}})
+		if wantFailure(t, err, codes.InvalidArgument, members.BadSignature); !strings.Contains(err.Error(), "has not agreed to order for "+second.String()) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n.state.TopologyChanged() != changed {
+		t.Error("what was refused was ordered")
+	}
+	n.change(s.network.Sign(t, exchange, "owner", "spare"))
 }

@@ -11,7 +11,7 @@ import (
 // MaxTransactions bounds the transactions of one change.
 const MaxTransactions = 64
 
-// MaxSignatures bounds their signatures, together: every sequencer checks all of them in the order.
+// MaxSignatures bounds their signatures, together, consents of node keys included: every sequencer checks all of them in the order.
 const MaxSignatures = 256
 
 // ErrMalformed says that bytes are no list of topology transactions.

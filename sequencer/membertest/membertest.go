@@ -3,8 +3,10 @@
 package membertest
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/synod-network/synod/keys"
@@ -61,7 +63,9 @@ func Protocol(m topology.Member) keys.PrivateKey { return Key(m.Name + " protoco
 func Authentication(m topology.Member) keys.PrivateKey { return Key(m.Name + " authentication") }
 
 // Node is the key by which a sequencer orders.
-func Node(m topology.Member) keys.PrivateKey { return Key(m.Name + " node") }
+func Node(m topology.Member) keys.PrivateKey { return Key(nodeOf(m)) }
+
+func nodeOf(m topology.Member) string { return m.Name + " node" }
 
 // Found founds a network.
 func Found(t testing.TB, plan Plan) *Network {
@@ -73,17 +77,18 @@ func Found(t testing.TB, plan Plan) *Network {
 		plan.Parameters(&parameters)
 	}
 	founding := []topology.SignedTransaction{n.Sign(t, topology.Add(1, root("owner")), "owner")}
-	set := topology.SequencerSet{Synchronizer: n.Synchronizer, Threshold: 1}
+	set, signers := n.Listing(), []string{"owner"}
 	for i := range max(1, plan.Sequencers) {
 		s := Sequencer(i + 1)
 		n.Sequencers = append(n.Sequencers, s)
-		set.Sequencers = append(set.Sequencers, topology.SequencerNode{Member: s, Node: Node(s).Public()})
+		set.Sequencers = append(set.Sequencers, Orders(s, Node(s)))
+		signers = append(signers, nodeOf(s))
 		founding = append(founding, n.Registration(t, s)...)
 	}
 	for _, name := range plan.Participants {
 		founding = append(founding, n.Registration(t, Participant(name))...)
 	}
-	founding = append(founding, n.Sign(t, topology.Add(1, parameters), "owner"), n.Sign(t, topology.Add(1, set), "owner"))
+	founding = append(founding, n.Sign(t, topology.Add(1, parameters), "owner"), n.Sign(t, topology.Add(1, set), signers...))
 	var err error
 	if n.Genesis, err = topology.NewGenesis(n.ID, n.Synchronizer, Began, founding...); err != nil {
 		t.Fatal(err)
@@ -132,6 +137,32 @@ func (n *Network) KeysOf(t testing.TB, m topology.Member, serial topology.Serial
 		encryption = append(encryption, keys.DecryptionFromSeed(sha256.Sum256([]byte(m.Name))).Public())
 	}
 	return n.Sign(t, topology.Add(serial, topology.NewOwnerToKeys(m, signing, encryption)), signers...)
+}
+
+// Listing lists sequencers; see [Orders].
+func (n *Network) Listing(list ...topology.SequencerNode) topology.SequencerSet {
+	return topology.SequencerSet{Synchronizer: n.Synchronizer, Sequencers: list, Threshold: 1}
+}
+
+// Orders is a sequencer that orders by a key.
+func Orders(m topology.Member, by keys.PrivateKey) topology.SequencerNode {
+	return topology.SequencerNode{Member: m, Node: by.Public()}
+}
+
+// Forged is a change of the sequencers that an owner signed, with a signature in the place of the consent of a node key.
+func (n *Network) Forged(t testing.TB, tx topology.Transaction, node keys.PrivateKey, signature keys.Signature) []byte {
+	t.Helper()
+	listed := tx.Mapping.(topology.SequencerSet).Sequencers
+	i := slices.IndexFunc(listed, func(s topology.SequencerNode) bool { return s.Node == node.Public() })
+	if i < 0 {
+		t.Fatal("the key is not listed")
+	}
+	genuine := topology.Agree(n.ID, listed[i].Member, node)
+	signed, err := n.Sign(t, tx, "owner").WithConsents(genuine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Replace(signed.Encode(), genuine.Signature[:], signature[:], 1)
 }
 
 // Sign signs a transaction with keys by name.

@@ -132,14 +132,13 @@ func setDigest(s *topology.State) []byte {
 func (n *Network) TrustThreshold() uint16 { return coming(n.State).Sequencers().Threshold }
 
 // Listing is the set with another sequencer, or the one that has another key in the place of its old
-// one.
-func (n *Network) Listing(m topology.Member, node keys.PublicKey) (topology.Transaction, error) {
+// one. The node key's consent goes with it.
+func (n *Network) Listing(listed topology.SequencerNode) (topology.Transaction, error) {
 	set := coming(n.State).Sequencers()
-	listed := topology.SequencerNode{Member: m, Node: node}
-	at := slices.IndexFunc(set.Sequencers, func(s topology.SequencerNode) bool { return s.Member == m })
+	at := slices.IndexFunc(set.Sequencers, func(s topology.SequencerNode) bool { return s.Member == listed.Member })
 	switch {
 	case at >= 0 && set.Sequencers[at] == listed:
-		return topology.Transaction{}, fmt.Errorf("%s is listed already", m)
+		return topology.Transaction{}, fmt.Errorf("%s is listed already", listed.Member)
 	case at >= 0:
 		set.Sequencers = slices.Clone(set.Sequencers)
 		set.Sequencers[at] = listed
