@@ -63,7 +63,7 @@ type Failure struct {
 	// Rule is the sequencing code by name, for the reason REFUSED.
 	Rule       string
 	Message    string
-	RetryAfter time.Duration // 0: none was named
+	RetryAfter time.Duration // as it asked, which may be any time; 0: none was named
 	// Status is the code of a call that failed. It is Unknown for a submission that was refused in a stream: the reason tells.
 	Status codes.Code
 	// Last is set for PRUNED: events up to that time are not kept.

@@ -180,7 +180,7 @@ func (c *Client) closed(p *peer, s *stream, err error) {
 	case errors.Is(err, errLate), errors.Is(err, errSilent):
 		delay = c.config.RestartMax // others first
 	default:
-		delay = max(delay, failure.RetryAfter)
+		delay = max(delay, c.rest(failure))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

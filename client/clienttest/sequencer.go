@@ -42,6 +42,8 @@ type Behaviour struct {
 	Forger bool
 	// Refuse answers sends and acknowledgements with an error.
 	Refuse error
+	// Deny answers subscriptions with an error.
+	Deny error
 	// Swallow takes sends and acknowledgements and has none ordered.
 	Swallow bool
 	// Slow delays each answer to a call, but not streams.
@@ -435,6 +437,7 @@ func (s *Sequencer) Subscribe(r *sequencerv1.SubscribeRequest, stream grpc.Serve
 	}
 	s.mu.Lock()
 	s.counts.Streams++
+	denied := s.behaviour.Deny
 	s.streams++
 	s.mu.Unlock()
 	defer func() {
@@ -442,6 +445,9 @@ func (s *Sequencer) Subscribe(r *sequencerv1.SubscribeRequest, stream grpc.Serve
 		s.streams--
 		s.mu.Unlock()
 	}()
+	if denied != nil {
+		return denied
+	}
 	end := time.NewTimer(time.Until(caller.ends))
 	defer end.Stop()
 	for after, first := sequencing.Time(r.GetAfterMicros()), true; ; first = false {
