@@ -11,9 +11,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/keepalive"
 
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
+	"github.com/synod-network/synod/internal/grpclink"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/sequencer/sequencing"
 )
@@ -158,13 +158,6 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// A connection on which nothing came for pingAfter is asked whether it lives, and given up when pingPatience passes without an answer: where a
-// machine or what is between vanished, nothing else would tell for a quarter of an hour. Sequencers admit a ping every 10 s.
-const (
-	pingAfter    = 20 * time.Second
-	pingPatience = 10 * time.Second
-)
-
 // connect holds one connection, from the handshake until it is lost. A lost connection is never used again without a
 // new handshake: something else may answer at the address.
 func (c *Client) connect(ctx context.Context, p *peer, l *link) error {
@@ -173,12 +166,11 @@ func (c *Client) connect(ctx context.Context, p *peer, l *link) error {
 		return fmt.Errorf("%w: %w", errMismatch, err)
 	}
 	options := []grpc.DialOption{grpc.WithTransportCredentials(credentials), grpc.WithIdleTimeout(0), grpc.WithDisableServiceConfig(), c.buffers,
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingPatience, PermitWithoutStream: true}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(c.config.MaxResponse))}
 	if c.config.Dial != nil {
 		options = append(options, grpc.WithContextDialer(c.config.Dial))
 	}
-	conn, err := grpc.NewClient("passthrough:///"+l.endpoint.Address, options...)
+	conn, err := grpclink.Dial("passthrough:///"+l.endpoint.Address, options...)
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", l.endpoint.Address, err)
 	}
