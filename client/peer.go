@@ -73,6 +73,10 @@ type view struct {
 // errMismatch marks what trying again does not mend.
 var errMismatch = errors.New("this connection will not be used")
 
+// errStranger says that something answers that is no sequencer: a proxy whose sequencer is away, for a while, or a wrong address, for good.
+var errStranger = errors.New("no sequencer's service for members answers there, but a proxy without one, or another service: it is asked again from time to time; " +
+	"if it stays so, look at the address")
+
 // errNotYet is what a handshake fails with that may fit later: keys change, and the topology known here may be behind.
 type errNotYet struct{ error }
 
@@ -105,7 +109,7 @@ func (p *peer) stop() {
 
 // runLink keeps an endpoint connected, until it turns out to be something else than it should.
 func (c *Client) runLink(ctx context.Context, p *peer, l *link) {
-	failures := 0
+	failures, strange := 0, false
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := c.connect(ctx, p, l)
@@ -113,7 +117,7 @@ func (c *Client) runLink(ctx context.Context, p *peer, l *link) {
 			return
 		}
 		if time.Since(began) > c.config.RestartMax {
-			failures = 0
+			failures, strange = 0, false
 		}
 		delay := c.backoff(failures)
 		failures++
@@ -130,6 +134,9 @@ func (c *Client) runLink(ctx context.Context, p *peer, l *link) {
 		case permanent:
 			c.config.Log.Error("an endpoint is not what is configured", "sequencer", p.alias, "endpoint", loggedAddress(l.endpoint.Address), "error", err)
 			return
+		case errors.Is(err, errStranger) && !strange:
+			strange = true
+			c.config.Log.Warn("something else than a sequencer answers at an endpoint", "sequencer", p.alias, "endpoint", loggedAddress(l.endpoint.Address), "error", err)
 		case failures == 12:
 			c.config.Log.Warn("an endpoint cannot be reached", "sequencer", p.alias, "endpoint", loggedAddress(l.endpoint.Address), "error", err)
 		}
@@ -208,8 +215,11 @@ func (c *Client) handshake(ctx context.Context, p *peer, l *link, conn *grpc.Cli
 	answer, err := by.service.Handshake(ctx, request)
 	if err != nil {
 		f := failureOf(p.alias, err)
-		if f.Reason == "WRONG_NETWORK" || f.Reason == "WRONG_VERSION" || f.Reason == "INVALID" || f.Reason == "" && f.Status.String() == "Unimplemented" {
+		switch {
+		case f.Reason == "WRONG_NETWORK" || f.Reason == "WRONG_VERSION" || f.Reason == "INVALID":
 			return fmt.Errorf("handshake with %s: %w: %w", l.endpoint.Address, errMismatch, f)
+		case f.stranger():
+			return fmt.Errorf("handshake with %s: %w: it says %q (%s)", l.endpoint.Address, errStranger, brief(f.Message), f.Status)
 		}
 		return fmt.Errorf("handshake with %s: %w", l.endpoint.Address, f)
 	}
