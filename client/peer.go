@@ -34,6 +34,7 @@ type peer struct {
 	key keys.PublicKey
 	// strange counts responses signed with an unknown key since one with a known one.
 	strange  int
+	idle     idleness
 	left     *Lie // why it is not used any more
 	login    chan struct{}
 	token    token

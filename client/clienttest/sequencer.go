@@ -36,6 +36,9 @@ type Behaviour struct {
 	Garble func(encoded [][]byte) [][]byte
 	// Withhold opens streams and says nothing on them.
 	Withhold bool
+	// Crawl tells the time in steps that small, one a response and as fast as they are taken, and Idle tells the same again and again.
+	Crawl sequencing.Time
+	Idle  bool
 	// Lag holds streams back to that time; 0 does not.
 	Lag sequencing.Time
 	// Forger signs with another key than its own.
@@ -509,7 +512,12 @@ func (s *Sequencer) next(member sequencing.MemberID, after sequencing.Time, firs
 			events = events[:len(events)-1]
 		}
 	}
-	if known <= after || b.Withhold {
+	if b.Crawl > 0 && known > after {
+		events, known = nil, min(known, after+b.Crawl)
+	}
+	if b.Idle {
+		events, known = nil, after
+	} else if known <= after || b.Withhold {
 		return nil, 0, nil
 	}
 	return b.tell(s.network.ID, key, member, events, after, known), known, nil
