@@ -153,6 +153,9 @@ func (v *voice) follows(s *Statement, events []said, fault fault) *Lie {
 		}
 		at, last = e.time, e.time
 	}
+	if len(events) == 0 && s.Known <= s.After {
+		return s.lie(Malformed, s.Known, "the response tells nothing after %d, not even the time", s.After)
+	}
 	if s.Known < at {
 		return s.lie(Malformed, at, "everything is said to be known up to %d, but the response reaches %d", s.Known, at)
 	}

@@ -69,7 +69,7 @@ type Config struct {
 	// Check is how often streams are looked at. Default 1 s.
 	Check time.Duration
 	// A connection or stream that failed is tried again after a random time of up to RestartMin, which doubles with each
-	// failure up to RestartMax. Defaults 10 ms and 10 s.
+	// failure up to RestartMax. A sequencer that asks to be left alone is, for up to RestartMax. Defaults 10 ms and 10 s.
 	RestartMin, RestartMax time.Duration
 
 	// BufferEvents and BufferBytes bound what is kept of each sequencer that is ahead of the others, and, again, what waits

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -63,7 +64,7 @@ type Failure struct {
 	// Rule is the sequencing code by name, for the reason REFUSED.
 	Rule       string
 	Message    string
-	RetryAfter time.Duration // 0: none was named
+	RetryAfter time.Duration // as it asked, which may be any time; 0: none was named
 	// Status is the code of a call that failed. It is Unknown for a submission that was refused in a stream: the reason tells.
 	Status codes.Code
 	// Last is set for PRUNED: events up to that time are not kept.
@@ -151,12 +152,29 @@ func (f *Failure) answer() answer {
 		}
 		return final
 	case "":
-		switch f.Status {
-		case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.ResourceExhausted, codes.Aborted, codes.Internal, codes.Unknown:
-			return elsewhere
-		case codes.Unauthenticated:
+		if f.Status == codes.Unauthenticated {
 			return login
 		}
+		return elsewhere // the transport, or something between: sequencers give a reason
 	}
 	return final
+}
+
+// stranger reports whether what answered a handshake cannot have been a sequencer, which gives a reason for what it refuses.
+func (f *Failure) stranger() bool {
+	switch f.Status {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
+		return false // nothing answered
+	}
+	return f.Reason == ""
+}
+
+// brief is one short line of what something said that may say anything.
+func brief(text string) string {
+	const most = 200
+	line, _, _ := strings.Cut(text, "\n")
+	if len(line) > most {
+		line = line[:most] + "…"
+	}
+	return strings.ToValidUTF8(line, "?")
 }

@@ -31,13 +31,15 @@ const (
 	BadSignature LieKind = "bad_signature"
 	// WrongRecipients: recipients of an event that do not have the digest in the event.
 	WrongRecipients LieKind = "wrong_recipients"
+	// Flood: responses without events, far more than it takes to tell the time. No single one shows it.
+	Flood LieKind = "flood"
 	// Malformed: what no honest sequencer sends.
 	Malformed LieKind = "malformed"
 )
 
 // LieKinds lists all kinds.
 func LieKinds() []LieKind {
-	return []LieKind{Dropped, Altered, Forged, Reordered, BrokenChain, Contradiction, BadSignature, WrongRecipients, Malformed}
+	return []LieKind{Dropped, Altered, Forged, Reordered, BrokenChain, Contradiction, BadSignature, WrongRecipients, Flood, Malformed}
 }
 
 // Lie is what a sequencer was found to have said that is not true. The client leaves such a sequencer until it is
@@ -48,7 +50,7 @@ type Lie struct {
 	// Time is that of the event or claim in question.
 	Time   sequencing.Time
 	Detail string
-	// Statement is the signed response that shows it; nil if it is not signed, or too large to keep.
+	// Statement is the signed response that shows it; nil if no single one does, it is not signed, or too large to keep.
 	Statement *Statement
 	// Against are the sequencers that agreed on the truth; none if the statement convicts by itself.
 	Against []sequencing.MemberID

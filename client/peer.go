@@ -11,9 +11,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/keepalive"
 
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
+	"github.com/synod-network/synod/internal/grpclink"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/sequencer/sequencing"
 )
@@ -34,6 +34,7 @@ type peer struct {
 	key keys.PublicKey
 	// strange counts responses signed with an unknown key since one with a known one.
 	strange  int
+	idle     idleness
 	left     *Lie // why it is not used any more
 	login    chan struct{}
 	token    token
@@ -73,6 +74,10 @@ type view struct {
 // errMismatch marks what trying again does not mend.
 var errMismatch = errors.New("this connection will not be used")
 
+// errStranger says that something answers that is no sequencer: a proxy whose sequencer is away, for a while, or a wrong address, for good.
+var errStranger = errors.New("no sequencer's service for members answers there, but a proxy without one, or another service: it is asked again from time to time; " +
+	"if it stays so, look at the address")
+
 // errNotYet is what a handshake fails with that may fit later: keys change, and the topology known here may be behind.
 type errNotYet struct{ error }
 
@@ -105,7 +110,7 @@ func (p *peer) stop() {
 
 // runLink keeps an endpoint connected, until it turns out to be something else than it should.
 func (c *Client) runLink(ctx context.Context, p *peer, l *link) {
-	failures := 0
+	failures, strange := 0, false
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := c.connect(ctx, p, l)
@@ -113,7 +118,7 @@ func (c *Client) runLink(ctx context.Context, p *peer, l *link) {
 			return
 		}
 		if time.Since(began) > c.config.RestartMax {
-			failures = 0
+			failures, strange = 0, false
 		}
 		delay := c.backoff(failures)
 		failures++
@@ -130,6 +135,9 @@ func (c *Client) runLink(ctx context.Context, p *peer, l *link) {
 		case permanent:
 			c.config.Log.Error("an endpoint is not what is configured", "sequencer", p.alias, "endpoint", loggedAddress(l.endpoint.Address), "error", err)
 			return
+		case errors.Is(err, errStranger) && !strange:
+			strange = true
+			c.config.Log.Warn("something else than a sequencer answers at an endpoint", "sequencer", p.alias, "endpoint", loggedAddress(l.endpoint.Address), "error", err)
 		case failures == 12:
 			c.config.Log.Warn("an endpoint cannot be reached", "sequencer", p.alias, "endpoint", loggedAddress(l.endpoint.Address), "error", err)
 		}
@@ -158,13 +166,6 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// A connection on which nothing came for pingAfter is asked whether it lives, and given up when pingPatience passes without an answer: where a
-// machine or what is between vanished, nothing else would tell for a quarter of an hour. Sequencers admit a ping every 10 s.
-const (
-	pingAfter    = 20 * time.Second
-	pingPatience = 10 * time.Second
-)
-
 // connect holds one connection, from the handshake until it is lost. A lost connection is never used again without a
 // new handshake: something else may answer at the address.
 func (c *Client) connect(ctx context.Context, p *peer, l *link) error {
@@ -173,12 +174,11 @@ func (c *Client) connect(ctx context.Context, p *peer, l *link) error {
 		return fmt.Errorf("%w: %w", errMismatch, err)
 	}
 	options := []grpc.DialOption{grpc.WithTransportCredentials(credentials), grpc.WithIdleTimeout(0), grpc.WithDisableServiceConfig(), c.buffers,
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingPatience, PermitWithoutStream: true}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(c.config.MaxResponse))}
 	if c.config.Dial != nil {
 		options = append(options, grpc.WithContextDialer(c.config.Dial))
 	}
-	conn, err := grpc.NewClient("passthrough:///"+l.endpoint.Address, options...)
+	conn, err := grpclink.Dial("passthrough:///"+l.endpoint.Address, options...)
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", l.endpoint.Address, err)
 	}
@@ -216,8 +216,11 @@ func (c *Client) handshake(ctx context.Context, p *peer, l *link, conn *grpc.Cli
 	answer, err := by.service.Handshake(ctx, request)
 	if err != nil {
 		f := failureOf(p.alias, err)
-		if f.Reason == "WRONG_NETWORK" || f.Reason == "WRONG_VERSION" || f.Reason == "INVALID" || f.Reason == "" && f.Status.String() == "Unimplemented" {
+		switch {
+		case f.Reason == "WRONG_NETWORK" || f.Reason == "WRONG_VERSION" || f.Reason == "INVALID":
 			return fmt.Errorf("handshake with %s: %w: %w", l.endpoint.Address, errMismatch, f)
+		case f.stranger():
+			return fmt.Errorf("handshake with %s: %w: it says %q (%s)", l.endpoint.Address, errStranger, brief(f.Message), f.Status)
 		}
 		return fmt.Errorf("handshake with %s: %w", l.endpoint.Address, f)
 	}

@@ -230,8 +230,8 @@ func (c *Client) handOver(ctx context.Context, t *tracked) (takers []taker, err 
 	var (
 		refused = map[*peer]*Failure{}
 		tried   = map[*peer]bool{}
+		resting = map[*peer]time.Time{} // until when they asked to be left alone
 		rounds  int
-		soonest time.Duration // that a sequencer of this round asked to be left alone
 	)
 	for {
 		p, by := c.sender(tried)
@@ -239,16 +239,21 @@ func (c *Client) handOver(ctx context.Context, t *tracked) (takers []taker, err 
 			if len(takers) > 0 {
 				return takers, c.await(ctx, t, 0)
 			}
-			if err := c.await(ctx, t, max(c.backoff(rounds), min(soonest, c.config.RestartMax))); err != errPatience {
+			if err := c.await(ctx, t, max(c.backoff(rounds), c.allRest(refused, resting))); err != errPatience {
 				if len(refused) > 0 && err != nil {
 					err = fmt.Errorf("%w; refused meanwhile: %w", err, firstOf(refused))
 				}
 				return nil, err
 			}
-			rounds, soonest = rounds+1, 0
+			rounds++
 			clear(tried)
 			for p := range refused {
 				tried[p] = true
+			}
+			for p, until := range resting {
+				if time.Now().Before(until) {
+					tried[p] = true
+				}
 			}
 			continue
 		}
@@ -296,10 +301,28 @@ func (c *Client) handOver(ctx context.Context, t *tracked) (takers []taker, err 
 				}
 				return nil, believed
 			}
-		case f.RetryAfter > 0 && (soonest == 0 || f.RetryAfter < soonest):
-			soonest = f.RetryAfter
+		default:
+			resting[p] = time.Now().Add(c.rest(f))
 		}
 	}
+}
+
+// rest is how long a sequencer is left alone that asked for it: no longer than one that says nothing, for it may lie.
+func (c *Client) rest(f *Failure) time.Duration {
+	return max(0, min(f.RetryAfter, c.config.RestartMax))
+}
+
+// allRest is how long nobody is left to send through who did not ask to be left alone.
+func (c *Client) allRest(refused map[*peer]*Failure, resting map[*peer]time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	soonest := c.config.RestartMax
+	for _, p := range c.peers {
+		if refused[p] == nil {
+			soonest = min(soonest, time.Until(resting[p]))
+		}
+	}
+	return soonest
 }
 
 // refusedFor reports whether it is believed that the rules refuse a submission, once f is the last who said so. Fewer sequencers than the

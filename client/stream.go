@@ -180,7 +180,7 @@ func (c *Client) closed(p *peer, s *stream, err error) {
 	case errors.Is(err, errLate), errors.Is(err, errSilent):
 		delay = c.config.RestartMax // others first
 	default:
-		delay = max(delay, failure.RetryAfter)
+		delay = max(delay, c.rest(failure))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -225,6 +225,9 @@ func (c *Client) read(ctx context.Context, p *peer, s *stream, service sequencer
 		if response, err = responses.Recv(); err != nil {
 			break
 		}
+		if err = c.bearable(p, response); err != nil {
+			return err
+		}
 		var statement *Statement
 		if statement, err = c.examine(p, after, response); err != nil {
 			return err
@@ -249,6 +252,22 @@ var errKey = errors.New("it signs with a key that is not known as its own")
 
 // maxStrangeKeys is how many responses in a row may be signed with unknown keys, each after a handshake, before it is a lie.
 const maxStrangeKeys = 3
+
+// bearable bounds what a sequencer may say that brings nothing, before anything is spent on it.
+func (c *Client) bearable(p *peer, r *sequencerv1.SubscribeResponse) error {
+	if len(r.GetEvents()) > 0 {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !p.idle.more(time.Now()) {
+		return nil
+	}
+	lie := flood(p)
+	c.leave(lie)
+	c.pump()
+	return lie
+}
 
 // examine checks the signature on a response.
 func (c *Client) examine(p *peer, after sequencing.Time, r *sequencerv1.SubscribeResponse) (*Statement, error) {
@@ -302,6 +321,7 @@ func (c *Client) heard(ctx context.Context, p *peer, s *stream, statement *State
 	if disputed := len(c.agreement.voices) > 1 && v != nil && len(v.pending) > 0; disputed {
 		signal(c.poke)
 	}
+	began := time.Now()
 	c.mu.Unlock()
 	for full && err == nil {
 		select {
@@ -311,7 +331,9 @@ func (c *Client) heard(ctx context.Context, p *peer, s *stream, statement *State
 		}
 		c.mu.Lock()
 		v := c.agreement.voices[p.id]
-		full = v != nil && v.full(c.config.BufferEvents, c.config.BufferBytes)
+		if full = v != nil && v.full(c.config.BufferEvents, c.config.BufferBytes); !full {
+			p.idle.excuse(time.Since(began))
+		}
 		c.mu.Unlock()
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	orderingv1 "github.com/synod-network/synod/api/synod/ordering/v1"
+	"github.com/synod-network/synod/internal/grpclink"
 	"github.com/synod-network/synod/ordering"
 	"github.com/synod-network/synod/ordering/blockwire"
 )
@@ -36,7 +37,7 @@ type endpoint struct {
 }
 
 func (e *endpoint) dial() (*grpc.ClientConn, orderingv1.OrderingServiceClient, error) {
-	conn, err := grpc.NewClient(e.address, e.options...)
+	conn, err := grpclink.Dial(e.address, e.options...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", e.address, err)
 	}

@@ -47,12 +47,22 @@ func ProfileHandler() http.Handler {
 	return mux
 }
 
-// ServeHTTP returns the stage that serves handler on listener until its context ends, then gives requests in hand a second.
-func ServeHTTP(name string, listener net.Listener, handler http.Handler) Stage {
+// How long the answer to a request may take, from its headers on, until the connection is given up.
+const (
+	OperatorPatience = 30 * time.Second // of an [OperatorHandler]
+	ProfilePatience  = 10 * time.Minute // of a [ProfileHandler], whose profiles and traces last as long as they are told to
+)
+
+// ServeHTTP returns the stage that serves handler on listener until its context ends, then gives requests in hand a second. A client
+// that has not sent its whole request or not taken its whole answer within patience is cut off; with a patience of
+// 0, for streams without an end, only one that has not sent its headers.
+func ServeHTTP(name string, listener net.Listener, handler http.Handler, patience time.Duration) Stage {
 	return Stage{Name: name, Run: func(ctx context.Context, ready func()) error {
 		server := &http.Server{
 			Handler:           handler,
 			ReadHeaderTimeout: 5 * time.Second,
+			ReadTimeout:       patience,
+			WriteTimeout:      patience,
 			IdleTimeout:       time.Minute,
 			MaxHeaderBytes:    16 << 10,
 		}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,7 +41,7 @@ func TestOperatorHandlerServesHealthAndMetricsAndNoProfiles(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ready, done := make(chan struct{}), make(chan error, 1)
-	stage := node.ServeHTTP("operators", listener, node.OperatorHandler(node.NewHealth(), prometheus.NewRegistry()))
+	stage := node.ServeHTTP("operators", listener, node.OperatorHandler(node.NewHealth(), prometheus.NewRegistry()), node.OperatorPatience)
 	go func() { done <- stage.Run(ctx, func() { close(ready) }) }()
 	<-ready
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -124,5 +126,68 @@ func readWhenThere(t *testing.T, path string) (node.Ready, error) {
 		case <-deadline.Done():
 			return ready, err
 		}
+	}
+}
+
+// endless writes until the client's end is lost, and then tells why.
+type endless struct{ ended chan error }
+
+func (e endless) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	for {
+		if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+			e.ended <- err
+			return
+		}
+	}
+}
+
+// TestClientsThatDoNotReadOrWriteAreCutOff: neither the goroutine that writes to one nor that which waits for its body stays.
+func TestClientsThatDoNotReadOrWriteAreCutOff(t *testing.T) {
+	listener, err := node.Listen(t.Context(), "operators", "admin.listen", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ready, done, written := make(chan struct{}), make(chan error, 1), make(chan error, 2)
+	mux := http.NewServeMux()
+	mux.Handle("GET /endless", endless{written})
+	mux.HandleFunc("POST /body", func(_ http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		written <- err
+	})
+	stage := node.ServeHTTP("operators", listener, mux, 100*time.Millisecond)
+	go func() { done <- stage.Run(ctx, func() { close(ready) }) }()
+	<-ready
+	for _, request := range []string{
+		"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n",
+		"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
+	} {
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, request); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-written; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%.10q: %v", request, err)
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestProfilesMayTakeTheirTime: net/http/pprof refuses what its server would not let it write.
+func TestProfilesMayTakeTheirTime(t *testing.T) {
+	server := &http.Server{WriteTimeout: node.ProfilePatience}
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), http.ServerContextKey, server))
+	cancel() // nobody waits for the profile
+	answer := httptest.NewRecorder()
+	node.ProfileHandler().ServeHTTP(answer, httptest.NewRequestWithContext(ctx, http.MethodGet, "/debug/pprof/trace?seconds=300", nil))
+	if answer.Code != http.StatusOK {
+		t.Errorf("a trace of five minutes: %d %s", answer.Code, answer.Body)
 	}
 }

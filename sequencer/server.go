@@ -10,19 +10,12 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
 	orderingv1 "github.com/synod-network/synod/api/synod/ordering/v1"
 	"github.com/synod-network/synod/internal/grpcbuf"
+	"github.com/synod-network/synod/internal/grpclink"
 	"github.com/synod-network/synod/ordering"
-)
-
-// Clients may ping this often, and are pinged when they have been silent.
-const (
-	pingAtMost   = 10 * time.Second
-	pingSilent   = 30 * time.Second
-	pingPatience = 10 * time.Second
 )
 
 // Windows let a stream run at full rate over a link of 10 ms and 1 Gbit/s, and
@@ -65,7 +58,7 @@ func New(orderer ordering.Orderer, listener net.Listener, config Config) (*Serve
 		health:   health.NewServer(),
 		draining: draining,
 		drain:    drain,
-		grpc: grpc.NewServer(
+		grpc: grpclink.Server(
 			grpc.Creds(access.credentials()),
 			grpc.UnaryInterceptor(gate.unary),
 			grpc.StreamInterceptor(gate.stream),
@@ -74,8 +67,6 @@ func New(orderer ordering.Orderer, listener net.Listener, config Config) (*Serve
 			grpc.MaxConcurrentStreams(uint32(config.StreamsPerConnection)),
 			grpc.InitialWindowSize(streamWindow),
 			grpc.InitialConnWindowSize(connectionWindow),
-			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingAtMost, PermitWithoutStream: true}),
-			grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingSilent, Timeout: pingPatience}),
 		),
 	}
 	if config.Ordering {

@@ -196,7 +196,7 @@ func (p *parts) serve(ctx context.Context) error {
 	p.stages = append(p.stages,
 		node.Stage{Name: "log", Run: running(p.log.Run)},
 		node.Stage{Name: "stream", Run: running(p.stream.Run)})
-	if err := p.listen(ctx, "events", "event_stream_server.port", p.o.Events, p.stream); err != nil {
+	if err := p.listen(ctx, "events", "event_stream_server.port", p.o.Events, p.stream, 0); err != nil {
 		return err
 	}
 	if p.o.REST != nil {
@@ -211,7 +211,7 @@ func (p *parts) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("admin server: %w", err)
 	}
-	return p.listen(ctx, "admin", "admin_server.port", p.o.Admin.Address, handler)
+	return p.listen(ctx, "admin", "admin_server.port", p.o.Admin.Address, handler, node.OperatorPatience)
 }
 
 func (p *parts) serveREST(ctx context.Context) error {
@@ -221,10 +221,12 @@ func (p *parts) serveREST(ctx context.Context) error {
 		return fmt.Errorf("REST server: %w", err)
 	}
 	p.stages = append(p.stages, node.Stage{Name: "page", Run: running(overview.Run)})
-	return p.listen(ctx, "rest", "rest_server.port", p.o.REST.Address, p.board.Timed(handler))
+	return p.listen(ctx, "rest", "rest_server.port", p.o.REST.Address, p.board.Timed(handler), 0)
 }
 
-func (p *parts) listen(ctx context.Context, name, key, address string, handler http.Handler) error {
+// listen adds a server. Its answers may take as long as patience, or 0 where some are streams: who takes nothing of those is given up by
+// [halfopen].
+func (p *parts) listen(ctx context.Context, name, key, address string, handler http.Handler, patience time.Duration) error {
 	var listener net.Listener
 	listener, err := node.Listen(ctx, "the "+name+" server", key, address)
 	if err != nil {
@@ -232,7 +234,7 @@ func (p *parts) listen(ctx context.Context, name, key, address string, handler h
 	}
 	p.ports[name] = listener.Addr().String()
 	p.o.Log.Info("listening", "server", name, "address", listener.Addr().String())
-	p.stages = append(p.stages, node.ServeHTTP(name, halfopen.Listener(listener, p.o.Patience), handler))
+	p.stages = append(p.stages, node.ServeHTTP(name, halfopen.Listener(listener, p.o.Patience), handler, patience))
 	return nil
 }
 

@@ -16,7 +16,6 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
@@ -24,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
+	"github.com/synod-network/synod/internal/grpclink"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/sequencer/session"
@@ -39,12 +39,17 @@ type Behaviour struct {
 	Garble func(encoded [][]byte) [][]byte
 	// Withhold opens streams and says nothing on them.
 	Withhold bool
+	// Crawl tells the time in steps that small, one a response and as fast as they are taken, and Idle tells the same again and again.
+	Crawl sequencing.Time
+	Idle  bool
 	// Lag holds streams back to that time; 0 does not.
 	Lag sequencing.Time
 	// Forger signs with another key than its own.
 	Forger bool
 	// Refuse answers sends and acknowledgements with an error.
 	Refuse error
+	// Deny answers subscriptions with an error.
+	Deny error
 	// Swallow takes sends and acknowledgements and has none ordered.
 	Swallow bool
 	// Slow delays each answer to a call, but not streams.
@@ -115,8 +120,7 @@ func (s *Sequencer) Up() {
 	if s.server != nil {
 		return
 	}
-	s.server, s.listener = grpc.NewServer(grpc.MaxRecvMsgSize(64<<20), grpc.WaitForHandlers(true),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true})), bufconn.Listen(1<<18)
+	s.server, s.listener = grpclink.Server(grpc.MaxRecvMsgSize(64<<20), grpc.WaitForHandlers(true)), bufconn.Listen(1<<18)
 	if s.service == nil {
 		s.service = s
 	}
@@ -438,6 +442,7 @@ func (s *Sequencer) Subscribe(r *sequencerv1.SubscribeRequest, stream grpc.Serve
 	}
 	s.mu.Lock()
 	s.counts.Streams++
+	denied := s.behaviour.Deny
 	s.streams++
 	s.mu.Unlock()
 	defer func() {
@@ -445,6 +450,9 @@ func (s *Sequencer) Subscribe(r *sequencerv1.SubscribeRequest, stream grpc.Serve
 		s.streams--
 		s.mu.Unlock()
 	}()
+	if denied != nil {
+		return denied
+	}
 	end := time.NewTimer(time.Until(caller.ends))
 	defer end.Stop()
 	for after, first := sequencing.Time(r.GetAfterMicros()), true; ; first = false {
@@ -548,7 +556,12 @@ func (s *Sequencer) next(member sequencing.MemberID, after sequencing.Time, firs
 			events = events[:len(events)-1]
 		}
 	}
-	if known <= after || b.Withhold {
+	if b.Crawl > 0 && known > after {
+		events, known = nil, min(known, after+b.Crawl)
+	}
+	if b.Idle {
+		events, known = nil, after
+	} else if known <= after || b.Withhold {
 		return nil, 0, nil
 	}
 	return b.tell(s.network.ID, key, member, events, after, known), known, nil

@@ -20,6 +20,8 @@ import (
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
 	"github.com/synod-network/synod/client"
 	"github.com/synod-network/synod/client/directory"
+	"github.com/synod-network/synod/internal/grpclink"
+	"github.com/synod-network/synod/internal/halfopen/halfopentest"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/sequencer/membertest"
 	"github.com/synod-network/synod/sequencer/sequencing"
@@ -136,7 +138,7 @@ func inWorldOf(t *testing.T, participants []string, story func(w *world)) {
 		for i, s := range w.net.Sequencers {
 			one := &teller{id: s.String(), listener: bufconn.Listen(1 << 16), state: w.founded(), at: w.time}
 			w.tellers = append(w.tellers, one)
-			server := grpc.NewServer()
+			server := grpclink.Server()
 			sequencerv1.RegisterSequencerServiceServer(server, one)
 			served := make(chan error, 1)
 			go func() { served <- server.Serve(one.listener) }()
@@ -457,5 +459,22 @@ func TestBadConfigurations(t *testing.T) {
 				t.Errorf("got %v, want …%s…", err, want)
 			}
 		}
+	})
+}
+
+// Where the machines behind the connections vanish and others answer at the addresses, nothing tells but silence.
+func TestConnectionsThatLeadNowhereAreGivenUp(t *testing.T) {
+	inWorld(t, func(w *world) {
+		wires := &halfopentest.Wires{Connect: w.dial}
+		w.config.Dial = wires.Dial
+		defer w.follow()()
+		time.Sleep(10 * time.Minute)
+		if n := wires.Made(); n != len(w.tellers) {
+			t.Errorf("%d connections were made before anything happened", n)
+		}
+		wires.Cut()
+		w.order(w.tellers, w.net.Registration(t, bob)...)
+		time.Sleep(time.Minute)
+		w.knows("a minute after all connections were cut", true)
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
 	"github.com/synod-network/synod/client"
+	"github.com/synod-network/synod/internal/grpclink"
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/topology"
 )
@@ -35,7 +36,7 @@ func newSource(spec client.Sequencer, config Config) *source {
 		if config.Dial != nil {
 			options = append(options, grpc.WithContextDialer(config.Dial))
 		}
-		conn, err := grpc.NewClient("passthrough:///"+e.Address, options...)
+		conn, err := grpclink.Dial("passthrough:///"+e.Address, options...)
 		if err != nil {
 			s.wrong = err
 			continue

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/synod-network/synod/internal/grpclink"
 	"github.com/synod-network/synod/node/exit"
 )
 
@@ -61,7 +62,7 @@ func (r *adminReach) connect() (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := grpc.NewClient(r.address, grpc.WithTransportCredentials(transport))
+	conn, err := grpclink.Dial(r.address, grpc.WithTransportCredentials(transport))
 	if err != nil {
 		return nil, exit.Errorf(exit.Usage, "--admin %s: %w", r.address, err)
 	}

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/grpc"
+
+	"github.com/synod-network/synod/internal/grpclink"
 )
 
 // perConnection is how many members share a connection: a sequencer takes a few hundred streams on each, of which a member
@@ -20,7 +22,7 @@ type connections struct {
 func dial(address string, members int, options ...grpc.DialOption) (*connections, error) {
 	c := &connections{}
 	for range 1 + (members-1)/perConnection {
-		conn, err := grpc.NewClient(address, options...)
+		conn, err := grpclink.Dial(address, options...)
 		if err != nil {
 			return nil, err
 		}

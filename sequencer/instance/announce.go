@@ -16,6 +16,7 @@ import (
 
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
 	"github.com/synod-network/synod/bft"
+	"github.com/synod-network/synod/internal/grpclink"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/keys/vault"
 	"github.com/synod-network/synod/node/config"
@@ -160,7 +161,7 @@ func joinTransport(j config.Join) (credentials.TransportCredentials, error) {
 func register(ctx context.Context, address string, transport credentials.TransportCredentials, transaction []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, announcePatience)
 	defer cancel()
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(transport))
+	conn, err := grpclink.Dial(address, grpc.WithTransportCredentials(transport))
 	if err != nil {
 		return fmt.Errorf("%s: %w", address, err)
 	}

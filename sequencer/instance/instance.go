@@ -320,7 +320,7 @@ func (i *Instance) Stages() []node.Stage {
 			ready()
 			return i.service.Run(ctx)
 		}},
-		node.ServeHTTP(name("admin"), i.listeners["admin"], node.OperatorHandler(i.Health, i.metrics)),
+		node.ServeHTTP(name("admin"), i.listeners["admin"], node.OperatorHandler(i.Health, i.metrics), node.OperatorPatience),
 	}
 	if i.operators != nil {
 		stages = append(stages,
@@ -334,7 +334,7 @@ func (i *Instance) Stages() []node.Stage {
 			}})
 	}
 	if l, ok := i.listeners["pprof"]; ok {
-		stages = append(stages, node.ServeHTTP(name("pprof"), l, node.ProfileHandler()))
+		stages = append(stages, node.ServeHTTP(name("pprof"), l, node.ProfileHandler(), node.ProfilePatience))
 	}
 	return stages
 }

@@ -78,6 +78,7 @@ type Config struct {
 	Registrations, HostRegistrations float64
 	// TickEvery is how often a member without events is told the time, and streams ask
 	// whether their token still holds. Default 1 s.
+	// Clients take one that tells the time more than 250 times a second for a liar.
 	TickEvery time.Duration
 
 	// Software is what the handshake says of it.

@@ -21,6 +21,7 @@ import (
 
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
 	"github.com/synod-network/synod/bft/quorum"
+	"github.com/synod-network/synod/internal/grpclink"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/node/genesis"
 	"github.com/synod-network/synod/topology"
@@ -51,7 +52,7 @@ func Connect(ctx context.Context, g *genesis.Genesis, addresses []string, option
 		return nil, errors.New("name at least one sequencer to ask")
 	}
 	for _, address := range addresses {
-		conn, err := grpc.NewClient(address, options...)
+		conn, err := grpclink.Dial(address, options...)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", address, err)
 		}

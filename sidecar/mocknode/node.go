@@ -151,7 +151,7 @@ func (n *Node) RESTAddress() string { return n.rest.Addr().String() }
 func (n *Node) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return n.serveStreams(ctx) })
-	group.Go(func() error { return serve(ctx, n.rest, n.restHandler(), cutOff) })
+	group.Go(func() error { return serve(ctx, n.rest, n.restHandler(), restPatience, cutOff) })
 	group.Go(func() error { return n.produce(ctx) })
 	if err := group.Wait(); !errors.Is(err, context.Canceled) {
 		return err
@@ -159,9 +159,21 @@ func (n *Node) Run(ctx context.Context) error {
 	return nil
 }
 
-// serve answers until ctx ends, and then ends the server.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, stop func(*http.Server)) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+// restPatience is how long a request to the REST port and its answer may take.
+const restPatience = 30 * time.Second
+
+// serve answers until ctx ends, and then ends the server. A request and its answer may take as long as patience, or 0 for streams, which
+// have no end.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, patience time.Duration, stop func(*http.Server)) error {
+	server := &http.Server{
+		Handler:           handler,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       patience,
+		WriteTimeout:      patience,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	ended, end := context.WithCancel(ctx)
@@ -195,7 +207,7 @@ func (n *Node) serveStreams(ctx context.Context) error {
 	for {
 		up, end := context.WithCancel(ctx)
 		served := make(chan error, 1)
-		go func() { served <- serve(up, listener, n.streamHandler(), n.endStreams) }()
+		go func() { served <- serve(up, listener, n.streamHandler(), 0, n.endStreams) }()
 		var pause time.Duration
 		select {
 		case err := <-served:
