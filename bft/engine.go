@@ -91,6 +91,9 @@ type Recovered struct {
 	Nonce  uint64
 	// ProposeFrom is the newest stored Persist.ProposeFrom.
 	ProposeFrom Epoch
+	// TrustPassed says that the stored chain of hand-overs contains the one
+	// that Config.Trust names.
+	TrustPassed bool
 }
 
 // Committee returns the committee of the newest epoch.
@@ -149,6 +152,7 @@ type Engine struct {
 	// Where the newest commit is older than keys are trusted: see Trust.
 	trust        Trust
 	distrusting  bool
+	trustPassed  bool // the own chain contains the trusted hand-over
 	trustAskedAt Time
 	trustAsks    int
 }

@@ -8,6 +8,9 @@ func New(c Config, found Recovered, now Clock) (*Engine, []Effect) {
 	e.lastCommit = now.Mono
 	e.enterRecovered(found)
 	e.emit(EpochStarted{Committee: e.committee})
+	if found.TrustPassed || e.trust.Handover == e.committee.Anchor {
+		e.passTrusted()
+	}
 	if e.checkTrust(); e.halted {
 		return e, e.finish()
 	}

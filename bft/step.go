@@ -237,9 +237,12 @@ const (
 	// may have been committed; nobody here can tell what became of their
 	// Count requests.
 	EventOutcomeUnknown EventKind = "outcome_unknown"
-	// EventDistrust: the newest commit is older than keys are trusted; the
-	// hand-over that the operator trusts is looked for.
+	// EventDistrust: the hand-over that the operator trusts is not on the own
+	// chain, and is looked for.
 	EventDistrust EventKind = "distrust"
+	// EventTrustPassed: the own chain contains the hand-over that the operator
+	// trusts, for the first time in this run.
+	EventTrustPassed EventKind = "trust_passed"
 	// EventFetch: missing blocks are asked for.
 	EventFetch EventKind = "fetch"
 )

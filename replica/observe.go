@@ -76,6 +76,8 @@ func (r *Replica) observe(e bft.Event) {
 		r.log.Warn("a peer's answer to a catch-up request is unusable; asking another", slog.String("peer", r.name(e.Member)), slog.String("why", e.Text))
 	case bft.EventDistrust:
 		r.log.Warn(e.Text)
+	case bft.EventTrustPassed:
+		r.log.Info(e.Text)
 	case bft.EventProposingStopped:
 		r.log.Error(e.Text, slog.Uint64("round", uint64(e.Round)))
 	}
