@@ -32,7 +32,39 @@ func (r *Replica) recover() (found bft.Recovered, err error) {
 	if err := r.recoverBlocks(&found, committee, gc); err != nil {
 		return found, err
 	}
+	if err := r.recoverEvidence(&found, committee); err != nil {
+		return found, err
+	}
 	return found, r.recoverStanding(&found)
+}
+
+// recoverEvidence reads the evidence of the running epoch and the one before that can be passed on. What the two headers do not prove
+// alone stays where it is.
+func (r *Replica) recoverEvidence(found *bft.Recovered, running *bft.Committee) (err error) {
+	if running.Epoch == 1 {
+		found.Previous = r.cfg.Genesis
+	} else if running.Epoch > 1 {
+		if h, ok := r.cfg.Store.Handover(running.Epoch - 2); ok {
+			found.Previous = h.Next()
+		}
+	}
+	scan := r.cfg.Store.Evidence(func(encoded []byte) bool {
+		u, bad := bft.DecodeEvidence(encoded)
+		if bad != nil {
+			err = fmt.Errorf("stored evidence: %w", errors.Join(bad, store.ErrCorrupt))
+			return false
+		}
+		for _, c := range []*bft.Committee{running, found.Previous} {
+			if c == nil || c.Epoch != u.Epoch {
+				continue
+			}
+			if v, bad := u.Verify(c, r.verify); bad == nil {
+				found.Evidence = append(found.Evidence, v)
+			}
+		}
+		return true
+	})
+	return errors.Join(err, scan)
 }
 
 // trustPassed reports whether the stored chain of hand-overs contains the one that the operator named.
