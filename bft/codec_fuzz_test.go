@@ -72,6 +72,7 @@ func seedMessages() []Message {
 		&Status{Epoch: 1, Round: 2, Commit: 3},
 		&RejoinQuery{Nonce: 1},
 		&RejoinAnswer{Nonce: 1, Epoch: 2},
+		&EvidenceMessage{Evidence: &Evidence{Kind: Equivocation, First: b.Head, Other: b.Head}},
 	}
 }
 

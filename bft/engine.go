@@ -56,6 +56,7 @@ type Rules struct {
 	EmitPastWindowEnd    bool // tentative decisions survive a change of leaders
 	SkipIndirect         bool // an undecided slot is skipped at the first committed anchor
 	AcceptAnyChain       bool // catch-up believes commits without votes
+	KeepEvidence         bool // evidence is passed on to nobody
 }
 
 // Config is what an engine needs to know of its member.
@@ -91,6 +92,13 @@ type Recovered struct {
 	Nonce  uint64
 	// ProposeFrom is the newest stored Persist.ProposeFrom.
 	ProposeFrom Epoch
+	// Previous is the committee of the epoch before, nil in the first one or if
+	// it is not known. Evidence is the stored evidence of both epochs.
+	Previous *Committee
+	Evidence []*Evidence
+	// TrustPassed says that the stored chain of hand-overs contains the one
+	// that Config.Trust names.
+	TrustPassed bool
 }
 
 // Committee returns the committee of the newest epoch.
@@ -139,6 +147,7 @@ type Engine struct {
 	propose  proposing
 	catchUp  catchUp
 	rejoin   rejoin
+	proofs   proofs
 	suspects []bool      // members that rounds no longer wait for, by author
 	links    []PublicKey // peers whose link is up
 	cut      []PublicKey // peers whose link broke and is not up again
@@ -149,6 +158,7 @@ type Engine struct {
 	// Where the newest commit is older than keys are trusted: see Trust.
 	trust        Trust
 	distrusting  bool
+	trustPassed  bool // the own chain contains the trusted hand-over
 	trustAskedAt Time
 	trustAsks    int
 }
@@ -224,6 +234,8 @@ func (e *Engine) message(from PublicKey, m Message) {
 		e.handoversArrived(from, m.Handovers)
 	case *Status:
 		e.status(from, m)
+	case *UnverifiedEvidenceMessage:
+		e.evidenceArrived(from, &m.Evidence)
 	case *RejoinQuery:
 		e.send(from, &RejoinAnswer{Nonce: m.Nonce, Epoch: e.committee.Epoch})
 	case *RejoinAnswer:
@@ -322,6 +334,7 @@ func (e *Engine) peerUp(peer PublicKey) {
 	if v := e.handover.own; v != nil {
 		e.send(peer, v)
 	}
+	e.tellAll([]PublicKey{peer})
 }
 
 // peerDown saves the timeout that a dead leader would cost. The member is
@@ -336,6 +349,7 @@ func (e *Engine) peerDown(peer PublicKey) {
 		}
 	}
 	e.catchUp.lost(peer)
+	e.proofs.lost(peer)
 	e.askOthers(peer)
 }
 

@@ -166,6 +166,8 @@ func (e *Engine) startEpoch(h *Handover) {
 	}
 	e.emit(Forget{Epoch: old, Round: ^Round(0)})
 	e.emit(EpochStarted{Committee: e.committee})
+	e.proofs.epochStarted(e.committee.Epoch)
+	e.tellAll(e.links)
 }
 
 // requeueOwn returns the requests of own uncommitted blocks, newest first, so

@@ -97,6 +97,12 @@ type BlockMessage struct{ Block *Block }
 // the runtime verifies it first.
 type UnverifiedBlockMessage struct{ Block UnverifiedBlock }
 
+// EvidenceMessage passes on evidence against a member: see proofs.
+type EvidenceMessage struct{ Evidence *Evidence }
+
+// UnverifiedEvidenceMessage is evidence as it arrives.
+type UnverifiedEvidenceMessage struct{ Evidence UnverifiedEvidence }
+
 const (
 	kindBlock byte = 1 + iota
 	kindBlockRequest
@@ -110,25 +116,28 @@ const (
 	kindRejoinQuery
 	kindRejoinAnswer
 	kindHandoverRequest
+	kindEvidence
 )
 
 // FirstForeignKind is the first message kind that this package will never use:
 // the runtime numbers its own messages from here.
 const FirstForeignKind byte = 128
 
-func (*BlockMessage) kind() byte           { return kindBlock }
-func (*UnverifiedBlockMessage) kind() byte { return kindBlock }
-func (*BlockRequest) kind() byte           { return kindBlockRequest }
-func (*DAGRequest) kind() byte             { return kindDAGRequest }
-func (*DAGEnd) kind() byte                 { return kindDAGEnd }
-func (*ChainRequest) kind() byte           { return kindChainRequest }
-func (*ChainResponse) kind() byte          { return kindChainResponse }
-func (*HandoverVote) kind() byte           { return kindHandoverVote }
-func (*HandoverMessage) kind() byte        { return kindHandover }
-func (*HandoverRequest) kind() byte        { return kindHandoverRequest }
-func (*Status) kind() byte                 { return kindStatus }
-func (*RejoinQuery) kind() byte            { return kindRejoinQuery }
-func (*RejoinAnswer) kind() byte           { return kindRejoinAnswer }
+func (*BlockMessage) kind() byte              { return kindBlock }
+func (*UnverifiedBlockMessage) kind() byte    { return kindBlock }
+func (*BlockRequest) kind() byte              { return kindBlockRequest }
+func (*DAGRequest) kind() byte                { return kindDAGRequest }
+func (*DAGEnd) kind() byte                    { return kindDAGEnd }
+func (*ChainRequest) kind() byte              { return kindChainRequest }
+func (*ChainResponse) kind() byte             { return kindChainResponse }
+func (*HandoverVote) kind() byte              { return kindHandoverVote }
+func (*HandoverMessage) kind() byte           { return kindHandover }
+func (*HandoverRequest) kind() byte           { return kindHandoverRequest }
+func (*Status) kind() byte                    { return kindStatus }
+func (*RejoinQuery) kind() byte               { return kindRejoinQuery }
+func (*RejoinAnswer) kind() byte              { return kindRejoinAnswer }
+func (*EvidenceMessage) kind() byte           { return kindEvidence }
+func (*UnverifiedEvidenceMessage) kind() byte { return kindEvidence }
 
 // Limits of lists in messages, so that one message is bounded and a forged
 // length allocates nothing.
@@ -222,6 +231,10 @@ func (m *RejoinAnswer) encode(w *writer) {
 	w.U64(uint64(m.Epoch))
 }
 
+func (m *EvidenceMessage) encode(w *writer) { w.Bytes(m.Evidence.Encode()) }
+
+func (m *UnverifiedEvidenceMessage) encode(w *writer) { m.Evidence.encode(w) }
+
 // EncodeMessage returns the wire form of a message in parts that are to be
 // sent one after the other; large payloads are parts of their own and not
 // copied.
@@ -298,6 +311,8 @@ func decodeBody(kind byte, r *reader, network NetworkID) Message {
 		return &RejoinQuery{Nonce: r.U64()}
 	case kindRejoinAnswer:
 		return &RejoinAnswer{Nonce: r.U64(), Epoch: Epoch(r.U64())}
+	case kindEvidence:
+		return &UnverifiedEvidenceMessage{Evidence: decodeEvidence(r)}
 	default:
 		return nil
 	}

@@ -8,6 +8,9 @@ func New(c Config, found Recovered, now Clock) (*Engine, []Effect) {
 	e.lastCommit = now.Mono
 	e.enterRecovered(found)
 	e.emit(EpochStarted{Committee: e.committee})
+	if found.TrustPassed || e.trust.Handover == e.committee.Anchor {
+		e.passTrusted()
+	}
 	if e.checkTrust(); e.halted {
 		return e, e.finish()
 	}
@@ -18,6 +21,7 @@ func New(c Config, found Recovered, now Clock) (*Engine, []Effect) {
 		}
 		e.entered(v)
 	}
+	e.recoverProofs(found)
 	e.markCommitted(found.Commits)
 	e.propose.from = found.ProposeFrom
 	e.rejoin = rejoin{active: found.Rejoin, nonce: found.Nonce}
@@ -52,6 +56,20 @@ func (e *Engine) enterRecovered(found Recovered) {
 		e.ended = l.Time >= committee.Start+committee.Params.EpochDuration
 		e.dag.gc = e.gcRound(l.Leader.Round)
 		e.dag.complete = e.dag.gc
+	}
+}
+
+// recoverProofs takes up the evidence of the running epoch and the one before,
+// to build on nobody whom it accuses and to pass it on.
+func (e *Engine) recoverProofs(found Recovered) {
+	if p := found.Previous; p != nil && p.Epoch+1 == e.committee.Epoch {
+		e.previous = p
+	}
+	for _, v := range found.Evidence {
+		if a, ok := e.committee.Author(v.Member); ok && v.Member != e.self {
+			e.dag.shun(a)
+		}
+		e.keepProof(&proof{evidence: v})
 	}
 }
 

@@ -213,7 +213,8 @@ type EventKind string
 
 // Kinds of events.
 const (
-	// EventEvidence: a member provably broke the rules; see Evidence.
+	// EventEvidence: a member provably broke the rules, as seen here or proven
+	// by another member; see Evidence.
 	EventEvidence EventKind = "evidence"
 	// EventLeaderTimeout: a round went on without its leader or its votes.
 	EventLeaderTimeout EventKind = "leader_timeout"
@@ -237,9 +238,14 @@ const (
 	// may have been committed; nobody here can tell what became of their
 	// Count requests.
 	EventOutcomeUnknown EventKind = "outcome_unknown"
-	// EventDistrust: the newest commit is older than keys are trusted; the
-	// hand-over that the operator trusts is looked for.
+	// EventDistrust: the hand-over that the operator trusts is not on the own
+	// chain, and is looked for.
 	EventDistrust EventKind = "distrust"
+	// EventTrustPassed: the own chain contains the hand-over that the operator
+	// trusts, for the first time in this run.
+	EventTrustPassed EventKind = "trust_passed"
+	// EventFalseEvidence: a peer sent evidence that proves nothing.
+	EventFalseEvidence EventKind = "false_evidence"
 	// EventFetch: missing blocks are asked for.
 	EventFetch EventKind = "fetch"
 )
@@ -279,23 +285,4 @@ func (k EvidenceKind) String() string {
 		return "time_violation"
 	}
 	return "equivocation"
-}
-
-// Evidence is two signed headers by one author that prove a fault to anybody
-// who knows the epoch's committee.
-type Evidence struct {
-	Kind  EvidenceKind
-	Epoch Epoch
-	First *Head
-	Other *Head
-}
-
-// Encode returns the encoding that is stored and shown.
-func (e *Evidence) Encode() []byte {
-	var w writer
-	w.U8(uint8(e.Kind))
-	w.U64(uint64(e.Epoch))
-	w.Bytes(e.First.Encode())
-	w.Bytes(e.Other.Encode())
-	return w.Buf
 }

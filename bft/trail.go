@@ -59,7 +59,9 @@ func (e *Engine) handoversArrived(from PublicKey, list []*Handover) {
 		e.send(from, &HandoverRequest{From: newest.Epoch + 1})
 		return
 	}
-	e.judgeTrust()
+	if e.judgeTrust(); e.halted {
+		return
+	}
 	if e.catchUp.snapshotDue && e.catchUp.installing == nil && newest.End > e.last.Index {
 		e.catchUp.installing = newest
 		e.emit(InstallSnapshot{Handover: newest})
@@ -70,7 +72,7 @@ func (e *Engine) handoversArrived(from PublicKey, list []*Handover) {
 // valid ones of one epoch stop this member: which history is the network's is
 // then for people to say.
 func (e *Engine) follow(list []*Handover) error {
-	if e.checkTrust(); e.halted {
+	if e.checkTrust(); e.halted || e.contradicted(list) {
 		return nil
 	}
 	for _, h := range list {
@@ -85,7 +87,7 @@ func (e *Engine) follow(list []*Handover) error {
 		if signers == nil || h.Digest() == known || h.Verify(signers, e.verify) != nil {
 			continue
 		}
-		if e.distrusting && !e.onTrustedTrail() && h.Epoch >= e.committee.Epoch {
+		if e.distrusting && e.trustedOnTrail() == nil && h.Epoch >= e.committee.Epoch {
 			// Somebody has retired keys. The operator said which history is true.
 			e.catchUp.handovers = append(e.catchUp.handovers[:h.Epoch-e.committee.Epoch], h)
 			continue
@@ -155,6 +157,8 @@ func (e *Engine) snapshotInstalled(h *Handover) {
 			e.persist.Handovers = append(e.persist.Handovers, passed)
 		}
 	}
-	e.distrusting = false
+	if e.distrusting {
+		e.passTrusted()
+	}
 	e.startEpoch(h)
 }

@@ -232,6 +232,97 @@ func TestTheTrustedHandoverMayEndWhatIsHere(t *testing.T) {
 	}
 }
 
+// What an operator names must lie on the own chain or on the way ahead, and be
+// young enough to be worth something.
+func TestATrustedHandoverIsPassedOnceAndNeverContradicted(t *testing.T) {
+	c := testCommittee(4, nil)
+	const period = 100 * Second
+	list := trailOf(c, 600) // one second each
+	here := list[299]       // this member is in epoch 300
+	start := func(age Time, trusted Digest, passed bool) (*Engine, []Effect) {
+		e, out := New(Config{Self: testKey(0), Sign: testSign(testKey(0)), Verify: testVerify, Limits: DefaultLimits(), Trust: Trust{Period: period, Handover: trusted}},
+			Recovered{Genesis: c, Handover: here, TrustPassed: passed}, Clock{Wall: here.Schedule.LastTime + age, Mono: Second})
+		return e, append(out, e.Step(e.now, PeerUp{Peer: testKey(1)})...)
+	}
+	said := func(out []Effect) (n int) {
+		for _, r := range effects[Report](out) {
+			if r.Event.Kind == EventTrustPassed {
+				n++
+			}
+		}
+		return n
+	}
+	halted := func(t *testing.T, out []Effect, why string) {
+		t.Helper()
+		if halts := effects[Halt](out); len(halts) != 1 || !strings.Contains(halts[0].Reason, why) || !strings.Contains(halts[0].Reason, "another operator's sequencer") {
+			t.Errorf("halts %v, want one for %q", halts, why)
+		}
+		if n := len(effects[InstallSnapshot](out)); n != 0 {
+			t.Errorf("%d states are installed", n)
+		}
+	}
+	t.Run("it lies behind", func(t *testing.T) {
+		e, out := start(period, list[3].Digest(), true)
+		out = append(out, after(e, Second)...)
+		if e.halted || e.distrusting || !e.mayPropose() || said(out) != 1 {
+			t.Errorf("halted %v, distrusting %v, said %d times that the setting can be removed", e.halted, e.distrusting, said(out))
+		}
+	})
+	t.Run("it lies behind and is needed", func(t *testing.T) {
+		_, out := start(period+1, list[3].Digest(), true)
+		halted(t, out, "names a hand-over before it")
+	})
+	t.Run("it lies behind and is needed after a time", func(t *testing.T) {
+		e, _ := start(0, list[3].Digest(), true)
+		now := e.now
+		now.Wall += 2 * period
+		now.Mono += 2 * period
+		out := e.Step(now, MessageArrived{From: testKey(1), Message: &HandoverMessage{Handovers: list[300:]}})
+		halted(t, out, "names a hand-over before it")
+	})
+	t.Run("it lies ahead, and nothing is old", func(t *testing.T) {
+		e, out := start(0, list[450].Digest(), false)
+		if !e.distrusting || e.mayPropose() {
+			t.Fatal("it goes on without the hand-over that its operator named")
+		}
+		all := answerHandovers(e, testKey(1), list, append(out, after(e, 2*Second)...))
+		installs := effects[InstallSnapshot](all)
+		if len(installs) != 1 {
+			t.Fatalf("%d states are installed", len(installs))
+		}
+		if out := e.Step(e.now, SnapshotInstalled{Handover: installs[0].Handover}); said(out) != 1 || e.distrusting || e.committee.Epoch != 600 {
+			t.Errorf("in epoch %d it said %d times that the setting can be removed", e.committee.Epoch, said(out))
+		}
+	})
+	t.Run("it lies ahead and is too old itself", func(t *testing.T) {
+		e, out := start(148*Second+period+1, list[449].Digest(), false)
+		halted(t, answerHandovers(e, testKey(1), list, append(out, after(e, 2*Second)...)), "is itself")
+		e, out = start(148*Second+period, list[449].Digest(), false)
+		if out = answerHandovers(e, testKey(1), list, append(out, after(e, 2*Second)...)); len(effects[InstallSnapshot](out)) != 1 {
+			t.Error("it refuses a hand-over that is as old as one may be")
+		}
+	})
+	for _, at := range []int{299, 100, 3} { // the newest here, and one on each page of older ones
+		t.Run("another one is here", func(t *testing.T) {
+			var other *Handover
+			for i, signers := 0, c; i <= at; i++ { // another history from epoch at on
+				other = handoverAt(signers, Vote{Index: signers.Base + 10, Digest: Digest{byte(i), 1}})
+				if i == at {
+					other = handoverAt(signers, Vote{Index: signers.Base + 10, Digest: Digest{0xbd}})
+				}
+				signers = other.Next()
+			}
+			e, all := start(0, other.Digest(), false)
+			theirs := slices.Clone(list)
+			theirs[at] = other
+			for range 10 {
+				all = append(all, answerHandovers(e, testKey(1), theirs, after(e, 2*Second))...)
+			}
+			halted(t, all, "ended here with another hand-over")
+		})
+	}
+}
+
 // The operator named the true history. A false one, signed with retired keys,
 // came first.
 func TestAFalseTrailGivesWayToTheTrustedOne(t *testing.T) {
@@ -239,7 +330,7 @@ func TestAFalseTrailGivesWayToTheTrustedOne(t *testing.T) {
 	const period = 14 * 24 * 3600 * Second
 	list := trailOf(c, 5)
 	e, _ := New(Config{Self: testKey(0), Sign: testSign(testKey(0)), Verify: testVerify, Limits: DefaultLimits(), Trust: Trust{Period: period, Handover: list[4].Digest()}},
-		Recovered{Genesis: c}, Clock{Wall: c.Start + 2*period, Mono: Second})
+		Recovered{Genesis: c}, Clock{Wall: c.Start + period + 2*Second, Mono: Second})
 	false_ := handoverAt(c, Vote{Index: 7, Digest: Digest{0xbd}})
 	e.Step(e.now, MessageArrived{From: testKey(3), Message: &HandoverMessage{Handovers: []*Handover{false_}}})
 	out := e.Step(e.now, MessageArrived{From: testKey(1), Message: &HandoverMessage{Handovers: list}})

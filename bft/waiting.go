@@ -268,10 +268,12 @@ func (e *Engine) evidence(kind EvidenceKind, first, other *Head) {
 	if e.dag.shunned[other.Author] || other.Author == e.me && e.member {
 		return
 	}
-	e.dag.shun(other.Author)
-	e.persist.Evidence = append(e.persist.Evidence, &Evidence{Kind: kind, Epoch: e.committee.Epoch, First: first, Other: other})
-	e.report(Event{Kind: EventEvidence, Evidence: kind, Member: e.committee.Members[other.Author], Round: other.Round,
-		Text: kind.String() + ": " + first.Ref().String() + " and " + other.Ref().String()})
+	v := &Evidence{Kind: kind, Epoch: e.committee.Epoch, First: first, Other: other, Member: e.committee.Members[other.Author]}
+	if e.proofs.find(v.Member, v.Epoch) != nil {
+		e.dag.shun(other.Author)
+		return
+	}
+	e.accuse(v, e.self, kind.String()+": "+first.Ref().String()+" and "+other.Ref().String())
 }
 
 // collectGarbage forgets blocks that can be committed no more. Requests of own

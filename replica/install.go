@@ -52,6 +52,8 @@ func (r *Replica) pendingInstall() (bft.Epoch, []byte, error) {
 		return 0, nil, nil
 	case err != nil:
 		return 0, nil, fmt.Errorf("read what is to be installed: %w", err)
+	case len(record) == 0:
+		return 0, nil, nil // emptied by forgetInstall: the store sets values and removes none
 	case len(record) < 8:
 		return 0, nil, fmt.Errorf("%w: the record of what is to be installed has %d bytes", store.ErrCorrupt, len(record))
 	}
@@ -73,7 +75,7 @@ func (r *Replica) install(h *bft.Handover, record []byte, piece func(bft.Digest)
 	return r.forgetInstall(h, record)
 }
 
-// forgetInstall removes the record and the pieces of a state that is installed.
+// forgetInstall empties the record and the pieces of a state that is installed.
 func (r *Replica) forgetInstall(h *bft.Handover, record []byte) error {
 	pieces, err := r.cfg.Application.Verify(h.State, record[8:])
 	if err != nil {

@@ -74,8 +74,12 @@ func (r *Replica) observe(e bft.Event) {
 	case bft.EventBadAnswer:
 		r.metrics.Catchup.Refused.Inc()
 		r.log.Warn("a peer's answer to a catch-up request is unusable; asking another", slog.String("peer", r.name(e.Member)), slog.String("why", e.Text))
+	case bft.EventFalseEvidence:
+		r.log.Warn("a peer accuses a member with evidence that proves nothing, which is a fault of its own", slog.String("peer", r.name(e.Member)), slog.String("why", e.Text))
 	case bft.EventDistrust:
 		r.log.Warn(e.Text)
+	case bft.EventTrustPassed:
+		r.log.Info(e.Text)
 	case bft.EventProposingStopped:
 		r.log.Error(e.Text, slog.Uint64("round", uint64(e.Round)))
 	}

@@ -20,6 +20,7 @@ func (r *Replica) recover() (found bft.Recovered, err error) {
 		return found, err
 	}
 	committee := found.Committee()
+	found.TrustPassed = r.trustPassed(committee)
 	if found.Last != nil && found.Last.Epoch != committee.Epoch {
 		found.Last = nil
 	}
@@ -31,33 +32,56 @@ func (r *Replica) recover() (found bft.Recovered, err error) {
 	if err := r.recoverBlocks(&found, committee, gc); err != nil {
 		return found, err
 	}
+	if err := r.recoverEvidence(&found, committee); err != nil {
+		return found, err
+	}
 	return found, r.recoverStanding(&found)
 }
 
-// ErrTrustPassed says that the hand-over which the operator named is of an epoch that this member has passed: following the others, it
-// would never find it.
-var ErrTrustPassed = errors.New("the hand-over that trust.handover names is behind what is stored here")
+// recoverEvidence reads the evidence of the running epoch and the one before that can be passed on. What the two headers do not prove
+// alone stays where it is.
+func (r *Replica) recoverEvidence(found *bft.Recovered, running *bft.Committee) (err error) {
+	if running.Epoch == 1 {
+		found.Previous = r.cfg.Genesis
+	} else if running.Epoch > 1 {
+		if h, ok := r.cfg.Store.Handover(running.Epoch - 2); ok {
+			found.Previous = h.Next()
+		}
+	}
+	scan := r.cfg.Store.Evidence(func(encoded []byte) bool {
+		u, bad := bft.DecodeEvidence(encoded)
+		if bad != nil {
+			err = fmt.Errorf("stored evidence: %w", errors.Join(bad, store.ErrCorrupt))
+			return false
+		}
+		for _, c := range []*bft.Committee{running, found.Previous} {
+			if c == nil || c.Epoch != u.Epoch {
+				continue
+			}
+			if v, bad := u.Verify(c, r.verify); bad == nil {
+				found.Evidence = append(found.Evidence, v)
+			}
+		}
+		return true
+	})
+	return errors.Join(err, scan)
+}
 
-// checkTrusted refuses a hand-over to trust that lies behind, where one is needed.
-func (r *Replica) checkTrusted(found *bft.Recovered) error {
-	trusted, committee := r.cfg.Trust, found.Committee()
-	newest := committee.Start
-	if found.Last != nil {
-		newest = max(newest, found.Last.Commit.Time)
+// trustPassed reports whether the stored chain of hand-overs contains the one that the operator named.
+func (r *Replica) trustPassed(running *bft.Committee) bool {
+	trusted := r.cfg.Trust.Handover
+	switch trusted {
+	case bft.Digest{}:
+		return false
+	case r.cfg.Genesis.Anchor, running.Anchor:
+		return true
 	}
-	if trusted.Period == 0 || trusted.Handover == (bft.Digest{}) || trusted.Handover == committee.Anchor || r.clock().Wall-newest <= trusted.Period {
-		return nil
+	for e := running.Epoch; e > 0; e-- {
+		if h, ok := r.cfg.Store.Handover(e - 1); ok && h.Digest() == trusted {
+			return true
+		}
 	}
-	passed := committee.Epoch > 0 && trusted.Handover == r.cfg.Genesis.Anchor
-	for e := committee.Epoch; e > 0 && !passed; e-- {
-		h, ok := r.cfg.Store.Handover(e - 1)
-		passed = ok && h.Digest() == trusted.Handover
-	}
-	if !passed {
-		return nil
-	}
-	return fmt.Errorf("%w, which is in epoch %d: name the newest hand-over at another operator's sequencer (its log has it at the start of each epoch), or, if the whole network was down, the newest here, %x",
-		ErrTrustPassed, committee.Epoch, committee.Anchor)
+	return false
 }
 
 func gcRound(leader, depth bft.Round) bft.Round {

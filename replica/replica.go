@@ -194,9 +194,6 @@ func (r *Replica) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("recover from the store: %w", err)
 	}
-	if err := r.checkTrusted(&found); err != nil {
-		return err
-	}
 	r.enterCommittee(found.Committee()) // the application judges by it what ends the epoch
 	g, ctx := errgroup.WithContext(ctx)
 	// The writer outlives the loop, so that what the loop handed over last
@@ -351,7 +348,7 @@ func (r *Replica) Ready() error {
 		return &ordering.NotReady{Reason: "starting"}
 	}
 	if p.Distrusting {
-		return &ordering.NotReady{Reason: "looking for the hand-over that trust.handover names: what is stored here is older than the trust period"}
+		return &ordering.NotReady{Reason: "looking for the hand-over that trust.handover names, which the history here does not contain"}
 	}
 	if !p.Member {
 		return &ordering.NotReady{Reason: "this sequencer is not a member of the committee of epoch " + fmt.Sprint(p.Epoch)}

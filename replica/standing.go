@@ -63,21 +63,14 @@ func verifySlowly(key bft.PublicKey, message []byte, sig bft.Signature) bool {
 	return keys.Verify(keys.PublicKey(key), message, keys.Signature(sig))
 }
 
-// prove enters evidence that the engine found.
+// prove enters evidence that the engine found, or was shown by another member and verified.
 func (r *Replica) prove(list []*bft.Evidence) {
 	for _, e := range list {
-		for _, c := range []*bft.Committee{r.committee.Load(), r.engine.Committee()} {
-			author := int(e.Other.Author)
-			if c == nil || c.Epoch != e.Epoch || author >= c.Size() {
-				continue
-			}
-			kind := trust.Equivocation
-			if e.Kind == bft.TimeViolation {
-				kind = trust.TimeViolation
-			}
-			r.warden.Prove(keys.PublicKey(c.Members[author]), kind, e.First.Ref().String()+" and "+e.Other.Ref().String(), e.Encode())
-			break
+		kind := trust.Equivocation
+		if e.Kind == bft.TimeViolation {
+			kind = trust.TimeViolation
 		}
+		r.warden.Prove(keys.PublicKey(e.Member), kind, e.First.Ref().String()+" and "+e.Other.Ref().String(), e.Encode())
 	}
 }
 
@@ -86,6 +79,8 @@ func blames(kind bft.EventKind) (trust.Action, bool) {
 	switch kind {
 	case bft.EventBadAnswer:
 		return trust.BadAnswer, true
+	case bft.EventFalseEvidence:
+		return trust.FalseEvidence, true
 	case bft.EventEvicted:
 		return trust.EvictedBlock, true
 	case bft.EventLeaderTimeout:

@@ -52,6 +52,7 @@ type image struct {
 	highest     bft.CommitIndex
 	handovers   map[bft.Epoch]*bft.Handover
 	newest      *bft.Handover
+	evidence    []*bft.Evidence
 	state       *state
 	snapshots   map[bft.CommitIndex]*state
 	retain      bft.CommitIndex
@@ -82,6 +83,7 @@ func (i *image) clone() *image {
 	c.commits = maps.Clone(i.commits)
 	c.handovers = maps.Clone(i.handovers)
 	c.snapshots = maps.Clone(i.snapshots)
+	c.evidence = slices.Clone(i.evidence)
 	c.rounds = make(map[bft.Epoch]*layers, len(i.rounds))
 	for e, l := range i.rounds {
 		c.rounds[e] = &layers{refs: maps.Clone(l.refs), low: l.low, top: l.top, swept: l.swept}
@@ -141,6 +143,7 @@ func (i *image) absorb(w write) {
 			i.newest = h
 		}
 	}
+	i.evidence = append(i.evidence, w.persist.Evidence...)
 	if w.state != nil {
 		i.addState(w.state)
 	}
@@ -328,6 +331,16 @@ func (i *image) recovered(genesis *bft.Committee) bft.Recovered {
 	c := genesis
 	if i.newest != nil {
 		c = i.newest.Next()
+	}
+	if before := i.handovers[c.Epoch-2]; before != nil && c.Epoch >= 2 {
+		rec.Previous = before.Next()
+	} else if c.Epoch == 1 {
+		rec.Previous = genesis
+	}
+	for _, v := range i.evidence {
+		if v.Epoch+1 >= c.Epoch {
+			rec.Evidence = append(rec.Evidence, v)
+		}
 	}
 	if i.own != nil && i.own.Epoch == c.Epoch {
 		rec.Own = i.own

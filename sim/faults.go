@@ -47,6 +47,7 @@ const (
 	ByzServe      Fault = "byzantine:serve"      // answers with wrong chains, hand-overs and snapshots
 	ByzCopy       Fault = "byzantine:copy"       // submits the requests of others as its own
 	ByzFlood      Fault = "byzantine:flood"      // sends more than anybody asked for
+	ByzWhisper    Fault = "byzantine:whisper"    // shows a second block for its rounds to one member only
 )
 
 // AllFaults lists every fault, in the order in which they are documented.
@@ -55,7 +56,7 @@ func AllFaults() []Fault {
 		Drop, Duplicate, Reorder, Corrupt, Slow, Partition, OneWay, Isolate, Flap, Crash, Torn, Pause, DiskSlow,
 		DiskError, DiskFull, Lost, Restore, Skew, Jump, Membership, Idle,
 		ByzSilent, ByzSlow, ByzNoVote, ByzEquivocate, ByzVariants, ByzWithhold, ByzGarbage, ByzMisname, ByzTime, ByzRequests,
-		ByzVotes, ByzServe, ByzCopy, ByzFlood,
+		ByzVotes, ByzServe, ByzCopy, ByzFlood, ByzWhisper,
 	}
 }
 

@@ -177,7 +177,7 @@ func (f *forger) ownAt(r bft.Round) int {
 // variants is the number of blocks that are made for a round.
 func (f *forger) variants() int {
 	switch f.way {
-	case ByzEquivocate:
+	case ByzEquivocate, ByzWhisper:
 		return 2
 	case ByzVariants:
 		return 4
@@ -370,7 +370,8 @@ func (f *forger) show(i int, u *bft.UnverifiedBlock) {
 		switch {
 		case f.way == ByzEquivocate && a%2 != i,
 			f.way == ByzVariants && a%len(f.heads) != i,
-			f.way == ByzWithhold && a != only:
+			f.way == ByzWithhold && a != only,
+			f.way == ByzWhisper && i > 0 && a != (int(f.author)+1)%f.committee.Size():
 			continue
 		}
 		w.transmit(f.m, peer, fr)

@@ -72,7 +72,7 @@ type Storage struct {
 // Trust bounds the age of what a node knows by itself.
 type Trust struct {
 	Period   Duration `toml:"period" doc:"A node whose newest ordered block is older does not order before trust.handover is set: since then keys may have been retired and stolen, with which a false history can be signed. 0s for no limit."`
-	Handover Digest   `toml:"handover" doc:"Digest of a hand-over between epochs that you were told by another operator, from the log of a node that is up to date; this node then takes over the state after it. Empty for none."`
+	Handover Digest   `toml:"handover" doc:"Digest of a hand-over between epochs that you were told by another operator, from the log of a node that is up to date; this node then goes nowhere before it, and takes over the state after it. Take it out once the log says that it has done its work. Empty for none."`
 }
 
 // PeerTrust is how a node judges its peers. Scores lie between -1 and 1.

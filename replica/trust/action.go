@@ -19,6 +19,9 @@ const (
 	// BadAnswer: an answer to a catch-up request that contradicts what is proven.
 	BadAnswer Action = "bad_answer"
 
+	// FalseEvidence: evidence against a member that proves nothing.
+	FalseEvidence Action = "false_evidence"
+
 	// EvictedBlock: a block of this author was dropped because too many wait for their ancestors.
 	EvictedBlock Action = "evicted_block"
 	// WrongEpoch: a block of an epoch that is neither running nor next.
@@ -72,6 +75,7 @@ var effects = []struct {
 	{TimeViolation, Effect{Provable, -2, lowest}},
 	{InvalidBlock, Effect{Blame, -0.1, lowest}},
 	{JunkFrame, Effect{Blame, -0.1, lowest}},
+	{FalseEvidence, Effect{Blame, -0.1, lowest}},
 	{BadAnswer, Effect{Blame, -0.05, lowest}},
 	{LostLink, Effect{Ambiguous, -0.01, ambiguousBound}},
 	{LeaderTimeout, Effect{Ambiguous, -0.002, ambiguousBound}},

@@ -62,4 +62,32 @@ func TestTrustPeriod(t *testing.T) {
 	if !strings.Contains(old.stderr(), "fetching the state after the newest hand-over") {
 		t.Error("it went on from what it had, instead of the state after a trusted hand-over")
 	}
+
+	// The setting is forgotten in the file: it changes nothing, which is said once, until it is needed again.
+	old.stop()
+	const removable = "has done its work and can be removed"
+	said := strings.Count(old.stderr(), removable)
+	passed := "--set=trust.handover=" + told[len(told)-1]
+	old.start(passed)
+	c.ready(old)
+	if n := strings.Count(old.stderr(), removable); said != 1 || n != 2 {
+		t.Errorf("it is said %d times when the hand-over is found, and %d times after a further start, that the setting can be removed", said, n-said)
+	}
+	old.stop()
+	ahead := len(c.nodes[0].handovers())
+	within(t, patience, "three more epochs", func() error {
+		if len(c.nodes[0].handovers()) < ahead+3 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	for _, wrong := range []struct{ trusted, why string }{
+		{passed, "names a hand-over before it"},
+		{"--set=trust.handover=" + c.nodes[0].handovers()[ahead], "is itself"},
+	} {
+		old.start("--set=trust.period=1s", wrong.trusted)
+		if code, last := old.exitCode(patience), old.lastLines(1); code != 1 || !strings.Contains(last, wrong.why) || !strings.Contains(last, "at another operator's sequencer") {
+			t.Errorf("exit code %d, the last words are: %s", code, last)
+		}
+	}
 }
