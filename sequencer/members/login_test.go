@@ -106,7 +106,11 @@ func TestWhoMayNotLogIn(t *testing.T) {
 	if _, err := n.client.GetTrafficState(n.as(alice), &sequencerv1.GetTrafficStateRequest{}); err != nil {
 		t.Error(err)
 	}
-	_, err := n.client.Challenge(patience(t), &sequencerv1.ChallengeRequest{Member: alice.String(), NetworkId: other.ID[:]})
+	challenge, err := n.client.Challenge(patience(t), &sequencerv1.ChallengeRequest{Member: alice.String(), NetworkId: s.network.ID[:]})
+	if public := membertest.Authentication(alice).Public(); err != nil || len(challenge.GetKeys()) != 1 || string(challenge.GetKeys()[0]) != string(public[:]) {
+		t.Errorf("told that she may authenticate with %x, %v", challenge.GetKeys(), err)
+	}
+	_, err = n.client.Challenge(patience(t), &sequencerv1.ChallengeRequest{Member: alice.String(), NetworkId: other.ID[:]})
 	wantFailure(t, err, codes.FailedPrecondition, members.WrongNetwork)
 	_, err = n.client.Challenge(patience(t), &sequencerv1.ChallengeRequest{Member: alice.String()})
 	wantFailure(t, err, codes.FailedPrecondition, members.WrongNetwork)
