@@ -11,6 +11,7 @@ import (
 	"github.com/synod-network/synod/client/clienttest"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/sequencer/sequencing"
+	"github.com/synod-network/synod/sequencer/session"
 )
 
 func TestLiarsAreFoundNamedAndLeft(t *testing.T) {
@@ -33,6 +34,14 @@ func TestLiarsAreFoundNamedAndLeft(t *testing.T) {
 		{"sends garbage", clienttest.Behaviour{Garble: func(e [][]byte) [][]byte { return append(e, []byte("garbage")) }}, "s1 malformed"},
 		{"repeats", clienttest.Behaviour{Garble: func(e [][]byte) [][]byte { return append(e, e...) }}, "s1 reordered"},
 		{"signs with another key", clienttest.Behaviour{Forger: true}, "s1 bad_signature"},
+		{"signs for another network", clienttest.Behaviour{Mean: func(n *sequencing.NetworkID, _ *session.Events) { n[0]++ }}, "s1 bad_signature"},
+		{"signs for another member", clienttest.Behaviour{Mean: func(_ *sequencing.NetworkID, e *session.Events) { e.Member += "x" }}, "s1 bad_signature"},
+		{"signs that it was asked for less", clienttest.Behaviour{Mean: func(_ *sequencing.NetworkID, e *session.Events) { e.After++ }}, "s1 bad_signature"},
+		{"signs that it knows less", clienttest.Behaviour{Mean: func(_ *sequencing.NetworkID, e *session.Events) { e.Known-- }}, "s1 bad_signature"},
+		{"signs something else", clienttest.Behaviour{Mean: func(_ *sequencing.NetworkID, e *session.Events) { e.Encoded = append(e.Encoded, nil) }}, "s1 bad_signature"},
+		{"cuts its signature", clienttest.Behaviour{Tamper: func(r *sequencerv1.SubscribeResponse) { r.Signature = r.GetSignature()[1:] }}, "s1 bad_signature"},
+		{"cuts its key", clienttest.Behaviour{Tamper: func(r *sequencerv1.SubscribeResponse) { r.Key = r.GetKey()[1:] }}, "s1 bad_signature"},
+		{"does not sign", clienttest.Behaviour{Tamper: func(r *sequencerv1.SubscribeResponse) { r.Key, r.Signature = nil, nil }}, "s1 bad_signature"},
 		{"claims to know the future", clienttest.Behaviour{Distort: clienttest.Ahead(5 * sequencing.Second)}, "s1 dropped"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -46,6 +46,9 @@ type Behaviour struct {
 	Lag sequencing.Time
 	// Forger signs with another key than its own.
 	Forger bool
+	// Mean changes what is signed with its own key, and not what is said; Tamper what is said, once it is signed.
+	Mean   func(*sequencing.NetworkID, *session.Events)
+	Tamper func(*sequencerv1.SubscribeResponse)
 	// Refuse answers sends and acknowledgements with an error.
 	Refuse error
 	// Deny answers subscriptions with an error.
@@ -579,5 +582,14 @@ func (b Behaviour) tell(network sequencing.NetworkID, key keys.PrivateKey, membe
 	if b.Forger {
 		key = keys.FromSeed([32]byte{1})
 	}
-	return signed(network, key, session.Events{Member: member, After: after, Encoded: encoded, Known: known})
+	said := session.Events{Member: member, After: after, Encoded: encoded, Known: known}
+	response := signed(network, key, said)
+	if b.Mean != nil {
+		b.Mean(&network, &said)
+		response.Signature = signed(network, key, said).GetSignature()
+	}
+	if b.Tamper != nil {
+		b.Tamper(response)
+	}
+	return response
 }

@@ -79,6 +79,35 @@ func TestOpenCallsAreBounded(t *testing.T) {
 	}
 }
 
+// Whoever is refused takes up no room.
+func TestRefusedCallsAreOver(t *testing.T) {
+	s := start(t, options{config: func(c *members.Config) { c.Calls, c.MemberCalls = 3, 1 }})
+	n := s.nodes[0]
+	n.send(alice, "one", bob)
+	asAlice := n.as(alice)
+	for range 10 {
+		_, err := n.client.GetTrafficState(with(patience(t), "none"), &sequencerv1.GetTrafficStateRequest{})
+		wantFailure(t, err, codes.Unauthenticated, members.Unauthenticated)
+		_, err = n.client.Challenge(patience(t), &sequencerv1.ChallengeRequest{Member: carol.String(), NetworkId: s.network.ID[:]})
+		wantFailure(t, err, codes.PermissionDenied, members.UnknownMember)
+	}
+	open := n.subscribe(asAlice, alice, 0)
+	open.next()
+	for range 10 {
+		_, err := n.client.GetTrafficState(asAlice, &sequencerv1.GetTrafficStateRequest{})
+		wantFailure(t, err, codes.ResourceExhausted, members.TooManyCalls)
+	}
+	asBob := n.as(bob)
+	for range 10 {
+		if _, err := n.client.GetTrafficState(asBob, &sequencerv1.GetTrafficStateRequest{}); err != nil {
+			t.Fatalf("while one call of three is open: %v", err)
+		}
+	}
+	if refused := n.counter.get("token refused"); refused != 10 {
+		t.Errorf("counted %d calls without a token that holds, want 10", refused)
+	}
+}
+
 func TestTokensOfAMemberAreBounded(t *testing.T) {
 	s := start(t, options{config: func(c *members.Config) { c.MemberTokens = 3 }})
 	n := s.nodes[0]

@@ -3,6 +3,7 @@ package members_test
 import (
 	"context"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,6 +84,9 @@ func TestWhoMayNotLogIn(t *testing.T) {
 			sign(r, membertest.Authentication(alice), func(*session.Login, *[32]byte) {})
 		}, codes.Unauthenticated, members.Unauthenticated},
 		{"with a signature cut short", func(r *sequencerv1.AuthenticateRequest) { r.Signature = r.GetSignature()[:63] }, codes.InvalidArgument, members.Invalid},
+		{"with a nonce cut short", func(r *sequencerv1.AuthenticateRequest) { r.Nonce = r.GetNonce()[:31] }, codes.InvalidArgument, members.Invalid},
+		{"with a key cut short", func(r *sequencerv1.AuthenticateRequest) { r.Key = r.GetKey()[:31] }, codes.InvalidArgument, members.Invalid},
+		{"with a key that is too long", func(r *sequencerv1.AuthenticateRequest) { r.Key = append(r.GetKey(), 0) }, codes.InvalidArgument, members.Invalid},
 		{"as nobody", func(r *sequencerv1.AuthenticateRequest) { r.Member = "alice" }, codes.InvalidArgument, members.Invalid},
 		{"as a stranger", func(r *sequencerv1.AuthenticateRequest) { r.Member = carol.String() }, codes.PermissionDenied, members.UnknownMember},
 		{"as a sequencer", func(r *sequencerv1.AuthenticateRequest) { r.Member = n.self.String() }, codes.PermissionDenied, members.UnknownMember},
@@ -102,7 +106,11 @@ func TestWhoMayNotLogIn(t *testing.T) {
 	if _, err := n.client.GetTrafficState(n.as(alice), &sequencerv1.GetTrafficStateRequest{}); err != nil {
 		t.Error(err)
 	}
-	_, err := n.client.Challenge(patience(t), &sequencerv1.ChallengeRequest{Member: alice.String(), NetworkId: other.ID[:]})
+	challenge, err := n.client.Challenge(patience(t), &sequencerv1.ChallengeRequest{Member: alice.String(), NetworkId: s.network.ID[:]})
+	if public := membertest.Authentication(alice).Public(); err != nil || len(challenge.GetKeys()) != 1 || string(challenge.GetKeys()[0]) != string(public[:]) {
+		t.Errorf("told that she may authenticate with %x, %v", challenge.GetKeys(), err)
+	}
+	_, err = n.client.Challenge(patience(t), &sequencerv1.ChallengeRequest{Member: alice.String(), NetworkId: other.ID[:]})
 	wantFailure(t, err, codes.FailedPrecondition, members.WrongNetwork)
 	_, err = n.client.Challenge(patience(t), &sequencerv1.ChallengeRequest{Member: alice.String()})
 	wantFailure(t, err, codes.FailedPrecondition, members.WrongNetwork)
@@ -421,6 +429,24 @@ func TestATokenEndsWithWhatItRestsOn(t *testing.T) {
 				t.Errorf("counted %d subscriptions that ended so", got)
 			}
 		})
+	}
+}
+
+// However short a token is, and wherever it is cut, it is refused.
+func TestATokenCutAnywhere(t *testing.T) {
+	s := start(t, options{})
+	raw, err := base64.RawURLEncoding.DecodeString(s.nodes[0].token(alice))
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, signature := raw[:len(raw)-64], raw[len(raw)-64:]
+	for n := range len(content) {
+		if _, err := members.ParseTokenForTest(s.network.ID, base64.RawURLEncoding.EncodeToString(append(slices.Clone(content[:n]), signature...))); err == nil {
+			t.Errorf("the first %d bytes pass for a token", n)
+		}
+		if _, err := members.ParseTokenForTest(s.network.ID, base64.RawURLEncoding.EncodeToString(raw[:n])); err == nil {
+			t.Errorf("the first %d bytes of all pass for a token", n)
+		}
 	}
 }
 

@@ -261,6 +261,14 @@ func TestTheDigestRemembersWhatWasDelivered(t *testing.T) {
 		}
 		return w.machine.Digest()
 	}
+	refused := func(payload string) *Submission {
+		s := send(alice, "m", t0+Minute, to(bob), payload)
+		s.Cost = 0 // too low
+		return s
+	}
+	if digest(refused("x")) == digest(refused("y")) {
+		t.Error("what was refused leaves no trace")
+	}
 	want := digest(send(alice, "m", t0+Minute, to(bob, carol), "x"))
 	for name, other := range map[string]*Submission{
 		"payload":    send(alice, "m", t0+Minute, to(bob, carol), "y"),
