@@ -269,7 +269,7 @@ func (r *reader) receive() error {
 	}
 	told := session.Events{Member: membertest.ID(r.member), After: r.known, Encoded: response.GetEvents(), Known: sequencing.Time(response.GetKnownMicros())}
 	key := keys.PublicKey(response.GetKey())
-	if key != membertest.Protocol(r.node.self).Public() || !told.Signed(r.node.station.network.ID, key, keys.Signature(response.GetSignature())) {
+	if key != membertest.Protocol(r.node.self).Public() || !told.Signed(nil, r.node.station.network.ID, key, keys.Signature(response.GetSignature())) {
 		r.t.Fatal("a response is not signed by the sequencer")
 	}
 	for _, encoded := range response.GetEvents() {
