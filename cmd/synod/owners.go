@@ -68,7 +68,7 @@ func newAddSequencer() *cobra.Command {
 		}
 		return o.change(cmd, known, func(n *owner.Network) (topology.Transaction, error) {
 			return n.Listing(consent.SequencerNode)
-		}, "lists "+consent.Member.Name, consent)
+		}, fmt.Sprintf("lists %s with node key %s", consent.Member.Name, consent.Node), consent)
 	}
 	return cmd
 }
@@ -102,6 +102,11 @@ func (o *owners) change(cmd *cobra.Command, before []topology.SignedTransaction,
 	g, err := genesis.Load(o.genesisFile)
 	if err != nil {
 		return exit.With(exit.BadConfig, err)
+	}
+	for _, c := range consents {
+		if r := c.Check(g.ID); r != nil {
+			return exit.Errorf(exit.BadConfig, "the identity of %s is not for the network %s of the genesis file: %s", c.Member.Name, g.Name, r.Text)
+		}
 	}
 	addresses, err := o.reach.addresses()
 	if err != nil {
