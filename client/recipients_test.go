@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc/codes"
-
 	"github.com/synod-network/synod/client/clienttest"
 	"github.com/synod-network/synod/sequencer/sequencing"
 )
@@ -119,9 +117,6 @@ func TestRecipientsThatNobodyTells(t *testing.T) {
 		_, err := w.client.Recipients(w.ctx, e.Delivery.Time, other)
 		if !errors.Is(err, ErrNotTold) || !errors.As(err, &failure) || !strings.Contains(err.Error(), "NOT_YOURS") || !strings.Contains(err.Error(), "s1: ") {
 			t.Errorf("got %v", err)
-		}
-		if failure != nil && failure.Status != codes.PermissionDenied && failure.Status != codes.DeadlineExceeded {
-			t.Errorf("%+v", failure)
 		}
 		ctx, cancel := context.WithTimeout(w.ctx, time.Second)
 		defer cancel()

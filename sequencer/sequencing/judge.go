@@ -241,7 +241,11 @@ func (c *cast) resolve(set RecipientSet, topologyTime Time, limit int) Refusal {
 				at = c.now
 			}
 			for _, id := range c.machine.topology.Group(recipient, at) {
-				resolved = c.append(resolved, id)
+				if at == c.now {
+					resolved = c.appendActive(resolved, id)
+				} else {
+					resolved = c.append(resolved, id)
+				}
 			}
 		}
 		if len(resolved) == before {
@@ -264,6 +268,12 @@ func (c *cast) append(to []Index, id MemberID) []Index {
 	if _, active := c.machine.topology.Member(id, c.now); !active {
 		return to
 	}
+	return c.appendActive(to, id)
+}
+
+// appendActive is append for one that is active now, as those of a group are: a
+// topology of thousands is not asked about each of them again.
+func (c *cast) appendActive(to []Index, id MemberID) []Index {
 	i := c.index(id)
 	if c.machine.shutOut(i) {
 		return to

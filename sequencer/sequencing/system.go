@@ -30,7 +30,7 @@ func (m *Machine) changeTopology(out *Output, t *TopologyChange) Refusal {
 	c := m.newCast()
 	var all []Index
 	for _, id := range m.topology.Group(Recipient{Kind: ToAll}, m.time) {
-		all = c.append(all, id)
+		all = c.appendActive(all, id)
 	}
 	slices.Sort(all)
 	m.join(out)
