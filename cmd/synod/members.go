@@ -122,11 +122,19 @@ func membersDisable() *cobra.Command {
 }
 
 func membersSign() *cobra.Command {
-	cmd := &cobra.Command{Use: "sign FILE", Short: "Add this sequencer's signature to a decision", Args: exactArgs("FILE")}
+	cmd := &cobra.Command{
+		Use: "sign FILE", Short: "Add this sequencer's signature to a decision", Args: exactArgs("FILE"),
+		Long: "Shows what the file decides, asks whether to sign it, and adds the signature of this sequencer. The last one that is needed has it\n" +
+			"ordered. Where nobody can be asked, without a terminal, --yes is needed.",
+	}
+	yes := cmd.Flags().Bool("yes", false, "sign without being asked (default false)")
 	return decide(cmd, func(ctx context.Context, service adminv1.MemberServiceClient, args []string) (*adminv1.Decision, error) {
-		request, err := os.ReadFile(args[0])
+		request, what, err := readDecision(args[0])
 		if err != nil {
-			return nil, fmt.Errorf("read the decision: %w", err)
+			return nil, err
+		}
+		if err := consent(cmd.InOrStdin(), cmd.ErrOrStderr(), what, *yes); err != nil {
+			return nil, err
 		}
 		return service.Sign(ctx, &adminv1.SignRequest{Request: request})
 	})
