@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	adminv1 "github.com/synod-network/synod/api/synod/admin/v1"
+	"github.com/synod-network/synod/internal/wholefile"
 	"github.com/synod-network/synod/node/exit"
 )
 
@@ -146,7 +146,7 @@ func decide(cmd *cobra.Command, ask func(context.Context, adminv1.MemberServiceC
 	return adminCall(cmd, func(ctx context.Context, conn *grpc.ClientConn, args []string) (*adminv1.Decision, error) {
 		d, err := ask(ctx, adminv1.NewMemberServiceClient(conn), args)
 		if err == nil && *out != "" {
-			err = os.WriteFile(*out, d.GetRequest(), 0o644)
+			err = wholefile.Replace(*out, d.GetRequest(), 0o644)
 		}
 		return d, err
 	}, func(to io.Writer, d *adminv1.Decision) error {
