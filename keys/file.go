@@ -95,7 +95,7 @@ func loadPEM[Key any](path, algorithm string) (Key, error) {
 func parsePEM(text []byte) (any, error) {
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != pemType || len(rest) != 0 {
-		return nil, fmt.Errorf("want exactly one PEM block %q", pemType)
+		return nil, fmt.Errorf("want exactly one whole PEM block %q; if the file was cut off as it was written or copied, restore it from a backup, or move it away and make a new key", pemType)
 	}
 	return x509.ParsePKCS8PrivateKey(block.Bytes)
 }

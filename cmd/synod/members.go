@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	adminv1 "github.com/synod-network/synod/api/synod/admin/v1"
+	"github.com/synod-network/synod/internal/wholefile"
 	"github.com/synod-network/synod/node/exit"
 )
 
@@ -122,11 +122,19 @@ func membersDisable() *cobra.Command {
 }
 
 func membersSign() *cobra.Command {
-	cmd := &cobra.Command{Use: "sign FILE", Short: "Add this sequencer's signature to a decision", Args: exactArgs("FILE")}
+	cmd := &cobra.Command{
+		Use: "sign FILE", Short: "Add this sequencer's signature to a decision", Args: exactArgs("FILE"),
+		Long: "Shows what the file decides, asks whether to sign it, and adds the signature of this sequencer. The last one that is needed has it\n" +
+			"ordered. Where nobody can be asked, without a terminal, --yes is needed.",
+	}
+	yes := cmd.Flags().Bool("yes", false, "sign without being asked (default false)")
 	return decide(cmd, func(ctx context.Context, service adminv1.MemberServiceClient, args []string) (*adminv1.Decision, error) {
-		request, err := os.ReadFile(args[0])
+		request, what, err := readDecision(args[0])
 		if err != nil {
-			return nil, fmt.Errorf("read the decision: %w", err)
+			return nil, err
+		}
+		if err := consent(cmd.InOrStdin(), cmd.ErrOrStderr(), what, *yes); err != nil {
+			return nil, err
 		}
 		return service.Sign(ctx, &adminv1.SignRequest{Request: request})
 	})
@@ -138,7 +146,7 @@ func decide(cmd *cobra.Command, ask func(context.Context, adminv1.MemberServiceC
 	return adminCall(cmd, func(ctx context.Context, conn *grpc.ClientConn, args []string) (*adminv1.Decision, error) {
 		d, err := ask(ctx, adminv1.NewMemberServiceClient(conn), args)
 		if err == nil && *out != "" {
-			err = os.WriteFile(*out, d.GetRequest(), 0o644)
+			err = wholefile.Replace(*out, d.GetRequest(), 0o644)
 		}
 		return d, err
 	}, func(to io.Writer, d *adminv1.Decision) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/synod-network/synod/internal/wholefile"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/keys/vault"
 	"github.com/synod-network/synod/node/exit"
@@ -216,7 +217,7 @@ func (o *owners) handOn(cmd *cobra.Command, signed topology.SignedTransaction, m
 	if o.proposal == "" {
 		return exit.Errorf(exit.Failed, "signatures of other owners are missing (%v); write --proposal FILE, and hand the file on", missing)
 	}
-	if err := os.WriteFile(o.proposal, []byte(base64.StdEncoding.EncodeToString(signed.Encode())+"\n"), 0o644); err != nil {
+	if err := wholefile.Replace(o.proposal, []byte(base64.StdEncoding.EncodeToString(signed.Encode())+"\n"), 0o644); err != nil {
 		return err
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "signed; signatures of other owners are missing (%v): the next one runs this command with %s\n", missing, o.proposal)

@@ -12,10 +12,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/synod-network/synod/bft"
+	"github.com/synod-network/synod/internal/wholefile"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/node/config"
 	"github.com/synod-network/synod/topology"
@@ -127,18 +127,8 @@ func Load(path string) (*Genesis, error) {
 
 // Save writes the file at path, which must not exist.
 func (g *Genesis) Save(path string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return fmt.Errorf("write genesis: %w", err)
-	}
 	const header = "Genesis of a synod network. Every node needs this very file; it is public and never changes."
-	if _, err = file.Write(config.Render(g, header)); err == nil {
-		err = file.Sync()
-	}
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
+	if err := wholefile.Create(path, config.Render(g, header), 0o644); err != nil {
 		return fmt.Errorf("write genesis: %w", err)
 	}
 	return nil

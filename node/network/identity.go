@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/synod-network/synod/internal/wholefile"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/node/config"
 	"github.com/synod-network/synod/node/exit"
@@ -66,11 +67,7 @@ func newIdentity(g *genesis.Genesis, m topology.Member, node keys.PrivateKey) *I
 // write writes the file whole, or leaves what was there.
 func (i *Identity) write(path, name string, g *genesis.Genesis) error {
 	header := "Identity of the sequencer " + name + " for the owners of the network " + g.Name + ". It holds no secret."
-	draft := path + draftDir
-	if err := os.WriteFile(draft, config.Render(i, header), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(draft, path)
+	return wholefile.Replace(path, config.Render(i, header), 0o644)
 }
 
 // Signed returns the transactions, with their signatures checked.
@@ -181,7 +178,7 @@ func (n Newcomer) write(draft string, g *genesis.Genesis) error {
 		return err
 	}
 	header := "Configuration of " + n.Name + ", a sequencer of the network " + g.Name + ". Every key is here with its value; a key that is left out has its default."
-	if err := os.WriteFile(filepath.Join(draft, configFile), config.Render(c, header), 0o644); err != nil {
+	if err := wholefile.Replace(filepath.Join(draft, configFile), config.Render(c, header), 0o644); err != nil {
 		return err
 	}
 	// The key is new, so nothing can have been signed with it.

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/synod-network/synod/bft"
+	"github.com/synod-network/synod/internal/wholefile"
 	"github.com/synod-network/synod/node/config"
 	"github.com/synod-network/synod/node/exit"
 	"github.com/synod-network/synod/node/genesis"
@@ -269,7 +270,7 @@ func (p Plan) writeConfig(node Node, i int, members []genesis.Member) error {
 	}
 	header := "Configuration of " + node.Name + ", a sequencer of the network " + p.Name + ". Every key is here with its value; a key that is left out has its default. " +
 		"For one run, the environment overrides the file (SYNOD_LOG__LEVEL for log.level) and flags override both; see synod config show."
-	return os.WriteFile(node.ConfigFile, config.Render(c, header), 0o644)
+	return wholefile.Replace(node.ConfigFile, config.Render(c, header), 0o644)
 }
 
 const loopback = "127.0.0.1"

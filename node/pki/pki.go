@@ -21,6 +21,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/synod-network/synod/internal/wholefile"
 )
 
 // How long certificates hold. An authority is replaced rarely, because all nodes must learn of it.
@@ -172,24 +174,17 @@ func readPEM(file, kind string) ([]byte, error) {
 	}
 	block, _ := pem.Decode(content)
 	if block == nil || block.Type != kind {
-		return nil, fmt.Errorf("%s holds no %s in PEM", file, kind)
+		return nil, fmt.Errorf("%s holds no whole %s in PEM; if it was cut off as it was written, move it away and make it anew", file, kind)
 	}
 	return block.Bytes, nil
 }
 
 func writePEM(file, kind string, der []byte, mode os.FileMode) error {
-	out, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("write a certificate: %w; nothing is overwritten", err)
-		}
-		return fmt.Errorf("write a certificate: %w", err)
-	}
-	err = pem.Encode(out, &pem.Block{Type: kind, Bytes: der})
-	if closed := out.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
+	err := wholefile.Create(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("write a certificate: %w; nothing is overwritten", err)
+	case err != nil:
 		return fmt.Errorf("write a certificate: %w", err)
 	}
 	return nil

@@ -180,9 +180,9 @@ func TestWrongFilesAndNames(t *testing.T) {
 		want string
 	}{
 		{"no such file", func() error { _, err := pki.OpenAuthority(f.at("none"), f.at("a.key")); return err }, "no such file"},
-		{"no PEM", func() error { _, err := pki.OpenAuthority(f.at("text"), f.at("a.key")); return err }, "text holds no CERTIFICATE in PEM"},
-		{"the two mixed up", func() error { _, err := pki.OpenAuthority(f.at("a.key"), f.at("a.crt")); return err }, "a.key holds no CERTIFICATE in PEM"},
-		{"no key in PEM", func() error { _, err := pki.OpenAuthority(f.at("a.crt"), f.at("text")); return err }, "text holds no PRIVATE KEY in PEM"},
+		{"no PEM", func() error { _, err := pki.OpenAuthority(f.at("text"), f.at("a.key")); return err }, "text holds no whole CERTIFICATE in PEM"},
+		{"the two mixed up", func() error { _, err := pki.OpenAuthority(f.at("a.key"), f.at("a.crt")); return err }, "a.key holds no whole CERTIFICATE in PEM"},
+		{"no key in PEM", func() error { _, err := pki.OpenAuthority(f.at("a.crt"), f.at("text")); return err }, "text holds no whole PRIVATE KEY in PEM"},
 		{"another's key", func() error { _, err := pki.OpenAuthority(f.at("a.crt"), f.at("b.key")); return err }, "is not the key of"},
 		{"no name", func() error { return authority.Client("", f.at("x"), f.at("y"), now) }, "must have 1 to 64 bytes"},
 		{"a long name", func() error { return authority.Client(long, f.at("x"), f.at("y"), now) }, "must have 1 to 64 bytes"},

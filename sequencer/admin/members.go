@@ -162,7 +162,7 @@ func (s *Members) sign(ctx context.Context, request sequencing.Request) (*adminv
 	}
 	have, needed := s.cfg.State.Deciders(by)
 	out := &adminv1.Decision{
-		Request: request.Encode(), Description: describe(request.Body), Signatures: int32(have), Needed: int32(needed), Digest: hex.EncodeToString(digest[:]),
+		Request: request.Encode(), Description: Describe(request), Signatures: int32(have), Needed: int32(needed), Digest: hex.EncodeToString(digest[:]),
 	}
 	var err error
 	if out.Submitted = have >= needed; out.Submitted {
@@ -175,15 +175,15 @@ func (s *Members) sign(ctx context.Context, request sequencing.Request) (*adminv
 	return out, nil
 }
 
-// describe says what a decision is, for people.
-func describe(body sequencing.Body) string {
-	switch b := body.(type) {
+// Describe says what a decision about a member is, for people; nothing for a request that is none.
+func Describe(decision sequencing.Request) string {
+	switch b := decision.Body.(type) {
 	case *sequencing.TrafficPurchase:
 		return fmt.Sprintf("%s has bought %d bytes of traffic in all, by purchase %d", b.Member, b.Total, b.Serial)
 	case *sequencing.Disable:
 		return fmt.Sprintf("%s is shut out for good", b.Member)
 	}
-	return "nothing"
+	return ""
 }
 
 // known finds a member by its name, or by a beginning of it that only one of those has that ever took part.

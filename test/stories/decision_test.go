@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,8 +67,8 @@ func TestTrafficIsBoughtByAQuorum(t *testing.T) {
 	}
 
 	c.decides(first, 1, false, "members", "buy", name, "9000", "--out", file("one"))
-	c.decides(first, 1, false, "members", "sign", file("one"), "--out", file("one")) // a second time by the same adds nothing
-	c.decides(second, 2, false, "members", "sign", file("one"), "--out", file("two"))
+	c.decides(first, 1, false, "members", "sign", file("one"), "--yes", "--out", file("one")) // a second time by the same adds nothing
+	c.decides(second, 2, false, "members", "sign", file("one"), "--yes", "--out", file("two"))
 	unchanged("two of three have signed")
 
 	// One who does not decide may sign too, which does not count; a signature that is not over this decision is refused.
@@ -77,22 +78,22 @@ func TestTrafficIsBoughtByAQuorum(t *testing.T) {
 	decision.Signatures = append(decision.Signatures, sequencing.KeySignature{Key: sequencing.Key(hers.Public()), Signature: sequencing.Signature(hers.Sign(digest[:]))})
 	slices.SortFunc(decision.Signatures, func(a, b sequencing.KeySignature) int { return bytes.Compare(a.Key[:], b.Key[:]) })
 	write(t, file("stranger"), decision.Encode())
-	c.decides(second, 2, false, "members", "sign", file("stranger"))
+	c.decides(second, 2, false, "members", "sign", file("stranger"), "--yes")
 	c.orderPast(first, decision.Encode())
 	decision = c.decision(file("two"))
 	decision.Body.(*sequencing.TrafficPurchase).Total = 1 << 40
 	write(t, file("altered"), decision.Encode())
-	if out, err := c.ask(third, "members", "sign", file("altered")); err == nil || !strings.Contains(out, "is not over this decision") {
+	if out, err := c.ask(third, "members", "sign", file("altered"), "--yes"); err == nil || !strings.Contains(out, "is not over this decision") {
 		t.Errorf("another total under the same signatures: %v: %s", err, out)
 	}
 	c.orderPast(first, decision.Encode())
 	write(t, file("text"), []byte("buy alice all she wants\n"))
-	if out, err := c.ask(third, "members", "sign", file("text")); err == nil || !strings.Contains(out, "this is no decision") {
+	if out, err := c.ask(third, "members", "sign", file("text"), "--yes"); err == nil || !strings.Contains(out, "this is no decision") {
 		t.Errorf("a file of another kind: %v: %s", err, out)
 	}
 	unchanged("whatever was signed and ordered falsely")
 
-	c.decides(third, 3, true, "members", "sign", file("two"), "--out", file("three"))
+	c.decides(third, 3, true, "members", "sign", file("two"), "--yes", "--out", file("three"))
 	for _, n := range c.nodes {
 		c.agreesOn(n, name, func(m *adminv1.MemberTraffic) bool {
 			return m.GetSerial() == 1 && m.GetPurchased() == 9000 && m.GetExtraLeft() == 9000 && m.GetLeft() >= 10_000
@@ -103,7 +104,7 @@ func TestTrafficIsBoughtByAQuorum(t *testing.T) {
 	}
 
 	// Late and again: an old serial is told to operators, and has no effect when ordered.
-	if out, err := c.ask(fourth, "members", "sign", file("two")); err == nil || !strings.Contains(out, "was decided meanwhile") {
+	if out, err := c.ask(fourth, "members", "sign", file("two"), "--yes"); err == nil || !strings.Contains(out, "was decided meanwhile") {
 		t.Errorf("signed late: %v: %s", err, out)
 	}
 	c.orderPast(first, c.decision(file("three")).Encode())
@@ -234,13 +235,16 @@ func (c *cluster) orderPast(n *sequencer, request []byte) {
 // decides runs a command that signs, and checks what is said of the decision.
 func (c *cluster) decides(n *sequencer, signatures int32, submitted bool, args ...string) {
 	c.t.Helper()
-	out, err := c.ask(n, append(args, "--json")...)
+	var trouble strings.Builder
+	command := exec.Command(binary, append(args, "--json", "--net", c.net.Dir, "--node", n.name)...)
+	command.Stderr = &trouble // what is shown before it is signed is not in the way of the JSON
+	out, err := command.Output()
 	var d adminv1.Decision
 	if err == nil {
-		err = protojson.Unmarshal([]byte(out), &d)
+		err = protojson.Unmarshal(out, &d)
 	}
 	if err != nil || d.GetSignatures() != signatures || d.GetNeeded() != 3 || d.GetSubmitted() != submitted {
-		c.t.Fatalf("%v at %s: %v: %s", args, n.name, err, out)
+		c.t.Fatalf("%v at %s: %v: %s%s", args, n.name, err, out, trouble.String())
 	}
 }
 
