@@ -25,10 +25,7 @@ func (t *table[K, V]) get(k K) (v V, ok bool) {
 	return t.below.get(k)
 }
 
-func (t *table[K, V]) set(k K, v V) {
-	t.rows[k] = v
-	delete(t.gone, k)
-}
+func (t *table[K, V]) set(k K, v V) { t.rows[k] = v }
 
 func (t *table[K, V]) delete(k K) {
 	delete(t.rows, k)
