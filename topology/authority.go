@@ -8,7 +8,7 @@ import (
 
 // newestOf returns the newest mapping of a key, unless it was removed.
 func newestOf[M Mapping](s *State, key Key) (m M, ok bool) {
-	h, known := s.histories[key]
+	h, known := s.histories.get(key)
 	if !known || (h.newest().removed && !s.rules.ignoreRemoval) {
 		return m, false
 	}
@@ -156,8 +156,8 @@ func (s *State) requireRoot(n Namespace) *Rejection {
 	if _, shared := newestOf[DecentralizedNamespace](s, decentralizedKey(n)); shared {
 		return rejected(CodeUnknownNamespace, "namespace %s is shared and has no root key: name one that has", n)
 	}
-	_, root := s.histories[delegationKey(n, keys.Fingerprint(n))]
-	_, owners := s.histories[decentralizedKey(n)]
+	_, root := s.histories.get(delegationKey(n, keys.Fingerprint(n)))
+	_, owners := s.histories.get(decentralizedKey(n))
 	if root || owners {
 		return rejected(CodeRevoked, "namespace %s was ended for good: use another", n)
 	}
@@ -204,7 +204,7 @@ func (s *State) requireServing(c change, members []Member) *Rejection {
 		if r := s.requireUsable(m); r != nil {
 			return r
 		}
-		if holder, serves := s.listed[m]; serves && holder != c.Mapping.Key() {
+		if holder, serves := s.listed.get(m); serves && holder != c.Mapping.Key() {
 			return rejected(CodeInUse, "member %s serves by %s already: take it out there first", m, holder)
 		}
 	}

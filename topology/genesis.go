@@ -166,8 +166,8 @@ func (u UnverifiedGenesis) Verify(network [32]byte) (*Genesis, error) {
 func newState(network [32]byte, genesis Digest, synchronizer UID) *State {
 	return &State{
 		network: network, genesis: genesis, synchronizer: synchronizer, founded: true,
-		histories: map[Key]*history{}, used: map[keys.Fingerprint]usage{}, listed: map[Member]Key{},
-		holdings: map[Namespace]holding{},
+		histories: newTable[Key, *history](), used: newTable[keys.Fingerprint, usage](), listed: newTable[Member, Key](),
+		holdings: newTable[Namespace, holding](),
 	}
 }
 
@@ -194,7 +194,7 @@ func found(g *Genesis) (*State, error) {
 // checkFounded asks for what no network can be without.
 func (s *State) checkFounded() error {
 	for _, key := range []Key{parametersKey(s.synchronizer), sequencersKey(s.synchronizer)} {
-		if _, ok := s.histories[key]; !ok {
+		if _, ok := s.histories.get(key); !ok {
 			return fmt.Errorf("it lacks the %s", key)
 		}
 	}

@@ -15,23 +15,25 @@ type usage struct {
 func (s *State) index(m Mapping) {
 	key := m.Key()
 	for _, u := range m.uses() {
-		s.used[u.key] = usage{u.purpose, key, s.used[u.key].count + 1}
+		s.used.set(u.key, usage{u.purpose, key, s.used.at(u.key).count + 1})
 	}
 	for _, member := range m.lists() {
-		s.listed[member] = key
+		s.listed.set(member, key)
 	}
 }
 
 func (s *State) unindex(m Mapping) {
 	for _, u := range m.uses() {
-		had := s.used[u.key]
+		had := s.used.at(u.key)
 		had.count--
-		if s.used[u.key] = had; had.count <= 0 {
-			delete(s.used, u.key)
+		if had.count > 0 {
+			s.used.set(u.key, had)
+		} else {
+			s.used.delete(u.key)
 		}
 	}
 	for _, member := range m.lists() {
-		delete(s.listed, member)
+		s.listed.delete(member)
 	}
 }
 
@@ -42,7 +44,7 @@ func (s *State) checkUses(c change) *Rejection {
 	}
 	own := c.Mapping.Key()
 	for _, u := range c.Mapping.uses() {
-		had, used := s.used[u.key]
+		had, used := s.used.get(u.key)
 		shared := u.purpose == keys.Namespace || had.holder == own
 		if used && (had.purpose != u.purpose || !shared) {
 			return rejected(CodeKeyReused, "key %s is used for %s elsewhere: make another for %s", u.key, had.purpose, u.purpose)

@@ -15,10 +15,10 @@ func (s *State) hold(n Namespace, change func(*holding)) {
 	if n == s.synchronizer.Namespace {
 		return
 	}
-	h := s.holdings[n]
+	h := s.holdings.at(n)
 	was := h.stranger()
 	change(&h)
-	s.holdings[n] = h
+	s.holdings.set(n, h)
 	switch is := h.stranger(); {
 	case is && !was:
 		s.strangers++
@@ -64,7 +64,7 @@ func (s *State) checkLimits(at Time, c change) *Rejection {
 	if c.removes() || n == s.synchronizer.Namespace || s.rules.boundless {
 		return nil
 	}
-	held, rules := s.holdings[n], s.onboardingAt(at)
+	held, rules := s.holdings.at(n), s.onboardingAt(at)
 	limits, permitted := s.limitsOf(n, at)
 	if c.first() && !permitted && !s.rules.openToAll {
 		switch {
@@ -101,10 +101,10 @@ func (l Limits) until(spent, at Time) Time {
 func (s *State) spending(at Time, t Transaction) Time {
 	n := t.Mapping.answers()
 	if t.Operation == Remove || n == s.synchronizer.Namespace || s.rules.freeReplaced && t.Serial > 1 {
-		return s.holdings[n].spent
+		return s.holdings.at(n).spent
 	}
 	limits, _ := s.limitsOf(n, at)
-	return max(s.holdings[n].spent, at) + limits.ChangeInterval
+	return max(s.holdings.at(n).spent, at) + limits.ChangeInterval
 }
 
 // Usage is how much of what the owners allow is used, by everything accepted.
@@ -120,7 +120,7 @@ type Usage struct {
 // Usage returns how much is used, by the rules in force at a time.
 func (s *State) Usage(at Time) Usage {
 	u := Usage{Onboarding: s.onboardingAt(at), Strangers: s.strangers, Mappings: len(s.order)}
-	for _, h := range s.holdings { //bft:unordered counts only
+	for _, h := range s.holdings.rows { //bft:unordered counts only
 		if h.mappings > 0 {
 			u.Namespaces++
 		}
@@ -144,7 +144,7 @@ type Holding struct {
 
 // Holdings yields every namespace but the owners', in no particular order, by the rules in force at a time.
 func (s *State) Holdings(at Time, yield func(Holding) bool) {
-	for n, h := range s.holdings { //bft:unordered for people, who sort; no judgement rests on it
+	for n, h := range s.holdings.rows { //bft:unordered for people, who sort; no judgement rests on it
 		limits, permitted := s.limitsOf(n, at)
 		if !yield(Holding{Namespace: n, Permitted: permitted, Mappings: h.mappings, Limits: limits, Changes: limits.left(h.spent, at)}) {
 			return

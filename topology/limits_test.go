@@ -39,7 +39,7 @@ func TestStrangersCannotFillTheState(t *testing.T) {
 	for i := range 100 { // within a namespace there is a limit as well
 		_, _ = s.Apply(began, signed(Add(1, delegate("stranger1", fmt.Sprint("delegate", i), KindOwnerToKeys)), "stranger1", fmt.Sprint("delegate", i)))
 	}
-	if got := s.holdings[space("stranger1")].mappings; got != int(DefaultLimits().Mappings) {
+	if got := s.holdings.at(space("stranger1")).mappings; got != int(DefaultLimits().Mappings) {
 		t.Errorf("a stranger has %d mappings", got)
 	}
 	// The owners pass, and let others pass.

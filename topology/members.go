@@ -123,7 +123,7 @@ func (o OwnerToKeys) needs(c change) authority {
 func (o OwnerToKeys) answers() Namespace { return o.Member.Namespace }
 
 func (o OwnerToKeys) admit(s *State, c change) *Rejection {
-	if holder, serves := s.listed[o.Member]; serves && c.removes() {
+	if holder, serves := s.listed.get(o.Member); serves && c.removes() {
 		return rejected(CodeInUse, "member %s serves by %s and needs its keys: take it out there first", o.Member, holder)
 	}
 	return nil
@@ -213,7 +213,7 @@ func (m MemberDisabled) admit(s *State, c change) *Rejection {
 	if r := s.requireSynchronizer(m.Synchronizer); r != nil || c.removes() {
 		return r
 	}
-	if holder, serves := s.listed[m.Member]; serves {
+	if holder, serves := s.listed.get(m.Member); serves {
 		return rejected(CodeInUse, "member %s serves by %s: take it out there first", m.Member, holder)
 	}
 	return s.requireKnown(m.Member)

@@ -30,7 +30,7 @@ func (s *State) Snapshot(at Time) (Snapshot, error) {
 
 // inForce returns the mapping that a key had at a time.
 func inForce[M Mapping](s *State, key Key, at Time) (m M, ok bool) {
-	h, known := s.histories[key]
+	h, known := s.histories.get(key)
 	if !known {
 		return m, false
 	}
@@ -96,7 +96,7 @@ func (p Snapshot) each(kind Kind, fn func(Mapping)) {
 		if key.Kind != kind {
 			return
 		}
-		if v := p.state.histories[key].at(p.at); v != nil && !v.removed {
+		if v := p.state.histories.at(key).at(p.at); v != nil && !v.removed {
 			fn(v.mapping)
 		}
 	}

@@ -17,15 +17,15 @@ type State struct {
 	// sequenced and effective are the times of the last accepted transaction; floor is the least time that can be asked for.
 	sequenced, effective, floor Time
 
-	histories map[Key]*history
+	histories table[Key, *history]
 	order     []Key // of histories, ascending
 	tree      tree  // of histories, for the digest
 
 	// What follows is derived from the newest versions, and spares searching them.
-	used      map[keys.Fingerprint]usage
-	listed    map[Member]Key
-	holdings  map[Namespace]holding // of namespaces but the owners'
-	strangers int                   // of them that the owners did not permit
+	used      table[keys.Fingerprint, usage]
+	listed    table[Member, Key]
+	holdings  table[Namespace, holding] // of namespaces but the owners'
+	strangers int                       // of them that the owners did not permit
 
 	rules rules
 }
@@ -103,7 +103,7 @@ func (s *State) Founded() (Digest, bool) { return s.genesis, s.founded }
 
 // Serial returns the serial of the last change of a key, 0 if there was none: the next change has one more.
 func (s *State) Serial(key Key) Serial {
-	if h, ok := s.histories[key]; ok {
+	if h, ok := s.histories.get(key); ok {
 		return h.newest().serial
 	}
 	return 0
@@ -174,7 +174,7 @@ func (s *State) checkPlace(at Time, t SignedTransaction) *Rejection {
 
 func (s *State) changeBy(t Transaction) change {
 	c := change{Transaction: t}
-	if h, ok := s.histories[t.Mapping.Key()]; ok {
+	if h, ok := s.histories.get(t.Mapping.Key()); ok {
 		c.old = h.newest()
 	}
 	return c
@@ -218,10 +218,10 @@ func (s *State) delayAt(at Time) Time {
 // accept adds a version. Nothing is checked any more.
 func (s *State) accept(sequenced, effective, spent Time, t Transaction) {
 	key := t.Mapping.Key()
-	h, known := s.histories[key]
+	h, known := s.histories.get(key)
 	if !known {
 		h = &history{key: key}
-		s.histories[key] = h
+		s.histories.set(key, h)
 		i, _ := slices.BinarySearchFunc(s.order, key, Key.Compare)
 		s.order = slices.Insert(s.order, i, key)
 	}
@@ -258,7 +258,7 @@ func (s *State) Prune(before Time) {
 	}
 	s.floor = before
 	for _, key := range s.order {
-		h := s.histories[key]
+		h := s.histories.at(key)
 		if n := h.forgettable(before); n > 0 {
 			h.forgot = h.chains[n-1]
 			h.versions = slices.Clone(h.versions[n:])

@@ -65,7 +65,7 @@ func (s *State) Encode(from Time) ([]byte, error) {
 	w.time(from)
 	w.U32(uint32(len(s.order)))
 	for _, key := range s.order {
-		s.histories[key].encode(&w, from)
+		s.histories.at(key).encode(&w, from)
 	}
 	return w.Buf, nil
 }
@@ -129,7 +129,7 @@ func (s *State) adopt(h *history, r *reader) {
 		r.Fail(errState)
 		return
 	}
-	s.histories[h.key] = h
+	s.histories.set(h.key, h)
 	s.order = append(s.order, h.key)
 	s.tree.set(h.key, h.chains[len(h.chains)-1])
 	if v := h.newest(); !v.removed {

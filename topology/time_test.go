@@ -137,16 +137,16 @@ func TestPruningForgetsThePastOnly(t *testing.T) {
 	if got := mustSnapshot(t, s, floor).Parameters().TopologyChangeDelay; got != 2*ms {
 		t.Errorf("at the floor: delay %d", got)
 	}
-	if n := len(s.histories[parametersKey(synchronizer)].versions); n != 4 {
+	if n := len(s.histories.at(parametersKey(synchronizer)).versions); n != 4 {
 		t.Errorf("%d versions are kept, want 4", n)
 	}
-	next := s.histories[parametersKey(synchronizer)].versions[1]
+	next := s.histories.at(parametersKey(synchronizer)).versions[1]
 	s.Prune(next.effective - 1)
 	if got := mustSnapshot(t, s, next.effective-1).Parameters().TopologyChangeDelay; got != 2*ms {
 		t.Errorf("just before the next: delay %d", got)
 	}
 	s.Prune(next.effective)
-	if n := len(s.histories[parametersKey(synchronizer)].versions); n != 3 {
+	if n := len(s.histories.at(parametersKey(synchronizer)).versions); n != 3 {
 		t.Errorf("%d versions are kept once the next is in force, want 3", n)
 	}
 	if s.Serial(parametersKey(synchronizer)) != 6 {

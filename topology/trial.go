@@ -1,13 +1,10 @@
 package topology
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // CheckAll judges transactions that would be sequenced at a time, one after the other, so that one may rest on those
-// before it. It returns a rejection or nil for each, and changes nothing. It costs a copy of the state's index, so
-// whoever asks for others limits how often.
+// before it. It returns a rejection or nil for each, and changes nothing. It costs what the
+// transactions touch, however much there is.
 func (s *State) CheckAll(at Time, list ...SignedTransaction) []*Rejection {
 	rejections := make([]*Rejection, len(list))
 	if len(list) == 1 {
@@ -15,14 +12,13 @@ func (s *State) CheckAll(at Time, list ...SignedTransaction) []*Rejection {
 		return rejections
 	}
 	trial := *s
-	trial.tree = tree{} // nobody asks for the digest
-	trial.histories, trial.order = maps.Clone(s.histories), slices.Clone(s.order)
-	trial.used, trial.listed, trial.holdings = maps.Clone(s.used), maps.Clone(s.listed), maps.Clone(s.holdings)
+	trial.tree, trial.order = tree{}, nil // nobody asks for the digest, or for a list
+	trial.histories, trial.used, trial.listed, trial.holdings = s.histories.over(), s.used.over(), s.listed.over(), s.holdings.over()
 	for i, t := range list {
-		if h, known := trial.histories[t.key()]; known {
+		if h, known := trial.histories.get(t.key()); known {
 			own := *h
 			own.versions, own.chains = slices.Clip(h.versions), slices.Clip(h.chains)
-			trial.histories[t.key()] = &own
+			trial.histories.set(t.key(), &own)
 		}
 		_, rejections[i] = trial.Apply(at, t)
 	}

@@ -115,10 +115,7 @@ func (w *walk) submit() error {
 		return nil
 	}
 	signers := w.signers(t)
-	tx := SignedTransaction{network: network, content: t, digest: t.Digest()}
-	for _, k := range signers { // a signature that was verified before is not looked at again
-		tx.signatures = append(tx.signatures, KeySignature{Key: k})
-	}
+	tx := signedBy(t, signers)
 	before := w.state.Digest()
 	effective, rejection := w.state.Apply(w.now, tx)
 	if rejection != nil && w.state.Digest() != before {
@@ -129,6 +126,15 @@ func (w *walk) submit() error {
 		return fmt.Errorf("%+v by %v: in force at %d, %v; want accepted %v, in force at %d", t, signers, effective, rejection, want, wantEffective)
 	}
 	return nil
+}
+
+// signedBy is a transaction whose signatures were verified before: they are not looked at again.
+func signedBy(t Transaction, signers []keys.PublicKey) SignedTransaction {
+	tx := SignedTransaction{network: network, content: t, digest: t.Digest()}
+	for _, k := range signers {
+		tx.signatures = append(tx.signatures, KeySignature{Key: k})
+	}
+	return tx
 }
 
 func (w *walk) transaction() Transaction {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -147,7 +148,8 @@ func (m *member) registration(n *network) (list [][]byte, err error) {
 // 64 and 256. Every member of the network is told of each change, and every sequencer looks at all of them then.
 const together = 64 / 3
 
-// register makes members known to the network by one change. It takes effect a moment later.
+// register makes members known to the network by one change, which is in force a moment later. What the order refuses is an error at
+// once; what became of nobody knows what is sent again.
 func register(ctx context.Context, n *network, list []*member) error {
 	var request sequencerv1.RegisterTopologyRequest
 	for _, m := range list {
@@ -158,9 +160,25 @@ func register(ctx context.Context, n *network, list []*member) error {
 		request.Transactions = append(request.Transactions, registration...)
 	}
 	return again(ctx, func() error {
-		_, err := n.sequencers[list[0].number/together%len(n.sequencers)].service.RegisterTopology(ctx, &request)
+		response, err := n.sequencers[list[0].number/together%len(n.sequencers)].service.RegisterTopology(ctx, &request)
+		switch {
+		case accepted(err):
+			return nil
+		case err == nil && response.GetTimeMicros() == 0:
+			return status.Error(codes.Unavailable, "nothing came of the registration yet: the network orders nothing, or it was lost")
+		}
 		return err
 	}, codes.ResourceExhausted, codes.Unavailable)
+}
+
+// accepted reports whether a failure says that all is accepted already: an earlier call did not hear of it.
+func accepted(err error) bool {
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetMetadata()["code"] == string(topology.CodeAlreadyApplied) {
+			return true
+		}
+	}
+	return false
 }
 
 // authenticate gets a token at its home, waiting until the member is known there.

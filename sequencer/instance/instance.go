@@ -114,7 +114,7 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	if err := i.chooseNodeKey(o.tryNext); err != nil {
 		return nil, err
 	}
-	if err := i.openState(m); err != nil {
+	if err := i.openState(m, o.Now); err != nil {
 		return nil, err
 	}
 	if err := i.chooseProtocolKey(); err != nil {
@@ -187,14 +187,14 @@ func (i *Instance) openStore(m *telemetry.Metrics) error {
 }
 
 // openState opens what the sequencer knows of the network, beside the order that it follows from.
-func (i *Instance) openState(m *telemetry.Metrics) (err error) {
+func (i *Instance) openState(m *telemetry.Metrics, clock func() time.Time) (err error) {
 	founding, err := i.Genesis.Founding()
 	if err != nil {
 		return exit.With(exit.BadConfig, err)
 	}
 	i.state, err = synchronizer.Open(synchronizer.Config{
 		Dir: filepath.Join(i.Config.DataDir, "history"), Founding: founding, Network: sequencing.NetworkID(i.Genesis.ID),
-		Verify: members.Verifier(i.verifier), SegmentSize: int64(i.Config.Storage.SegmentSize), Log: i.Log, Observer: applied{m.Members, i.changed},
+		Verify: members.Verifier(i.verifier), SegmentSize: int64(i.Config.Storage.SegmentSize), Now: clock, Log: i.Log, Observer: applied{m.Members, i.changed},
 	})
 	return err
 }

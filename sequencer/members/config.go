@@ -7,6 +7,7 @@ import (
 
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/ordering"
+	"github.com/synod-network/synod/sequencer/membership"
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/topology"
 )
@@ -30,8 +31,12 @@ type State interface {
 	// while a change was accepted that is not in force yet.
 	Settled() sequencing.Time
 	// CheckTopology says for each transaction why it would be refused now, one after
-	// the other.
-	CheckTopology(list ...topology.SignedTransaction) []*topology.Rejection
+	// the other. If none will be once all is in force that was accepted, inForce is when
+	// that is.
+	CheckTopology(list ...topology.SignedTransaction) (rejections []*topology.Rejection, inForce sequencing.Time)
+	// AwaitChange returns a channel that receives what becomes of a change when the order
+	// comes to it, until stop is called.
+	AwaitChange(change []byte) (judged <-chan membership.Judgement, stop func())
 	// TopologyChanged is the sequencing time of the last accepted transaction.
 	TopologyChanged() sequencing.Time
 	// EncodeTopology returns the topology as it is now, its digest, and the time.
@@ -73,6 +78,8 @@ type Config struct {
 	// before its place is given to others. Default 15 s.
 	Downloads, Lookups int
 	PartPatience       time.Duration
+	// OutcomePatience is how long a registration waits for what the order makes of it. Default 5 s.
+	OutcomePatience time.Duration
 	// Registrations per second from everybody, and from one host; bursts are five
 	// times as many. Defaults 10 and 2.
 	Registrations, HostRegistrations float64
@@ -106,6 +113,7 @@ func (c Config) withDefaults() Config {
 	c.Downloads = cmp.Or(c.Downloads, 8)
 	c.Lookups = cmp.Or(c.Lookups, 8)
 	c.PartPatience = cmp.Or(c.PartPatience, 15*time.Second)
+	c.OutcomePatience = cmp.Or(c.OutcomePatience, 5*time.Second)
 	c.Registrations = cmp.Or(c.Registrations, 10)
 	c.HostRegistrations = cmp.Or(c.HostRegistrations, 2)
 	c.TickEvery = cmp.Or(c.TickEvery, time.Second)

@@ -93,7 +93,7 @@ func (s *station) startNode(i int, o options) *node {
 	n := &node{station: s, self: s.network.Sequencers[i], counter: counter{happened: s.happened}}
 	var err error
 	n.state, err = synchronizer.Open(synchronizer.Config{Dir: t.TempDir(), Founding: s.network.Genesis, Network: s.network.ID,
-		Verify: members.Verifier(keys.NewBatchVerifier(100)), SegmentSize: 1 << 20, Log: discard()})
+		Verify: members.Verifier(keys.NewBatchVerifier(100)), SegmentSize: 1 << 20, Now: s.now, Log: discard()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,8 +119,7 @@ func badSignature(c caller) *failure {
 	return fail(BadSignature, "the signature is not by its key over this request of %s in this network", c.id)
 }
 
-// judge says what the rules would make of a genuine submission. What they would refuse
-// only because this sequencer is behind is left to the order.
+// judge says what the rules would make of a genuine submission.
 func (s *Service) judge(r sequencing.Request) (cost uint64, refused *failure) {
 	submission := r.Body.(*sequencing.Submission)
 	cost, err := s.config.State.Check(submission, r.Signatures[0].Key)
@@ -135,10 +134,6 @@ func (s *Service) judge(r sequencing.Request) (cost uint64, refused *failure) {
 	switch refusal.Code {
 	case sequencing.UnknownMember, sequencing.Disabled:
 		return 0, fail(UnknownMember, "%v", err)
-	case sequencing.TooFarAhead, sequencing.TopologyTimeAhead:
-		if s.onlyBehind(submission) {
-			return 0, nil
-		}
 	case sequencing.TooLarge:
 		size := 0
 		for _, e := range submission.Envelopes {
@@ -162,13 +157,6 @@ func refusedBy(r sequencing.Refusal) *failure {
 func (s *Service) parameters() (p topology.SynchronizerParameters) {
 	s.config.State.Topology(func(view topology.Snapshot) { p = view.Parameters() })
 	return p
-}
-
-// onlyBehind reports whether the times of a submission are in order by the clock. The
-// time of the order stands still while nothing is ordered.
-func (s *Service) onlyBehind(submission *sequencing.Submission) bool {
-	now := sequencing.Time(s.config.Now().UnixMicro())
-	return submission.TopologyTime <= now && submission.MaxTime <= now+sequencing.Time(s.parameters().SequencingTimeTolerance)
 }
 
 // cannotPay says when the base allowance will do, if it ever will.

@@ -3,6 +3,7 @@ package members
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -34,65 +35,112 @@ func (s *Service) RegisterTopology(ctx context.Context, request *sequencerv1.Reg
 		return nil, refused
 	}
 	defer leave()
-	refused = s.register(ctx, request.GetTransactions())
+	response, refused := s.register(ctx, request.GetTransactions())
 	if refused != nil {
 		s.config.Observer.Registered(refused.reason)
 		return nil, refused
 	}
 	s.config.Observer.Registered("")
+	return response, nil
+}
+
+func (s *Service) register(ctx context.Context, encoded [][]byte) (*sequencerv1.RegisterTopologyResponse, *failure) {
+	change, verified, refused := s.registrable(ctx, encoded)
+	if refused != nil {
+		return nil, refused
+	}
+	judged, stop := s.config.State.AwaitChange(change)
+	defer stop()
+	ordered := sequencing.Request{Body: &sequencing.TopologyChange{Transactions: change}}.Encode()
+	s.order(ctx, [][]byte{ordered}, func(f *failure) { refused = f })
+	if refused != nil {
+		return nil, refused
+	}
+	patience := time.NewTimer(s.config.OutcomePatience)
+	defer patience.Stop()
+	select {
+	case j := <-judged:
+		if refused := s.outcome(j, verified); refused != nil {
+			return nil, refused
+		}
+		return &sequencerv1.RegisterTopologyResponse{TimeMicros: int64(j.At), InForceMicros: int64(j.InForce)}, nil
+	case <-patience.C:
+	case <-s.stopping:
+	case <-ctx.Done():
+		return nil, ended(ctx)
+	}
 	return &sequencerv1.RegisterTopologyResponse{}, nil
 }
 
-func (s *Service) register(ctx context.Context, encoded [][]byte) (refused *failure) {
-	if refused := s.mayRegister(ctx); refused != nil {
+// outcome says of which transaction the order refused something, nil if of none.
+func (s *Service) outcome(j membership.Judgement, list []topology.SignedTransaction) *failure {
+	if len(j.Rejections) == 0 {
+		return fail(Refused, "the order refused the transactions as a whole").with("code", string(topology.CodeMalformed))
+	}
+	refused := refusedBecause(j.Rejections)
+	if refused == nil || refused.reason != Refused {
 		return refused
 	}
-	change := membership.Encode(encoded...)
+	switch now := s.acceptable(list); {
+	case now == nil: // by rules that came into force since
+		return fail(NotReady, "%s; that has changed since: try again", refused.message).with("code", refused.metadata["code"]).after(notReadyRetry)
+	case now.reason == NotReady:
+		return now
+	}
+	return refused
+}
+
+// registrable returns transactions as they are ordered, and verified, unless they would be refused.
+func (s *Service) registrable(ctx context.Context, encoded [][]byte) (change []byte, verified []topology.SignedTransaction, refused *failure) {
+	if refused := s.mayRegister(ctx); refused != nil {
+		return nil, nil, refused
+	}
+	change = membership.Encode(encoded...)
 	if len(change) > sequencing.MaxTopology {
-		return fail(TooLarge, "the transactions have %d bytes together: send them in several calls", len(change)).
+		return nil, nil, fail(TooLarge, "the transactions have %d bytes together: send them in several calls", len(change)).
 			with("size", strconv.Itoa(len(change))).with("limit", strconv.Itoa(sequencing.MaxTopology))
 	}
 	list, err := membership.Decode(change)
 	if err != nil {
-		return fail(Invalid, "%v", err)
+		return nil, nil, fail(Invalid, "%v", err)
 	}
-	var verified []topology.SignedTransaction
 	for i, u := range list {
 		signed, err := u.Verify(s.network)
 		if err != nil {
-			return fail(BadSignature, "transaction %d: %v", i, err).with("index", strconv.Itoa(i))
+			return nil, nil, fail(BadSignature, "transaction %d: %v", i, err).with("index", strconv.Itoa(i))
 		}
 		verified = append(verified, signed)
 	}
-	if refused := s.acceptable(verified); refused != nil {
-		return refused
-	}
-	ordered := sequencing.Request{Body: &sequencing.TopologyChange{Transactions: change}}.Encode()
-	s.order(ctx, [][]byte{ordered}, func(f *failure) { refused = f })
-	return refused
+	return change, verified, s.acceptable(verified)
 }
 
 // acceptable refuses transactions of which one would be refused, or all are there
 // already.
 func (s *Service) acceptable(list []topology.SignedTransaction) *failure {
-	var known *failure
-	fresh := false
-	for i, r := range s.config.State.CheckTopology(list...) {
+	rejections, inForce := s.config.State.CheckTopology(list...)
+	refused := refusedBecause(rejections)
+	switch {
+	case refused != nil && inForce > 0: // the owners have changed the rules
+		wait := time.UnixMicro(int64(inForce)).Sub(s.config.Now())
+		return fail(NotReady, "%s; that changes at %d: try again then", refused.message, inForce).with("code", refused.metadata["code"]).after(max(wait, callsRetry/10))
+	case refused == nil && !slices.Contains(rejections, nil):
+		return refusedTopology(0, rejections[0])
+	}
+	return refused
+}
+
+// refusedBecause is the first rejection for another reason than that a transaction is there already.
+func refusedBecause(rejections []*topology.Rejection) *failure {
+	for i, r := range rejections {
 		switch {
-		case r == nil:
-			fresh = true
-		case r.Code == topology.CodeAlreadyApplied:
-			known = refusedTopology(i, r)
+		case r == nil, r.Code == topology.CodeAlreadyApplied:
 		case r.Code == topology.CodeInvalidSignature, r.Code == topology.CodeWrongNetwork:
 			return fail(BadSignature, "transaction %d: %v", i, r).with("index", strconv.Itoa(i))
 		default:
 			return refusedTopology(i, r)
 		}
 	}
-	if fresh {
-		return nil
-	}
-	return known
+	return nil
 }
 
 func refusedTopology(index int, r *topology.Rejection) *failure {

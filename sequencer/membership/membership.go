@@ -23,6 +23,7 @@
 package membership
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -48,6 +49,17 @@ type Topology struct {
 	state    *topology.State
 	verifier *keys.BatchVerifier // which remembers no keys: a change seldom has those of the one before
 	known    atomic.Pointer[answers]
+	judged   func(Judgement)
+}
+
+// Judgement is what became of a change.
+type Judgement struct {
+	Change []byte // as it was ordered
+	At     sequencing.Time
+	// InForce is from when on everything is in force that was accepted up to this change.
+	InForce sequencing.Time
+	// Rejections has a rejection or nil for each transaction; it is empty if the change was refused as a whole.
+	Rejections []*topology.Rejection
 }
 
 var _ sequencing.Topology = (*Topology)(nil)
@@ -64,8 +76,11 @@ type answers struct {
 
 // New returns the answers of a state, which it owns from now on.
 func New(state *topology.State) *Topology {
-	return &Topology{state: state, verifier: keys.NewBatchVerifier(0)}
+	return &Topology{state: state, verifier: keys.NewBatchVerifier(0), judged: func(Judgement) {}}
 }
+
+// Judged has fn told of each change that the order comes to, before [Topology.Change] returns.
+func (t *Topology) Judged(fn func(Judgement)) { t.judged = fn }
 
 // State is what the answers come from.
 func (t *Topology) State() *topology.State { return t.state }
@@ -209,21 +224,28 @@ func parameters(view topology.Snapshot) sequencing.Parameters {
 
 // Change implements [sequencing.Topology]; see the package comment.
 func (t *Topology) Change(at sequencing.Time, encoded []byte) (accepted bool) {
+	judgement := Judgement{Change: encoded, At: at, Rejections: t.apply(at, encoded)}
+	if accepted = slices.Contains(judgement.Rejections, nil); accepted {
+		t.known.Store(nil)
+	}
+	judgement.InForce = sequencing.Time(t.state.Effective())
+	t.judged(judgement)
+	return accepted
+}
+
+// apply applies the transactions of a change, and returns what it made of each, nothing if the change is refused as a whole.
+func (t *Topology) apply(at sequencing.Time, encoded []byte) []*topology.Rejection {
 	list, err := Decode(encoded)
 	if err != nil {
-		return false
+		return nil
 	}
 	signed, genuine := topology.VerifyAll(t.state.Network(), t.verifier.All, list...)
 	if !genuine {
-		return false
+		return nil
 	}
+	rejections := make([]*topology.Rejection, len(signed))
 	for i := range signed {
-		if _, rejection := t.state.Apply(topology.Time(at), signed[i]); rejection == nil {
-			accepted = true
-		}
+		_, rejections[i] = t.state.Apply(topology.Time(at), signed[i])
 	}
-	if accepted {
-		t.known.Store(nil)
-	}
-	return accepted
+	return rejections
 }

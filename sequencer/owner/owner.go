@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -220,7 +221,7 @@ func (n *Network) Submit(ctx context.Context, done func(*topology.State) bool, t
 	for _, t := range transactions {
 		request.Transactions = append(request.Transactions, t.Encode())
 	}
-	if err := n.register(ctx, request); err != nil {
+	if err := n.register(ctx, int(n.TrustThreshold()), request); err != nil {
 		return err
 	}
 	for _, service := range n.services {
@@ -237,22 +238,49 @@ func (n *Network) Submit(ctx context.Context, done func(*topology.State) bool, t
 	return nil
 }
 
-// register hands transactions to the first sequencer that takes them.
-func (n *Network) register(ctx context.Context, request *sequencerv1.RegisterTopologyRequest) error {
+// register hands transactions to every sequencer. So many must take them, or refuse them for good, that one of those is honest, if so many
+// were asked; where fewer took them and nobody else may, what then comes into force decides.
+func (n *Network) register(ctx context.Context, believed int, request *sequencerv1.RegisterTopologyRequest) error {
+	believed = min(max(1, believed), len(n.services))
+	open := slices.Clone(n.services)
+	var taken int
+	var refused []error
 	for {
 		var failures []error
-		for _, service := range n.services {
+		open = slices.DeleteFunc(open, func(service sequencerv1.SequencerServiceClient) bool {
 			_, err := service.RegisterTopology(ctx, request)
-			if err == nil {
-				return nil
+			switch code := status.Code(err); {
+			case err == nil || isThere(err):
+				taken++
+			case code == codes.Unavailable || code == codes.ResourceExhausted || ctx.Err() != nil:
+				failures = append(failures, err)
+				return false
+			default:
+				refused = append(refused, err)
 			}
-			failures = append(failures, err)
-		}
-		err := errors.Join(failures...)
-		if code := status.Code(failures[0]); code != codes.Unavailable && code != codes.ResourceExhausted || !pause(ctx) {
-			return fmt.Errorf("hand over the change: %w", err)
+			return true
+		})
+		switch {
+		case taken >= believed:
+			return nil
+		case len(refused) >= believed, len(open) == 0 && taken == 0:
+			return fmt.Errorf("hand over the change: %w", errors.Join(refused...))
+		case len(open) == 0:
+			return nil
+		case !pause(ctx):
+			return fmt.Errorf("hand over the change: %w", errors.Join(append(refused, failures...)...))
 		}
 	}
+}
+
+// isThere reports whether a refusal says that all is accepted already, as it is at the second sequencer that is asked.
+func isThere(err error) bool {
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetMetadata()["code"] == string(topology.CodeAlreadyApplied) {
+			return true
+		}
+	}
+	return false
 }
 
 // pause waits a moment, and reports whether ctx lasted.

@@ -1,6 +1,7 @@
 package synchronizer
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/synod-network/synod/sequencer/sequencing"
@@ -21,12 +22,36 @@ func (s *State) now() sequencing.Time {
 	return max(s.machine.Time(), sequencing.Time(s.members.State().Floor()))
 }
 
+// present is about when what comes now is sequenced. The time of the order stands still while nothing is ordered, and
+// changes of the topology come into force meanwhile. The clock, which may be wrong, never counts behind the order. The caller
+// holds the state.
+func (s *State) present() sequencing.Time {
+	return max(s.now(), sequencing.Time(s.cfg.Now().UnixMicro()))
+}
+
 // Check says what the rules would make of a submission that is genuinely signed with a key, were it
 // sequenced now: its cost, and a [sequencing.Refusal] or nil.
+//
+// Who may send must hold both by the order's time and by the clock, if a change comes into force between: nobody hears that
+// the order dropped a submission whose sender it does not know any more, or not yet. Of everything else the better one counts.
 func (s *State) Check(submission *sequencing.Submission, key sequencing.Key) (cost uint64, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.machine.Check(submission, key, s.now())
+	cost, err = s.machine.Check(submission, key, s.now())
+	settled := s.members.State().Effective() <= topology.Time(s.now())
+	if err == nil && settled || unauthorised(err) {
+		return cost, err
+	}
+	later, refused := s.machine.Check(submission, key, s.present())
+	if err == nil && !unauthorised(refused) {
+		return cost, nil
+	}
+	return later, refused
+}
+
+func unauthorised(err error) bool {
+	var r sequencing.Refusal
+	return errors.As(err, &r) && r.Code.Category() == sequencing.Unauthorised
 }
 
 // Member returns what is known of a registered member.
@@ -139,11 +164,22 @@ func (s *State) TopologySerial(key topology.Key) topology.Serial {
 }
 
 // CheckTopology says for each topology transaction why it would be refused now, if they were sequenced
-// one after the other.
-func (s *State) CheckTopology(list ...topology.SignedTransaction) []*topology.Rejection {
+// one after the other. If one would be, but none by rules that were accepted and are not in force yet, inForce is when they
+// will be; it is 0 otherwise.
+func (s *State) CheckTopology(list ...topology.SignedTransaction) (rejections []*topology.Rejection, inForce sequencing.Time) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.members.State().CheckAll(topology.Time(s.now()), list...)
+	state, at := s.members.State(), topology.Time(s.present())
+	rejections = state.CheckAll(at, list...)
+	if coming := state.Effective(); coming > at && refused(rejections) && !refused(state.CheckAll(coming, list...)) {
+		return rejections, sequencing.Time(coming)
+	}
+	return rejections, 0
+}
+
+// refused reports whether a transaction is refused for another reason than that it is accepted already.
+func refused(rejections []*topology.Rejection) bool {
+	return slices.ContainsFunc(rejections, func(r *topology.Rejection) bool { return r != nil && r.Code != topology.CodeAlreadyApplied })
 }
 
 // TopologyChanged is the sequencing time of the last accepted topology transaction.

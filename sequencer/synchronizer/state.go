@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/synod-network/synod/bft"
 	"github.com/synod-network/synod/ordering"
@@ -27,8 +28,10 @@ type Config struct {
 	Verify sequencing.Verifier
 	// SegmentSize is the size of a file of the history in bytes, 0 for its default.
 	SegmentSize int64
-	Observer    Observer
-	Log         *slog.Logger
+	// Now is the clock by which is judged what the order has not judged yet. Default [time.Now].
+	Now      func() time.Time
+	Observer Observer
+	Log      *slog.Logger
 }
 
 // Observer is told what was applied, on the goroutine of the order.
@@ -46,10 +49,12 @@ type State struct {
 	cfg     Config
 	history *history.Store
 	watches watches
+	waiting waiting
 
 	mu      sync.RWMutex // guards what follows, changed by the order alone
 	machine *sequencing.Machine
 	members *membership.Topology
+	judged  []membership.Judgement // in the block that is being applied, of changes that somebody waits for
 }
 
 var _ replica.Application = (*State)(nil)
@@ -58,6 +63,9 @@ var _ replica.Application = (*State)(nil)
 func Open(cfg Config) (_ *State, err error) {
 	if cfg.Observer == nil {
 		cfg.Observer = nobody{}
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	s := &State{cfg: cfg}
 	s.history, err = history.Open(history.Options{Dir: cfg.Dir, Network: cfg.Network, SegmentSize: cfg.SegmentSize, Log: cfg.Log})
@@ -81,7 +89,7 @@ func (s *State) restore() error {
 		if r := founded.Load(s.cfg.Founding); r != nil {
 			return r
 		}
-		s.members = membership.New(founded)
+		s.members = s.listening(membership.New(founded))
 		s.machine = sequencing.New(s.cfg.Network, s.members)
 		return nil
 	}
@@ -111,7 +119,7 @@ func (s *State) take(m manifest, encoded []byte, chunk func(int) ([]byte, error)
 	if founded.Network() != s.cfg.Network || genesis != s.cfg.Founding.Digest() {
 		return errors.New("the topology is that of another network")
 	}
-	members := membership.New(founded)
+	members := s.listening(membership.New(founded))
 	machine, err := sequencing.Restore(m.sequencing.Digest(), m.sequencing, members, chunk)
 	if err != nil {
 		return err
@@ -136,6 +144,8 @@ func (s *State) Apply(b ordering.Block) error {
 	block := sequencing.Parse(s.cfg.Network, b).Verify(s.cfg.Verify)
 	s.mu.Lock()
 	out, err := s.machine.Apply(block)
+	judged := s.judged
+	s.judged = nil
 	s.mu.Unlock()
 	if err != nil {
 		return err
@@ -145,6 +155,7 @@ func (s *State) Apply(b ordering.Block) error {
 	}
 	s.cfg.Observer.Sequenced(out)
 	s.watches.tell(out)
+	s.waiting.tell(judged)
 	return nil
 }
 

@@ -40,6 +40,7 @@ func TestOwnersSayWhoMayJoin(t *testing.T) {
 	wants(0, []string{"\nunrestricted; 4 of"}, "members", "namespaces")
 	wants(0, nil, append([]string{"network", "onboarding", "--mode", "restricted"}, owner...)...)
 	wants(0, []string{"\nrestricted; 4 of", " 0 permissions"}, "members", "namespaces")
+	wants(1, []string{"register", "onboarding-restricted"}, load...)
 	wants(0, []string{namespace}, append([]string{"network", "permit", namespace, "--mappings", "64"}, owner...)...)
 	wants(0, []string{" 1 permissions", namespace + "  yes        0         64"}, "members", "namespaces")
 	wants(0, []string{"no longer"}, append([]string{"network", "permit", namespace, "--revoke"}, owner...)...)

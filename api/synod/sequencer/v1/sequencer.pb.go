@@ -1408,8 +1408,14 @@ func (x *RegisterTopologyRequest) GetTransactions() [][]byte {
 	return nil
 }
 
+// What became of the transactions. Both times are 0 if the order did not come to them
+// within a few seconds: to send the same again then tells. Otherwise all are accepted.
 type RegisterTopologyResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Their sequencing time.
+	TimeMicros int64 `protobuf:"varint,1,opt,name=time_micros,json=timeMicros,proto3" json:"time_micros,omitempty"`
+	// From when on they are in force, together with all that was accepted before.
+	InForceMicros int64 `protobuf:"varint,2,opt,name=in_force_micros,json=inForceMicros,proto3" json:"in_force_micros,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1442,6 +1448,20 @@ func (x *RegisterTopologyResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use RegisterTopologyResponse.ProtoReflect.Descriptor instead.
 func (*RegisterTopologyResponse) Descriptor() ([]byte, []int) {
 	return file_synod_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *RegisterTopologyResponse) GetTimeMicros() int64 {
+	if x != nil {
+		return x.TimeMicros
+	}
+	return 0
+}
+
+func (x *RegisterTopologyResponse) GetInForceMicros() int64 {
+	if x != nil {
+		return x.InForceMicros
+	}
+	return 0
 }
 
 type SendStreamResponse_Refusal struct {
@@ -1627,8 +1647,11 @@ const file_synod_sequencer_v1_sequencer_proto_rawDesc = "" +
 	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04data\x18\x04 \x01(\fR\x04data\"=\n" +
 	"\x17RegisterTopologyRequest\x12\"\n" +
-	"\ftransactions\x18\x01 \x03(\fR\ftransactions\"\x1a\n" +
-	"\x18RegisterTopologyResponse2\xf9\t\n" +
+	"\ftransactions\x18\x01 \x03(\fR\ftransactions\"c\n" +
+	"\x18RegisterTopologyResponse\x12\x1f\n" +
+	"\vtime_micros\x18\x01 \x01(\x03R\n" +
+	"timeMicros\x12&\n" +
+	"\x0fin_force_micros\x18\x02 \x01(\x03R\rinForceMicros2\xf9\t\n" +
 	"\x10SequencerService\x12X\n" +
 	"\tHandshake\x12$.synod.sequencer.v1.HandshakeRequest\x1a%.synod.sequencer.v1.HandshakeResponse\x12X\n" +
 	"\tChallenge\x12$.synod.sequencer.v1.ChallengeRequest\x1a%.synod.sequencer.v1.ChallengeResponse\x12a\n" +

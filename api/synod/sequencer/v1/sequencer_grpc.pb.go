@@ -115,11 +115,13 @@ type SequencerServiceClient interface {
 	GetTrafficState(ctx context.Context, in *GetTrafficStateRequest, opts ...grpc.CallOption) (*GetTrafficStateResponse, error)
 	// DownloadTopology sends who is who as of a time. Its digest is the same at every sequencer.
 	DownloadTopology(ctx context.Context, in *DownloadTopologyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadTopologyResponse], error)
-	// RegisterTopology queues topology transactions, which carry their signatures: those
+	// RegisterTopology has topology transactions ordered, which carry their signatures: those
 	// by which a newcomer becomes a member, and any other that would be accepted now. Each
-	// may rest on those before it; those that are accepted already do not count. If one
-	// would be refused, the failure is REFUSED, "code" is that of package topology and
-	// "index" its place, and nothing is queued.
+	// may rest on those before it; those that are accepted already do not count, unless all
+	// are. If one would be refused, the failure is REFUSED, "code" is that of package topology
+	// and "index" its place, and nothing is queued. The call waits for what the order makes of
+	// them, and a refusal there is told in the same way. Where rules that were accepted and are
+	// not in force yet would admit them, the failure is NOT_READY, with the delay until then.
 	RegisterTopology(ctx context.Context, in *RegisterTopologyRequest, opts ...grpc.CallOption) (*RegisterTopologyResponse, error)
 }
 
@@ -328,11 +330,13 @@ type SequencerServiceServer interface {
 	GetTrafficState(context.Context, *GetTrafficStateRequest) (*GetTrafficStateResponse, error)
 	// DownloadTopology sends who is who as of a time. Its digest is the same at every sequencer.
 	DownloadTopology(*DownloadTopologyRequest, grpc.ServerStreamingServer[DownloadTopologyResponse]) error
-	// RegisterTopology queues topology transactions, which carry their signatures: those
+	// RegisterTopology has topology transactions ordered, which carry their signatures: those
 	// by which a newcomer becomes a member, and any other that would be accepted now. Each
-	// may rest on those before it; those that are accepted already do not count. If one
-	// would be refused, the failure is REFUSED, "code" is that of package topology and
-	// "index" its place, and nothing is queued.
+	// may rest on those before it; those that are accepted already do not count, unless all
+	// are. If one would be refused, the failure is REFUSED, "code" is that of package topology
+	// and "index" its place, and nothing is queued. The call waits for what the order makes of
+	// them, and a refusal there is told in the same way. Where rules that were accepted and are
+	// not in force yet would admit them, the failure is NOT_READY, with the delay until then.
 	RegisterTopology(context.Context, *RegisterTopologyRequest) (*RegisterTopologyResponse, error)
 	mustEmbedUnimplementedSequencerServiceServer()
 }
