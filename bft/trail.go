@@ -43,7 +43,7 @@ func (e *Engine) newestKnown() Epoch {
 // ends the running epoch proves where it ends; later ones lead to a snapshot when
 // commits are gone.
 func (e *Engine) handoversArrived(from PublicKey, list []*Handover) {
-	known := len(e.catchUp.handovers)
+	known := e.trailEnd().Anchor
 	if err := e.follow(list); err != nil {
 		e.report(Event{Kind: EventBadAnswer, Member: from, Text: err.Error()})
 		e.catchUp.lost(from)
@@ -55,7 +55,7 @@ func (e *Engine) handoversArrived(from PublicKey, list []*Handover) {
 	}
 	newest := l[len(l)-1]
 	e.catchUp.claim(from, newest.Epoch+1, newest.End)
-	if len(list) == MaxHandovers && len(l) > known {
+	if len(list) == MaxHandovers && newest.Digest() != known {
 		e.send(from, &HandoverRequest{From: newest.Epoch + 1})
 		return
 	}
@@ -87,10 +87,16 @@ func (e *Engine) follow(list []*Handover) error {
 		if signers == nil || h.Digest() == known || h.Verify(signers, e.verify) != nil {
 			continue
 		}
-		if e.distrusting && e.trustedOnTrail() == nil && h.Epoch >= e.committee.Epoch {
+		if e.distrusting && h.Epoch >= e.committee.Epoch {
 			// Somebody has retired keys. The operator said which history is true.
-			e.catchUp.handovers = append(e.catchUp.handovers[:h.Epoch-e.committee.Epoch], h)
-			continue
+			trusted := e.trustedOnTrail()
+			if trusted == nil {
+				e.catchUp.handovers = append(e.catchUp.handovers[:h.Epoch-e.committee.Epoch], h)
+				continue
+			}
+			if h.Epoch <= trusted.Epoch {
+				return fmt.Errorf("hand-over %s of epoch %d is signed by a quorum, and not on the history through the trusted one", hexOf(h.Digest()), h.Epoch)
+			}
 		}
 		e.halt(fmt.Sprintf("two hand-overs of epoch %d, %s and %s, are both signed by a quorum: a third or more of its members signed falsely, or their keys were stolen; agree with the other operators which history is the network's",
 			h.Epoch, hexOf(known), hexOf(h.Digest())))

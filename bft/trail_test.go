@@ -339,6 +339,60 @@ func TestAFalseTrailGivesWayToTheTrustedOne(t *testing.T) {
 	}
 }
 
+// All keys of the committee of an early epoch were retired and stolen, and sign a history that is longer than the network's. Whoever
+// joins with a hand-over of the true one follows it in no order of arrival, whatever its age.
+func TestAJoinerRefusesALongerForgedChain(t *testing.T) {
+	c := testCommittee(4, nil)
+	const period = 1000 * Second
+	list := trailOf(c, 30)
+	change := *list[29]
+	change.Members, change.Signatures = []PublicKey{testKey(20), testKey(21), testKey(22), testKey(23)}, nil
+	for a := range Author(c.Quorum()) {
+		change.Signatures = append(change.Signatures, MemberSignature{Author: a, Signature: testSign(c.Members[a])(change.signedBytes())})
+	}
+	list[29] = &change
+	list = append(list, trailOf(change.Next(), 270)...)
+	forged := slices.Clone(list[:20])
+	for signers := list[19].Next(); len(forged) < 700; signers = forged[len(forged)-1].Next() {
+		forged = append(forged, handoverAt(signers, Vote{Index: signers.Base + 99, Digest: Digest{0xbd}}))
+	}
+	for name, row := range map[string]struct {
+		age   Time
+		first []*Handover
+		later []*Handover
+	}{
+		"the forged one first": {period, forged, list},
+		"the true one first":   {period, list, forged},
+		"in a young network":   {301 * Second, forged, list},
+	} {
+		t.Run(name, func(t *testing.T) {
+			trusted := list[250].Digest()
+			e, out := New(Config{Self: testKey(9), Sign: testSign(testKey(9)), Verify: testVerify, Limits: DefaultLimits(), Trust: Trust{Period: period, Handover: trusted}},
+				Recovered{Genesis: c}, Clock{Wall: c.Start + row.age, Mono: Second})
+			out = append(out, e.Step(e.now, PeerUp{Peer: testKey(1)})...)
+			all := answerHandovers(e, testKey(1), row.first, append(out, after(e, 2*Second)...))
+			for from := 0; from < len(row.later); from += MaxHandovers {
+				page := row.later[from:min(len(row.later), from+MaxHandovers)]
+				all = append(all, e.Step(e.now, MessageArrived{From: testKey(2), Message: &HandoverMessage{Handovers: page}})...)
+			}
+			installs := effects[InstallSnapshot](all)
+			if halts := effects[Halt](all); len(halts) != 0 || len(installs) != 1 || installs[0].Handover.Digest() != list[299].Digest() {
+				t.Fatalf("halts %v, %d states are installed", halts, len(installs))
+			}
+			e.Step(e.now, SnapshotInstalled{Handover: installs[0].Handover})
+			if e.distrusting || e.committee.Epoch != 300 || e.committee.Anchor != list[299].Digest() {
+				t.Errorf("it is in epoch %d", e.committee.Epoch)
+			}
+			// Behind what the operator named, two histories are for people again.
+			h := handoverAt(list[298].Next(), Vote{Index: 5000, Digest: Digest{0xbd}})
+			e.previous = list[298].Next()
+			if halts := effects[Halt](e.Step(e.now, MessageArrived{From: testKey(2), Message: &HandoverMessage{Handovers: []*Handover{h}}})); len(halts) != 1 {
+				t.Error("two conflicting hand-overs do not stop it")
+			}
+		})
+	}
+}
+
 // A process that stays up but is cut off, or whose machine sleeps, for longer
 // than the period.
 func TestTrustEndsWhileRunningToo(t *testing.T) {

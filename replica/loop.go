@@ -65,7 +65,8 @@ const (
 	// progressInterval is how old the published progress may grow while things
 	// happen.
 	progressInterval = 20 * time.Millisecond
-	// idleLook is how often the loop looks around while nothing happens.
+	// idleLook is how often the loop looks whether a state that it fetches has to be asked for again, and publishes its progress, while
+	// nothing happens. It is no tick of the engine, which asks for those with SetTimer.
 	idleLook = 100 * time.Millisecond
 )
 

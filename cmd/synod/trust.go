@@ -90,6 +90,9 @@ func trustUnban() *cobra.Command {
 	}
 	return trustCall(cmd, func(ctx context.Context, service adminv1.TrustServiceClient, args []string, out io.Writer, asJSON bool) error {
 		answer, err := service.UnbanPeer(ctx, &adminv1.UnbanPeerRequest{Peer: args[0]})
+		if err == nil && !answer.GetFound() && !asJSON {
+			fmt.Fprintf(out, "nothing was held against %s\n", args[0])
+		}
 		return showPeer(out, answer.GetPeer(), err, asJSON)
 	})
 }

@@ -210,6 +210,80 @@ func TestEquivocatorIsBannedWithProof(t *testing.T) {
 	}
 }
 
+// What one member alone was shown, the others know from it, with the proof, once, and after a restart. Who accuses an honest
+// member has a fault to its name.
+func TestEvidenceReachesThoseWhoSawNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	c := startCluster(t, t.TempDir())
+	t.Cleanup(func() {
+		for i := range members {
+			c.stop(i)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c.order(ctx, 0, "before")
+	c.stop(3)
+	m := c.impersonate(3)
+	defer c.start(3)
+	defer m.stop()
+	tell := func(i int, frames ...[]byte) {
+		for _, frame := range frames {
+			waitFor(ctx, t, "a link", func() bool {
+				return m.links.Send(c.keys[i].Public(), p2p.Live, frame) == nil || c.opinion(i, 3).Standing == trust.Banned
+			})
+		}
+	}
+	pair := func(author int, committee *bft.Committee) (first, other *bft.UnverifiedBlock) {
+		now := bft.Time(time.Now().UnixMicro())
+		return c.block(author, committee, now), c.block(author, committee, now+1)
+	}
+	accused := func(i int) (n int) {
+		for _, line := range c.opinion(i, 3).History {
+			if line.Action == string(trust.FalseEvidence) {
+				n += line.Count
+			}
+		}
+		return n
+	}
+	last := bft.Epoch(0)
+	waitFor(ctx, t, "the false accusation to be held against its sender", func() bool {
+		if committee := c.node(0).replica.Committee(); committee.Epoch != last {
+			last = committee.Epoch
+			first, other := pair(1, committee)
+			other.Signature[3] ^= 1
+			first.Payload, other.Payload = nil, nil
+			tell(0, bytes.Join(bft.EncodeMessage(&bft.UnverifiedEvidenceMessage{Evidence: bft.UnverifiedEvidence{
+				Kind: bft.Equivocation, Epoch: committee.Epoch, First: *first, Other: *other,
+			}}), nil))
+		}
+		return accused(0) > 0
+	})
+	if n := len(c.opinion(0, 1).Evidence); n != 0 {
+		t.Errorf("%d false proofs against an honest member are kept", n)
+	}
+	last = 0
+	waitFor(ctx, t, "a proof at each of the others", func() bool {
+		if committee := c.node(0).replica.Committee(); committee.Epoch != last && c.opinion(0, 3).Standing != trust.Banned {
+			last = committee.Epoch
+			first, other := pair(3, committee)
+			tell(0, frameOf(first), frameOf(other))
+		}
+		return len(c.opinion(0, 3).Evidence) > 0 && len(c.opinion(1, 3).Evidence) > 0 && len(c.opinion(2, 3).Evidence) > 0
+	})
+	c.stop(1)
+	c.start(1)
+	c.order(ctx, 1, "after a restart")
+	for i := range 3 {
+		o := c.opinion(i, 3)
+		if len(o.Evidence) != 1 || o.Evidence[0].Kind != trust.Equivocation || len(o.Evidence[0].Proof) == 0 || string(o.Evidence[0].Proof) != string(c.opinion(0, 3).Evidence[0].Proof) {
+			t.Errorf("member %d has %d proofs: %+v", i, len(o.Evidence), o)
+		}
+	}
+}
+
 // block is one of a member's for the first round of an epoch.
 func (c *cluster) block(i int, committee *bft.Committee, at bft.Time) *bft.UnverifiedBlock {
 	self := slices.Index(committee.Members, bft.PublicKey(c.keys[i].Public()))
