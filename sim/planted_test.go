@@ -81,7 +81,7 @@ var planted = []struct {
 		bug:   "undecided slots are skipped at the first anchor",
 		plant: func(o *Options) { o.Rules.SkipIndirect = true },
 		world: Options{Nodes: 4, Load: 20, Faults: Faults{Drop, Slow, Pause, ByzEquivocate}},
-		seeds: 60,
+		seeds: 150,
 	},
 	{
 		bug:   "catch-up believes any chain",

@@ -26,14 +26,14 @@ func TestTrustPeriod(t *testing.T) {
 	c.ready(c.nodes...)
 	old.stop()
 	before := len(c.nodes[0].handovers())
-	within(t, patience, "three more epochs", func() error {
-		if len(c.nodes[0].handovers()) < before+3 {
+	within(t, patience, "five more epochs", func() error {
+		if len(c.nodes[0].handovers()) < before+5 {
 			return errors.New("not yet")
 		}
 		return nil
 	})
 
-	old.start("--set", "trust.period=3s")
+	old.start("--set", "trust.period=8s")
 	if code := old.exitCode(patience); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
@@ -43,9 +43,12 @@ func TestTrustPeriod(t *testing.T) {
 		t.Errorf("the last words do not say what to do: %s", last)
 	}
 
-	old.start("--set", "trust.period=3s", "--set", "trust.handover="+strings.Repeat("bd", 32))
+	old.start("--set", "trust.period=8s", "--set", "trust.handover="+strings.Repeat("bd", 32))
 	within(t, patience, "the wrong hand-over is looked for", func() error {
-		if err := old.health(); err == nil || !strings.Contains(err.Error(), "trust.handover") {
+		switch err := old.health(); {
+		case err == nil:
+			return errors.New("it is ready")
+		case !strings.Contains(err.Error(), "trust.handover"):
 			return err
 		}
 		return nil
@@ -53,7 +56,7 @@ func TestTrustPeriod(t *testing.T) {
 	old.stop()
 
 	told := c.nodes[0].handovers()
-	old.start("--set", "trust.period=3s", "--set", "trust.handover="+told[len(told)-1])
+	old.start("--set", "trust.period=8s", "--set", "trust.handover="+told[len(told)-1])
 	c.ready(old)
 	c.level()
 	traffic := drive(t, []*sequencer{old})
@@ -83,7 +86,7 @@ func TestTrustPeriod(t *testing.T) {
 	})
 	for _, wrong := range []struct{ trusted, why string }{
 		{passed, "names a hand-over before it"},
-		{"--set=trust.handover=" + c.nodes[0].handovers()[ahead], "is itself"},
+		{"--set=trust.handover=" + c.nodes[0].handovers()[ahead+1], "is itself"},
 	} {
 		old.start("--set=trust.period=1s", wrong.trusted)
 		if code, last := old.exitCode(patience), old.lastLines(1); code != 1 || !strings.Contains(last, wrong.why) || !strings.Contains(last, "at another operator's sequencer") {
