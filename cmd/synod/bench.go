@@ -29,6 +29,9 @@ func newBench() *cobra.Command {
 				return bench.RunSuite(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON)
 			}
 			o.Workload = shaped(o.Workload, cmd.Flags().Changed)
+			if o.Workload.Members > 0 { // a load beside sequencers in processes of their own
+				lazyTimers(cmd.ErrOrStderr())
+			}
 			result, err := bench.RunOne(cmd.Context(), o, cmd.ErrOrStderr())
 			if err != nil {
 				return err

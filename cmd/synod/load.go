@@ -55,12 +55,13 @@ func newLoad() *cobra.Command {
 	flags.DurationVar(&workload.Drain, "drain", 30*time.Second, "how long to wait at the end for what was accepted")
 	asJSON := flags.Bool("json", false, "print the result as JSON (default false)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		stop, ctx, release := twoSignals(cmd.Context())
-		defer release()
-		workload.Size, workload.Stop = int(size), stop
 		if many.Members < 1 || many.Recipients < 1 || many.InFlight < 1 {
 			return exit.Errorf(exit.Usage, "--members, --recipients and --in-flight must be 1 or more")
 		}
+		lazyTimers(cmd.ErrOrStderr())
+		stop, ctx, release := twoSignals(cmd.Context())
+		defer release()
+		workload.Size, workload.Stop = int(size), stop
 		if !*raw {
 			many.Rate, many.Size, many.Duration, many.Drain, many.Stop = workload.Rate, workload.Size, workload.Duration, workload.Drain, stop
 			return loadAsMembers(ctx, cmd, reach, many, *asJSON)

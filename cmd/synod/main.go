@@ -10,18 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/synod-network/synod/internal/timerslack"
 	"github.com/synod-network/synod/node/exit"
 )
 
 func main() {
-	if args := os.Args[1:]; wakesOften(args) {
-		if err := timerslack.Widen(time.Millisecond); err != nil {
-			fmt.Fprintln(os.Stderr, "synod: slower than it could be:", oneLine(err.Error()))
-		}
-	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -41,21 +34,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// often marks a command as one whose process wakes and sleeps thousands of times a second; see package timerslack.
-const often = "often"
-
-// wakeful marks a command so.
-func wakeful(cmd *cobra.Command) *cobra.Command {
-	cmd.Annotations = map[string]string{often: ""}
-	return cmd
-}
-
-// wakesOften tells whether a command line runs such a command.
-func wakesOften(args []string) bool {
-	cmd, _, err := newRoot().Find(args)
-	if err != nil {
-		return false
+// lazyTimers is for a command whose process shares processors with others like it, and wakes thousands of times a second; see
+// package timerslack. It executes the program again, unless that was done before.
+func lazyTimers(stderr io.Writer) {
+	if err := timerslack.Widen(time.Millisecond); err != nil {
+		fmt.Fprintln(stderr, "synod: slower than it could be:", oneLine(err.Error()))
 	}
-	_, is := cmd.Annotations[often]
-	return is
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/hex"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -39,16 +38,5 @@ func exits(ts *testscript.TestScript, negated bool, args []string) {
 	err := ts.Exec(args[1], args[2:]...)
 	if want := "exit status " + args[0]; err == nil || err.Error() != want {
 		ts.Fatalf("want %s, got %v", want, err)
-	}
-}
-
-func TestWakesOften(t *testing.T) {
-	for line, want := range map[string]bool{
-		"sequencer --config node.toml": true, "bench --workload members-200": true, "load": true, "sandbox --dir x": true,
-		"sequencer rotate": false, "sequencer join": false, "status --json": false, "sidecar": false, "nothing": false, "": false,
-	} {
-		if got := wakesOften(strings.Fields(line)); got != want {
-			t.Errorf("%q: %t", line, got)
-		}
 	}
 }

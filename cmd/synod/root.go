@@ -25,10 +25,10 @@ func newRoot() *cobra.Command {
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
-		wakeful(newSandbox()),
-		wakeful(newSequencer()),
+		newSandbox(),
+		newSequencer(),
 		newSidecar(),
-		wakeful(newLoad()),
+		newLoad(),
 		newSim(),
 		newNetwork(),
 		newTrust(),
@@ -42,7 +42,7 @@ func newRoot() *cobra.Command {
 		newConfig(),
 		newCompletion(),
 		newDaml(),
-		wakeful(newBench()),
+		newBench(),
 		newVersion(),
 	)
 	return root

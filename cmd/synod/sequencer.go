@@ -32,6 +32,7 @@ func newSequencer() *cobra.Command {
 		if *file == "" {
 			return exit.Errorf(exit.Usage, "no configuration is named; write --config FILE, made by synod network init")
 		}
+		lazyTimers(cmd.ErrOrStderr())
 		return runSequencer(cmd.Context(), *file, *set, *readyFile, *rejoin)
 	}
 	return cmd
