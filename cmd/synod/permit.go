@@ -18,11 +18,13 @@ type limits struct {
 	interval          time.Duration
 }
 
-func (l *limits) flags(cmd *cobra.Command) {
-	standard := topology.DefaultLimits()
-	cmd.Flags().Uint32Var(&l.mappings, "mappings", standard.Mappings, "how many delegations, keys of members and certificates it may ever have")
-	cmd.Flags().Uint32Var(&l.changes, "changes", standard.Changes, "how many of them it may add or replace at once")
-	cmd.Flags().DurationVar(&l.interval, "change-interval", time.Duration(standard.ChangeInterval)*time.Microsecond, "time after which it may change another; 0s for as many as it likes")
+// flags adds the flags with their defaults, or says in words what holds without them.
+func (l *limits) flags(cmd *cobra.Command, standard topology.Limits, without string) {
+	f := cmd.Flags()
+	f.Uint32Var(&l.mappings, "mappings", standard.Mappings, "how many delegations, keys of members and certificates it may ever have"+without)
+	f.Uint32Var(&l.changes, "changes", standard.Changes, "how many of them it may add or replace at once"+without)
+	f.DurationVar(&l.interval, "change-interval", time.Duration(standard.ChangeInterval)*time.Microsecond,
+		"time after which it may change another; 0s for as many as it likes"+without)
 }
 
 func (l *limits) limits() topology.Limits {
@@ -42,7 +44,7 @@ func newPermit() *cobra.Command {
 		Args:    exactArgs("NAMESPACE"),
 	}
 	o.flags(cmd)
-	l.flags(cmd)
+	l.flags(cmd, topology.DefaultLimits(), "")
 	revoke := cmd.Flags().Bool("revoke", false, "end the permission")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		namespace, err := keys.ParseFingerprint(args[0][strings.LastIndex(args[0], ":")+1:])
@@ -76,10 +78,11 @@ func newNetworkOnboarding() *cobra.Command {
 		Example: "  synod network onboarding --mode restricted --owner-keys ./net/owners/owner1 --ready-file ./net/ready.json",
 		Args:    noArgs,
 	}
+	const asItIs = " (default as it is)"
 	o.flags(cmd)
-	l.flags(cmd)
-	mode := cmd.Flags().String("mode", "", "unrestricted or restricted (default as it is)")
-	namespaces := cmd.Flags().Uint32("namespaces", topology.DefaultOnboarding().Namespaces, "how many namespaces there may ever be without permission")
+	l.flags(cmd, topology.Limits{}, asItIs)
+	mode := cmd.Flags().String("mode", "", "unrestricted or restricted"+asItIs)
+	namespaces := cmd.Flags().Uint32("namespaces", 0, "how many namespaces there may ever be without permission"+asItIs)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		modes := map[string]topology.Mode{"": 0, topology.Unrestricted.String(): topology.Unrestricted, topology.Restricted.String(): topology.Restricted}
 		wanted, ok := modes[*mode]
