@@ -335,6 +335,8 @@ func TestTrustCommands(t *testing.T) {
 		{[]string{"list"}, 0, "equivocation"},
 		{[]string{"ban", "sequencer3"}, 1, "at most f members are kept out"},
 		{[]string{"unban", "sequencer2", "--json"}, 0, `"standing": "welcome"`},
+		{[]string{"unban", "sequencer4"}, 0, "nothing was held against sequencer4\n"},
+		{[]string{"unban", "sequencer9"}, 1, `no peer is called "sequencer9"`},
 		{[]string{"explain", "sequencer2"}, 0, "abcd"},
 		{[]string{"ban", "sequencer3", "--duration", "30m", "--reason", "maintenance"}, 0, "until 2026-01-01T00:30:00Z by operator decision because of manual: maintenance"},
 		{[]string{"protect", "sequencer3"}, 0, "welcome (protected)"},
@@ -359,7 +361,7 @@ func TestTrustCommands(t *testing.T) {
 			t.Errorf("the log lacks %q:\n%s", want, log)
 		}
 	}
-	if done, failed := strings.Count(log, "result=done"), strings.Count(log, "result=failed"); done != 4 || failed != strings.Count(log, "level=WARN msg=audit") || failed == 0 {
+	if done, failed := strings.Count(log, "result=done"), strings.Count(log, "result=failed"); done != 5 || failed != strings.Count(log, "level=WARN msg=audit") || failed == 0 {
 		t.Errorf("%d changes and %d failures are told:\n%s", done, failed, log)
 	}
 	var stdout, stderr bytes.Buffer
