@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -214,25 +215,69 @@ func (n *Network) Missing(t topology.SignedTransaction, before ...topology.Signe
 	}
 }
 
-// Submit has transactions ordered, and waits until they are in force at every sequencer that was asked
-// for the topology. done judges that.
+// Submit has transactions ordered, and waits until they are in force, which done judges by the topology of a sequencer: at as many of those
+// that were asked as are believed, and at the others too if they say so within a while. One that is behind, or lies, holds nobody up longer.
 func (n *Network) Submit(ctx context.Context, done func(*topology.State) bool, transactions ...topology.SignedTransaction) error {
 	request := &sequencerv1.RegisterTopologyRequest{}
 	for _, t := range transactions {
 		request.Transactions = append(request.Transactions, t.Encode())
 	}
-	if err := n.register(ctx, int(n.TrustThreshold()), request); err != nil {
+	believed := min(max(1, int(n.TrustThreshold())), len(n.services))
+	if err := n.register(ctx, believed, request); err != nil {
 		return err
 	}
+	return n.await(ctx, believed, func(ctx context.Context, service sequencerv1.SequencerServiceClient) error {
+		state, err := download(ctx, service, n.genesis)
+		if err == nil && !done(state) {
+			err = errNotYet
+		}
+		return err
+	})
+}
+
+// errNotYet says that a sequencer does not know yet what was ordered.
+var errNotYet = errors.New("it is not in force there")
+
+const (
+	// answerPatience bounds one answer of one sequencer: registering waits some seconds for the order.
+	answerPatience = 15 * time.Second
+	// othersPatience is how long the others are waited for when enough have it.
+	othersPatience = 5 * time.Second
+)
+
+// await asks all sequencers, beside each other, until it holds at so many that are believed, and at the rest or for a while.
+func (n *Network) await(ctx context.Context, believed int, holds func(context.Context, sequencerv1.SequencerServiceClient) error) error {
+	asking, enough := context.WithCancel(ctx)
+	var asked sync.WaitGroup
+	defer asked.Wait()
+	defer enough()
+	answers := make(chan error, len(n.services)) // one of each
 	for _, service := range n.services {
-		for {
-			state, err := download(ctx, service, n.genesis)
-			if err == nil && done(state) {
-				break
+		asked.Go(func() {
+			for {
+				one, cancel := context.WithTimeout(asking, answerPatience)
+				err := holds(one, service)
+				cancel()
+				if err == nil || !pause(asking) {
+					answers <- err
+					return
+				}
 			}
-			if !pause(ctx) {
+		})
+	}
+	var others <-chan time.Time
+	for shown, left := 0, len(n.services); left > 0; {
+		select {
+		case err := <-answers:
+			left--
+			if err != nil {
 				return fmt.Errorf("the change was handed over and is not in force yet: %w", errors.Join(ctx.Err(), err))
 			}
+			if shown++; shown == believed {
+				others = time.After(othersPatience)
+			}
+		case <-others:
+			return nil
 		}
 	}
 	return nil
@@ -241,18 +286,19 @@ func (n *Network) Submit(ctx context.Context, done func(*topology.State) bool, t
 // register hands transactions to every sequencer. So many must take them, or refuse them for good, that one of those is honest, if so many
 // were asked; where fewer took them and nobody else may, what then comes into force decides.
 func (n *Network) register(ctx context.Context, believed int, request *sequencerv1.RegisterTopologyRequest) error {
-	believed = min(max(1, believed), len(n.services))
 	open := slices.Clone(n.services)
 	var taken int
 	var refused []error
 	for {
 		var failures []error
 		open = slices.DeleteFunc(open, func(service sequencerv1.SequencerServiceClient) bool {
-			_, err := service.RegisterTopology(ctx, request)
+			one, cancel := context.WithTimeout(ctx, answerPatience)
+			defer cancel()
+			_, err := service.RegisterTopology(one, request)
 			switch code := status.Code(err); {
 			case err == nil || isThere(err):
 				taken++
-			case code == codes.Unavailable || code == codes.ResourceExhausted || ctx.Err() != nil:
+			case code == codes.Unavailable || code == codes.ResourceExhausted || one.Err() != nil:
 				failures = append(failures, err)
 				return false
 			default:
