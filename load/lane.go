@@ -9,11 +9,13 @@ import (
 	"github.com/synod-network/synod/ordering"
 )
 
-// How long to wait before a broken connection is tried again, and how often one
-// that waits is looked at.
+// How long to wait before a broken connection is tried again, how often one
+// that waits is looked at, and how long a sequencer is left alone at most that
+// asks for it.
 const (
 	reconnectAfter = 100 * time.Millisecond
 	lookEvery      = 50 * time.Millisecond
+	longestRest    = 10 * time.Second
 )
 
 // lane is one connection for submissions, opened again each time it breaks: a
@@ -157,7 +159,7 @@ func (f *flight) answered(err error) {
 	var overloaded *ordering.Overloaded
 	switch {
 	case errors.As(err, &overloaded):
-		f.wait = overloaded.RetryAfter
+		f.wait = min(overloaded.RetryAfter, longestRest)
 	case err != nil:
 		f.wait = reconnectAfter
 	}
