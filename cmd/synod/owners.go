@@ -143,9 +143,13 @@ func (o *owners) change(cmd *cobra.Command, before []topology.SignedTransaction,
 		return o.handOn(cmd, signed, missing)
 	}
 	serial := content.Serial
-	err = n.Submit(ctx, func(s *topology.State) bool { return s.Serial(content.Mapping.Key()) >= serial }, append(before, signed)...)
+	left, err := n.Submit(ctx, func(s *topology.State) bool { return s.Serial(content.Mapping.Key()) >= serial }, append(before, signed)...)
 	if err != nil {
 		return classified(err)
+	}
+	if left > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "the network %s, in force in %s\n", did, left)
+		return nil
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "the network %s\n", did)
 	return nil

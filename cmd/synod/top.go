@@ -84,7 +84,11 @@ func newTop() *cobra.Command {
 		for {
 			rows := glance(cmd.Context(), targets)
 			slices.SortStableFunc(rows, order)
-			if err := screen.show(rows, *asJSON, *once); err != nil || *once {
+			err := screen.show(rows, *asJSON, *once)
+			if err == nil && *once && !slices.ContainsFunc(rows, func(r topRow) bool { return r.Reached }) {
+				err = exit.Errorf(exit.Unavailable, "no sequencer answered")
+			}
+			if err != nil || *once {
 				return err
 			}
 			select {

@@ -215,24 +215,36 @@ func (n *Network) Missing(t topology.SignedTransaction, before ...topology.Signe
 	}
 }
 
-// Submit has transactions ordered, and waits until they are in force, which done judges by the topology of a sequencer: at as many of those
-// that were asked as are believed, and at the others too if they say so within a while. One that is behind, or lies, holds nobody up longer.
-func (n *Network) Submit(ctx context.Context, done func(*topology.State) bool, transactions ...topology.SignedTransaction) error {
+// Submit has transactions ordered, and waits until they are in force. done judges by the topology of a sequencer whether they are accepted
+// there: at as many of those that were asked as are believed, and at the others too if they say so within a while. One that is behind, or
+// lies, holds nobody up longer. The delay of changes follows; where ctx is too short for it, Submit returns at once what is left.
+func (n *Network) Submit(ctx context.Context, done func(*topology.State) bool, transactions ...topology.SignedTransaction) (left time.Duration, err error) {
 	request := &sequencerv1.RegisterTopologyRequest{}
 	for _, t := range transactions {
 		request.Transactions = append(request.Transactions, t.Encode())
 	}
 	believed := min(max(1, int(n.TrustThreshold())), len(n.services))
 	if err := n.register(ctx, believed, request); err != nil {
-		return err
+		return 0, err
 	}
-	return n.await(ctx, believed, func(ctx context.Context, service sequencerv1.SequencerServiceClient) error {
+	err = n.await(ctx, believed, func(ctx context.Context, service sequencerv1.SequencerServiceClient) error {
 		state, err := download(ctx, service, n.genesis)
 		if err == nil && !done(state) {
 			err = errNotYet
 		}
 		return err
 	})
+	if err != nil {
+		return 0, err
+	}
+	delay := time.Duration(coming(n.State).Parameters().TopologyChangeDelay) * time.Microsecond
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < delay {
+		return delay, nil
+	}
+	if !pause(ctx, delay) {
+		return 0, fmt.Errorf("the change is accepted, and in force after %s: %w", delay, ctx.Err())
+	}
+	return 0, nil
 }
 
 // errNotYet says that a sequencer does not know yet what was ordered.
@@ -258,7 +270,7 @@ func (n *Network) await(ctx context.Context, believed int, holds func(context.Co
 				one, cancel := context.WithTimeout(asking, answerPatience)
 				err := holds(one, service)
 				cancel()
-				if err == nil || !pause(asking) {
+				if err == nil || !pause(asking, betweenAsks) {
 					answers <- err
 					return
 				}
@@ -313,7 +325,7 @@ func (n *Network) register(ctx context.Context, believed int, request *sequencer
 			return fmt.Errorf("hand over the change: %w", errors.Join(refused...))
 		case len(open) == 0:
 			return nil
-		case !pause(ctx):
+		case !pause(ctx, betweenAsks):
 			return fmt.Errorf("hand over the change: %w", errors.Join(append(refused, failures...)...))
 		}
 	}
@@ -329,9 +341,12 @@ func isThere(err error) bool {
 	return false
 }
 
-// pause waits a moment, and reports whether ctx lasted.
-func pause(ctx context.Context) bool {
-	t := time.NewTimer(200 * time.Millisecond)
+// betweenAsks is how long a sequencer is left alone that did not give the answer that is waited for.
+const betweenAsks = 200 * time.Millisecond
+
+// pause waits, and reports whether ctx lasted.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
