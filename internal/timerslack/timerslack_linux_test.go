@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	for range 4 {
 		fmt.Print(<-seen, " ")
 	}
-	fmt.Println(os.Getpid(), os.Args[1:])
+	fmt.Println(os.Getpid(), os.Args[1:], os.Getenv(widened))
 }
 
 func TestWiden(t *testing.T) {
@@ -44,10 +44,20 @@ func TestWiden(t *testing.T) {
 		{80 * time.Microsecond, 80 * time.Microsecond}, // somebody chose it
 	} {
 		out, pid := runProgram(t, test.before)
-		want := strings.Repeat(test.after.String()+" ", 4) + fmt.Sprint(pid) + " [one two]\n"
+		want := strings.Repeat(test.after.String()+" ", 4) + fmt.Sprint(pid) + " [one two] \n"
 		if out != want {
 			t.Errorf("from %s: %q, want %q", test.before, out, want)
 		}
+	}
+}
+
+// A system that forgets the slack, as it seems to a program that was executed again and has the usual one, is asked once.
+func TestWidenIsAskedOnce(t *testing.T) {
+	t.Setenv(asProgram, "1")
+	t.Setenv(widened, "1")
+	out, err := exec.Command(os.Args[0]).Output()
+	if err == nil || string(out) != "widen the timer slack: the system does not keep it\n" {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 
