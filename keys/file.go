@@ -10,7 +10,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+
+	"github.com/synod-network/synod/internal/wholefile"
 )
 
 const (
@@ -121,32 +122,11 @@ func readPrivate(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxFileSize))
 }
 
-// createFile writes a synced temporary file and then links it to path. A link, unlike a rename, fails when path
-// exists, so two racing creators cannot replace each other's key.
+// createFile writes a file for its owner alone, whole and once: two racing creators cannot replace each other's key.
 func createFile(path string, content []byte) error {
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, ".key-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(content)
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Link(tmp.Name(), path); errors.Is(err, os.ErrExist) {
+	err := wholefile.Create(path, content, 0o600)
+	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("%w: move it away first, a key is never overwritten", os.ErrExist)
-	} else if err != nil {
-		return err
 	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return err
 }

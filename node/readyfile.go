@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/synod-network/synod/internal/wholefile"
 )
 
 // Ready is what a ready file says: where every node of a process listens. It is how scripts and load generators find nodes that
@@ -63,11 +65,7 @@ func writeReady(path string, what Ready) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("write ready file: %w", err)
 	}
-	draft := path + ".draft"
-	if err := os.WriteFile(draft, append(content, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write ready file: %w", err)
-	}
-	if err := os.Rename(draft, path); err != nil {
+	if err := wholefile.Replace(path, append(content, '\n'), 0o644); err != nil {
 		return fmt.Errorf("write ready file: %w", err)
 	}
 	return nil

@@ -229,9 +229,9 @@ func TestKeepsThePromise(t *testing.T) {
 	})
 }
 
-// A member that was away for longer than the others keep their blocks takes
-// over their state from a snapshot, and orders with them again.
-func TestComesBackAfterOthersPruned(t *testing.T) {
+// running is a cluster that is stopped at the end of a test, and how long the test may take.
+func running(t *testing.T) (*cluster, context.Context) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
@@ -242,7 +242,14 @@ func TestComesBackAfterOthersPruned(t *testing.T) {
 		}
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+	t.Cleanup(cancel)
+	return c, ctx
+}
+
+// A member that was away for longer than the others keep their blocks takes
+// over their state from a snapshot, and orders with them again.
+func TestComesBackAfterOthersPruned(t *testing.T) {
+	c, ctx := running(t)
 	c.order(ctx, 0, "before")
 	c.stop(3)
 	away := c.node(0).orderer.Status().Head

@@ -84,17 +84,7 @@ func waitFor(ctx context.Context, t *testing.T, what string, ok func() bool) {
 // A member whose key has fallen into the hands of a program that sends junk is slowed, then banned by each of the
 // others and told so, while the network orders. The ban outlives a restart of who banned, and one call ends it.
 func TestJunkSenderIsLimitedThenBanned(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	c := startCluster(t, t.TempDir())
-	t.Cleanup(func() {
-		for i := range members {
-			c.stop(i)
-		}
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+	c, ctx := running(t)
 	c.order(ctx, 0, "before")
 	c.stop(3)
 	m := c.impersonate(3)
@@ -157,17 +147,7 @@ func TestJunkSenderIsLimitedThenBanned(t *testing.T) {
 // A member that signs two blocks for one round, and shows one to each of two others, is banned with the proof, which
 // anybody can check; the network orders without it.
 func TestEquivocatorIsBannedWithProof(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	c := startCluster(t, t.TempDir())
-	t.Cleanup(func() {
-		for i := range members {
-			c.stop(i)
-		}
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+	c, ctx := running(t)
 	c.order(ctx, 0, "before")
 	c.stop(3)
 	m := c.impersonate(3)
@@ -213,17 +193,7 @@ func TestEquivocatorIsBannedWithProof(t *testing.T) {
 // What one member alone was shown, the others know from it, with the proof, once, and after a restart. Who accuses an honest
 // member has a fault to its name.
 func TestEvidenceReachesThoseWhoSawNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	c := startCluster(t, t.TempDir())
-	t.Cleanup(func() {
-		for i := range members {
-			c.stop(i)
-		}
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+	c, ctx := running(t)
 	c.order(ctx, 0, "before")
 	c.stop(3)
 	m := c.impersonate(3)
@@ -307,17 +277,7 @@ func frameOf(u *bft.UnverifiedBlock) []byte {
 
 // A member that restarts again and again, and sends one bad frame each time, is banned by nobody.
 func TestRestartingMemberIsNotBanned(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	c := startCluster(t, t.TempDir())
-	t.Cleanup(func() {
-		for i := range members {
-			c.stop(i)
-		}
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+	c, ctx := running(t)
 	for round := range 3 {
 		c.stop(3)
 		m := c.impersonate(3)
