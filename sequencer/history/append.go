@@ -140,6 +140,7 @@ func (s *Store) beginSegment() (err error) {
 // note makes a block visible to readers. The caller holds mu.
 func (s *Store) note(out *sequencing.Output, places []place) {
 	s.position = out.Position()
+	s.recent.add(out, s.opts.RecentSize)
 	p := &s.pending
 	if len(p.joined) == 0 {
 		p.first = out.FirstJoined

@@ -157,22 +157,24 @@ func rows(db *pebble.DB, out *sequencing.Output) error {
 }
 
 // BenchmarkRead is a member that reads its stream from the beginning in pages of 100,
-// and one that asks while there is nothing new. An operation is an event, or a
-// question.
+// from the disk and of records that are still in memory, and one that asks while there
+// is nothing new. An operation is an event, or a question.
 func BenchmarkRead(b *testing.B) {
 	outs, _ := load(b, 400, 100)
-	s := open(b, history.Options{Dir: b.TempDir(), Network: historytest.Network})
-	defer func() { _ = s.Close() }()
-	for _, out := range outs {
-		if err := s.Append(out); err != nil {
+	filled := func(recent int64) (*history.Store, sequencing.Time) {
+		s := open(b, history.Options{Dir: b.TempDir(), Network: historytest.Network, RecentSize: recent})
+		b.Cleanup(func() { _ = s.Close() })
+		for _, out := range outs {
+			if err := s.Append(out); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := s.Checkpoint(); err != nil {
 			b.Fatal(err)
 		}
+		return s, s.Position().Time
 	}
-	if err := s.Checkpoint(); err != nil {
-		b.Fatal(err)
-	}
-	now := s.Position().Time
-	b.Run("stream", func(b *testing.B) {
+	stream := func(b *testing.B, s *history.Store, now sequencing.Time) {
 		b.ReportAllocs()
 		after := sequencing.Time(0)
 		for done, member := 0, 0; done < b.N; {
@@ -185,10 +187,16 @@ func BenchmarkRead(b *testing.B) {
 			}
 		}
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	}
+	old, now := filled(-1)
+	b.Run("stream", func(b *testing.B) { stream(b, old, now) })
+	b.Run("recent", func(b *testing.B) {
+		s, now := filled(1 << 30)
+		stream(b, s, now)
 	})
 	b.Run("idle", func(b *testing.B) {
 		for n := range b.N {
-			if _, _, err := s.Read(sequencing.Index(n%1000), now, 100); err != nil {
+			if _, _, err := old.Read(sequencing.Index(n%1000), now, 100); err != nil {
 				b.Fatal(err)
 			}
 		}

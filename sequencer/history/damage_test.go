@@ -264,3 +264,40 @@ func TestPruningFreesSpace(t *testing.T) {
 		t.Errorf("%d log files before pruning, %d after", before, after)
 	}
 }
+
+// What was appended last is told from memory: the log files are not needed for it.
+func TestTheNewestEventsAreNotReadFromTheDisk(t *testing.T) {
+	for name, c := range map[string]struct {
+		recent int64
+		fails  bool
+	}{"in memory": {1 << 20, false}, "not in memory": {-1, true}} {
+		t.Run(name, func(t *testing.T) {
+			fs, story, m := vfs.NewMem(), historytest.NewStory(11), &historytest.Model{}
+			o := small(fs)
+			o.RecentSize = c.recent
+			s := open(t, o)
+			defer func() { _ = s.Close() }()
+			for range 20 {
+				out := story.Next()
+				if err := s.Append(out); err != nil {
+					t.Fatal(err)
+				}
+				m.Append(out)
+			}
+			names, err := fs.List("/history")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range names {
+				if strings.HasSuffix(name, ".log") {
+					if err := fs.Remove(fs.PathJoin("/history", name)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if err := m.CheckAll(s, 0, 9); (err != nil) != c.fails {
+				t.Errorf("without log files: %v; want an error: %v", err, c.fails)
+			}
+		})
+	}
+}

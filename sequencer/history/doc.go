@@ -34,6 +34,9 @@
 // that they go with it in one range when it is pruned, and Pebble has little to
 // sort: new runs have higher keys than old ones.
 //
+// The newest records are in memory as well, as they were appended: most events are told
+// right after they were ordered.
+//
 // # Who may call what
 //
 // One goroutine calls Begin, Append, Checkpoint and Close. Any number may read

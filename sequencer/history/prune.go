@@ -113,6 +113,7 @@ func (s *Store) begin(m *sequencing.Machine, beside []byte) error {
 	s.position, s.pruned, s.first = m.Position(), m.Time(), s.next
 	s.segments = nil
 	s.pending.reset()
+	s.recent = recent{}
 	s.mu.Unlock()
 	err := s.commit(s.state, func(b *pebble.Batch) error {
 		for _, prefix := range []byte{prefixEvents, prefixMember, prefixName, prefixSegment} {

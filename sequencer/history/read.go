@@ -17,6 +17,7 @@ type view struct {
 	time, pruned sequencing.Time
 	segments     []segment
 	pending      run // of the member
+	recent       recent
 	// iter is the index, nil if all that is wanted is pending. Both are taken under one
 	// lock: what is not pending any more is in the index, and what is gone from it is
 	// not above pruned.
@@ -26,7 +27,7 @@ type view struct {
 func (s *Store) look(member sequencing.Index, after sequencing.Time) (view, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	v := view{time: s.position.Time, pruned: s.pruned, segments: s.segments}
+	v := view{time: s.position.Time, pruned: s.pruned, segments: s.segments, recent: s.recent}
 	if r := s.pending.runs[member]; r != nil {
 		v.pending = *r
 		if r.previous <= after && s.pruned <= after {
@@ -56,8 +57,8 @@ func (s *Store) MemberID(member sequencing.Index) (sequencing.MemberID, bool, er
 // Read implements [sequencing.History]. The error also matches [ErrCorrupt].
 func (s *Store) Read(member sequencing.Index, after sequencing.Time, limit int) (events []sequencing.Delivery, through sequencing.Time, err error) {
 	limit = max(0, min(limit, sequencing.MaxPageEvents))
-	err = s.read(member, after, limit+1, func(found run, known sequencing.Time) (err error) {
-		events, through, err = s.page(member, found, after, known, limit)
+	err = s.read(member, after, limit+1, func(found run, v view) (err error) {
+		events, through, err = s.page(member, found, after, v, limit)
 		return err
 	})
 	if err != nil {
@@ -71,7 +72,7 @@ func (s *Store) Recipients(member sequencing.Index, at sequencing.Time, set sequ
 	if at <= 0 {
 		return nil, sequencing.ErrNotShown
 	}
-	err = s.read(member, at-1, 1, func(found run, _ sequencing.Time) error {
+	err = s.read(member, at-1, 1, func(found run, _ view) error {
 		if len(found.places) == 0 || found.places[0].time != at {
 			return sequencing.ErrNotShown
 		}
@@ -89,13 +90,13 @@ func (s *Store) Recipients(member sequencing.Index, at sequencing.Time, set sequ
 	return encoded, nil
 }
 
-// read finds at most most of a member's events after a time and hands their places, and up
-// to when they are all there are, to load. It does so again if they are pruned meanwhile.
-func (s *Store) read(member sequencing.Index, after sequencing.Time, most int, load func(found run, known sequencing.Time) error) error {
+// read finds at most most of a member's events after a time and hands their places, and the
+// view in which they are all there are, to load. It does so again if they are pruned meanwhile.
+func (s *Store) read(member sequencing.Index, after sequencing.Time, most int, load func(found run, v view) error) error {
 	for {
 		found, view, err := s.find(member, after, most)
 		if err == nil {
-			err = load(found, view.time)
+			err = load(found, view)
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -110,19 +111,12 @@ func (s *Store) read(member sequencing.Index, after sequencing.Time, most int, l
 	}
 }
 
-// page reads the events that were found, at most limit, all of which reach up to time.
-func (s *Store) page(member sequencing.Index, found run, after, time sequencing.Time, limit int) (_ []sequencing.Delivery, through sequencing.Time, err error) {
+// page reads the events that were found, at most limit, of all that there are in the view.
+func (s *Store) page(member sequencing.Index, found run, after sequencing.Time, v view, limit int) (_ []sequencing.Delivery, through sequencing.Time, err error) {
 	events := make([]sequencing.Delivery, 0, min(limit, len(found.places)))
-	var open *file
-	defer func() {
-		if open != nil {
-			s.files.put(open)
-		}
-	}()
-	if len(found.places) == 0 {
-		return nil, time, nil
-	}
-	buf, size := make([]byte, readAhead), 0
+	from := cursor{files: &s.files}
+	defer from.close()
+	size := 0
 	for i, at := range found.places {
 		if i >= limit || size >= sequencing.MaxPage {
 			if i == 0 {
@@ -130,16 +124,10 @@ func (s *Store) page(member sequencing.Index, found run, after, time sequencing.
 			}
 			return events, found.places[i-1].time, nil
 		}
-		if open == nil || at.segment != found.places[i-1].segment {
-			if open != nil {
-				s.files.put(open)
-			}
-			if open, err = s.files.get(at.segment); err != nil {
-				return nil, 0, err
-			}
-		}
 		var d sequencing.Delivery
-		if d, buf, err = open.deliver(member, at, buf); err != nil {
+		if r := v.recent.record(at.time); r != nil {
+			d = r.Deliver(member)
+		} else if d, err = from.deliver(member, at); err != nil {
 			return nil, 0, err
 		}
 		if d.Previous = found.previous; i > 0 {
@@ -147,7 +135,36 @@ func (s *Store) page(member sequencing.Index, found run, after, time sequencing.
 		}
 		events, size = append(events, d), size+d.Size()
 	}
-	return events, time, nil
+	return events, v.time, nil
+}
+
+// cursor reads events from one log file after the other.
+type cursor struct {
+	files   *files
+	open    *file // nil before the first
+	segment uint64
+	buf     []byte
+}
+
+func (c *cursor) close() {
+	if c.open != nil {
+		c.files.put(c.open)
+	}
+}
+
+func (c *cursor) deliver(member sequencing.Index, at place) (d sequencing.Delivery, err error) {
+	if c.open == nil || at.segment != c.segment {
+		c.close()
+		if c.open, err = c.files.get(at.segment); err != nil {
+			return d, err
+		}
+		c.segment = at.segment
+	}
+	if c.buf == nil {
+		c.buf = make([]byte, readAhead)
+	}
+	d, c.buf, err = c.open.deliver(member, at, c.buf)
+	return d, err
 }
 
 // find returns where a member's events after a time are, at most most of them.

@@ -27,6 +27,9 @@ type Options struct {
 	CheckpointEvents            int
 	// CacheSize is the memory for blocks of the index, in bytes; default 16 MiB.
 	CacheSize int64
+	// RecentSize is how much of the newest records stays in memory, in bytes of the blocks that they came in; default 2 MiB, less
+	// than 0 for none.
+	RecentSize int64
 	// FS is the file system; default that of the operating system.
 	FS vfs.FS
 	// Log takes what the index has to say; default nowhere.
@@ -42,6 +45,9 @@ func (o Options) withDefaults() Options {
 	set(&o.SegmentSize, 64<<20)
 	set(&o.CheckpointSize, 8<<20)
 	set(&o.CacheSize, 16<<20)
+	if o.RecentSize == 0 {
+		o.RecentSize = 2 << 20
+	}
 	o.SegmentSize = min(o.SegmentSize, maxSegment/4)
 	if o.CheckpointEvents <= 0 {
 		o.CheckpointEvents = 1 << 16
@@ -73,6 +79,7 @@ type Store struct {
 	state
 	segments []segment // ascending; replaced, never changed, but for the last
 	pending  pending
+	recent   recent
 	failure  error
 }
 

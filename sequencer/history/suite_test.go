@@ -9,9 +9,16 @@ import (
 	"github.com/synod-network/synod/sequencer/sequencing"
 )
 
-// small makes everything happen often: full segments, checkpoints, pruning.
+// small makes everything happen often: full segments, checkpoints, pruning, records that are too old to be in memory.
 func small(fs vfs.FS) history.Options {
-	return history.Options{Dir: "/history", Network: historytest.Network, SegmentSize: 20_000, CheckpointSize: 3_000, CheckpointEvents: 40, FS: fs}
+	o := onDisk(fs)
+	o.RecentSize = 1_000
+	return o
+}
+
+// onDisk is small with nothing read from memory.
+func onDisk(fs vfs.FS) history.Options {
+	return history.Options{Dir: "/history", Network: historytest.Network, SegmentSize: 20_000, CheckpointSize: 3_000, CheckpointEvents: 40, RecentSize: -1, FS: fs}
 }
 
 func open(t historytest.T, o history.Options) *history.Store {
@@ -51,6 +58,7 @@ func subject(options func(vfs.FS) history.Options) historytest.Subject {
 
 func TestStoreKeepsThePromise(t *testing.T) {
 	t.Run("small", func(t *testing.T) { historytest.Run(t, subject(small)) })
+	t.Run("on disk", func(t *testing.T) { historytest.Run(t, subject(onDisk)) })
 	t.Run("all in memory", func(t *testing.T) {
 		historytest.Run(t, subject(func(fs vfs.FS) history.Options {
 			return history.Options{Dir: "/history", Network: historytest.Network, FS: fs}

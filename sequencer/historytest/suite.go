@@ -41,6 +41,7 @@ func Cases() []Case {
 		{"a block counts once and none is left out", checkOrder},
 		{"what is pruned is refused and the rest is kept", checkPruning},
 		{"a history begins after any state", checkBegin},
+		{"nothing of another order is left at the beginning", checkBeginEarlier},
 		{"a restart changes nothing", checkRestart},
 		{"any course of things", checkWalks},
 	}
@@ -193,6 +194,20 @@ func checkBegin(t T, s Subject) {
 	must(t, m.CheckAll(h, Start, 4))
 	must(t, m.CheckAll(h, m.pruned, 4))
 	must(t, m.CheckAll(restarted(t, s, h), m.pruned, 4))
+}
+
+func checkBeginEarlier(t T, s Subject) {
+	h, other := s.Open(t), NewStory(5)
+	tell(t, h, other, &Model{}, 30)
+	story, m := NewStory(6), &Model{} // its blocks have the same times, but other content
+	for range 3 {
+		m.Append(story.Next())
+	}
+	must(t, h.Begin(story.Machine))
+	m.Begin()
+	must(t, m.CheckAll(h, m.pruned, 4))
+	tell(t, h, story, m, 10)
+	must(t, m.CheckAll(h, m.pruned, 4))
 }
 
 // restarted is the history after a restart, if it can.

@@ -22,13 +22,13 @@ func (d *Delivery) Size() int {
 	return size
 }
 
-// deliver makes the event of one member; Previous is left to the caller.
-func (r *Record) deliver(member Index) Delivery {
+// Deliver makes the event of one member; Previous is left to the caller. It shares payloads and more with the record.
+func (r *Record) Deliver(member Index) Delivery {
 	d, _ := r.deliverWith(member, func(_ int, payload []byte) ([]byte, error) { return payload, nil }) // no error without one from there
 	return d
 }
 
-// deliverWith is deliver with payloads that come from elsewhere: payload is asked for
+// deliverWith is Deliver with payloads that come from elsewhere: payload is asked for
 // that of each envelope of the member by number, or for that of a topology change.
 func (r *Record) deliverWith(member Index, payload func(number int, known []byte) ([]byte, error)) (d Delivery, err error) {
 	d = Delivery{Time: r.Time, Kind: r.Kind, Refusal: r.Refusal}

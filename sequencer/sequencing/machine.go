@@ -59,7 +59,7 @@ func (m *Machine) Apply(b *Block) (*Output, error) {
 	if u.time <= m.time {
 		return nil, fmt.Errorf("apply block %d of time %d after time %d: %w", u.height, u.time, m.time, ErrBrokenOrder)
 	}
-	out := &Output{Height: u.height, Time: u.last, FirstJoined: Index(m.members.count), Records: make([]Record, 0, len(u.requests))}
+	out := &Output{Height: u.height, Time: u.last, Bytes: u.bytes, FirstJoined: Index(m.members.count), Records: make([]Record, 0, len(u.requests))}
 	m.inflight.expire(u.time)
 	for i := range u.requests {
 		m.time = u.requests[i].time

@@ -88,7 +88,7 @@ func (h *MemoryHistory) Read(member Index, after Time, limit int) ([]Delivery, T
 		if len(deliveries) >= min(limit, MaxPageEvents) || size >= MaxPage {
 			return deliveries, through(deliveries, after), nil
 		}
-		d := h.record(s.times[i]).deliver(member)
+		d := h.record(s.times[i]).Deliver(member)
 		if d.Previous = s.previous; i > 0 {
 			d.Previous = s.times[i-1]
 		}

@@ -18,6 +18,8 @@ type Output struct {
 	// Records are in order of time, at most one for each request. They are to be
 	// stored under their time; a time that is stored already is the same record.
 	Records []Record
+	// Bytes is how much the block's requests took, the refused ones too: records keep windows onto them.
+	Bytes int
 	// Joined are the members that the block registered; the first has index
 	// FirstJoined, and so on.
 	Joined      []MemberID

@@ -149,7 +149,7 @@ func TestAnySetsSurvive(t *testing.T) {
 		}
 		read := func(at, size int) ([]byte, error) { return slices.Clone(data[head+at : head+at+size]), nil }
 		for _, e := range record.Events {
-			want := record.deliver(e.Member)
+			want := record.Deliver(e.Member)
 			got, err := stored.Deliver(e.Member, read)
 			if err != nil || !reflect.DeepEqual(normal(got), normal(want)) {
 				r.Fatalf("member %d from disk, %v\n got %+v\nwant %+v", e.Member, err, got, want)

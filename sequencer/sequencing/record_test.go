@@ -55,7 +55,7 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 				continue
 			}
 			d, err := stored.Deliver(member, func(at, size int) ([]byte, error) { return data[head+at : head+at+size], nil })
-			if want := r.deliver(member); err != nil || !reflect.DeepEqual(normal(d), normal(want)) {
+			if want := r.Deliver(member); err != nil || !reflect.DeepEqual(normal(d), normal(want)) {
 				t.Errorf("member %d at %d, %v\n got %+v\nwant %+v", member, r.Time, err, d, want)
 			}
 			if len(d.Envelopes) > 0 && genuine(d) != nil {

@@ -8,6 +8,7 @@ type UnverifiedBlock struct {
 	height   ordering.Height
 	time     Time // of the first request
 	last     Time
+	bytes    int // of all requests
 	requests []placed
 	signed   []SignedDigest
 }
@@ -43,6 +44,7 @@ func Parse(network NetworkID, block ordering.Block) *UnverifiedBlock {
 	h := newHasher()
 	for ordered := range block.Requests() {
 		p := placed{time: Time(ordered.Time), first: len(u.signed)}
+		u.bytes += len(ordered.Data)
 		if request, err := Decode(ordered.Data); err == nil {
 			p.Request = request
 			if digest := request.Body.digest(network, h); len(request.Signatures) > 0 {
