@@ -192,6 +192,24 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestStatusSaysNothingOfAVersionThatIsGone: whoever asks during an upgrade would take the node for the old version, and find the
+// new one at the event port.
+func TestStatusSaysNothingOfAVersionThatIsGone(t *testing.T) {
+	n := run(t, nil)
+	n.Upgrade(mocknode.Version{2, 0, 0}, time.Hour)
+	for _, ask := range []func() (*http.Response, error){
+		func() (*http.Response, error) { return http.Get("http://" + n.RESTAddress() + "/status") },
+		func() (*http.Response, error) {
+			return http.Post("http://"+n.RESTAddress()+"/rpc", "application/json", strings.NewReader(`{"jsonrpc": "2.0", "id": 1, "method": "info_get_status"}`))
+		},
+	} {
+		if response, err := ask(); err == nil {
+			response.Body.Close()
+			t.Errorf("it answered %s", response.Status)
+		}
+	}
+}
+
 func TestFaultsHappenOnRequest(t *testing.T) {
 	n := run(t, func(o *mocknode.Options) { o.KeepAlive = 10 * time.Millisecond })
 	post := func(fault string) {

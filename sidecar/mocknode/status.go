@@ -11,14 +11,29 @@ import (
 func (n *Node) restHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		n.cutWhileUpgrading()
 		if n.muted(r.Context()) == nil {
 			answer(w, n.status())
 		}
 	})
-	mux.HandleFunc("POST /rpc", n.rpc)
+	mux.HandleFunc("POST /rpc", func(w http.ResponseWriter, r *http.Request) {
+		n.cutWhileUpgrading()
+		n.rpc(w, r)
+	})
 	mux.HandleFunc("GET /mock/state", func(w http.ResponseWriter, _ *http.Request) { answer(w, n.state()) })
 	mux.HandleFunc("POST /mock/{fault}", n.fault)
 	return mux
+}
+
+// cutWhileUpgrading ends a request without an answer while the node is not there: it never says its old version to somebody who
+// then finds its new one at the event port.
+func (n *Node) cutWhileUpgrading() {
+	n.mu.Lock()
+	gone := n.upgrading != nil
+	n.mu.Unlock()
+	if gone {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 func answer(w http.ResponseWriter, value any) {
