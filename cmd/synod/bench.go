@@ -61,6 +61,7 @@ func newBench() *cobra.Command {
 	f.IntVar(&w.Members, "members", 0, "members that send to each other through sequencers in processes of their own; 0 to drive the orderers")
 	f.IntVar(&w.Recipients, "recipients", 1, "members to whom each submission goes")
 	f.BoolVar(&w.Unary, "unary", false, "members send each submission in a call of its own (default false)")
+	f.BoolVar(&w.Gather, "gather", false, "members listen all at the same sequencer (default false)")
 	f.StringVar(&o.Dir, "dir", os.TempDir(), "directory on a real disk for the stores, which are removed afterwards")
 	f.StringVar(&o.CPUProfile, "cpu-profile", "", "file for a CPU profile of one workload; with members, of each sequencer too, in FILE-1 and so on")
 	f.BoolVar(&asJSON, "json", false, "print JSON, one object a workload")
@@ -86,6 +87,7 @@ func shaped(w bench.Workload, changed func(flag string) bool) bench.Workload {
 		"members":     func() { named.Members = w.Members },
 		"recipients":  func() { named.Recipients = w.Recipients },
 		"unary":       func() { named.Unary = w.Unary },
+		"gather":      func() { named.Gather = w.Gather },
 	} {
 		if changed(flag) {
 			take()

@@ -37,9 +37,10 @@ type Workload struct {
 	Away time.Duration
 	// Members, if there are any, send signed submissions to each other through
 	// sequencers that are processes of their own, each to Recipients others, in
-	// streams or, if Unary, in calls of their own.
+	// streams or, if Unary, in calls of their own. They listen at one of the
+	// sequencers each, or all at the same if Gather is set.
 	Members, Recipients int
-	Unary               bool
+	Unary, Gather       bool
 }
 
 // Named returns the workload of the suite with that name.
@@ -82,7 +83,9 @@ func Suite() []Workload {
 		members("members-saturate", func(w *Workload) { w.Outstanding, w.WarmUp = 6000, warm }),
 		members("members-saturate-2k", func(w *Workload) { w.Outstanding, w.WarmUp = 2000, warm }),
 		members("members-unary", func(w *Workload) { w.Outstanding, w.Unary = 3000, true }),
+		members("members-10000", func(w *Workload) { w.Rate, w.Outstanding, w.WarmUp = 10_000, 6000, warm }),
 		members("members-200", func(w *Workload) { w.Rate, w.Outstanding = 200, 2000 }),
+		members("members-2000-subscribed", func(w *Workload) { w.Members, w.Rate, w.Gather, w.WarmUp = 2000, 500, true, 0 }),
 		members("members-1000-recipients", func(w *Workload) { w.Members, w.Recipients, w.Rate = 1000, 1000, 2 }),
 		with("nodes-7", func(w *Workload) { w.Nodes = 7 }),
 		with("nodes-10", func(w *Workload) { w.Nodes = 10 }),
@@ -105,11 +108,14 @@ type Result struct {
 	CPUMicros        float64 `json:"cpu_us_per_request"`
 	LongestPause     float64 `json:"longest_pause_ms"`
 	PeakMiB          float64 `json:"peak_mib"`
-	BytesPerSecond   float64 `json:"bytes_per_second"`
-	Lost             int64   `json:"lost"`
-	Duplicated       int64   `json:"duplicated"`
-	Reordered        int64   `json:"reordered"`
-	Clean            bool    `json:"clean"`
+	// ResidentMiB is the largest size of a sequencer that is a process of its own while it was measured: the peak is often that of
+	// members that join.
+	ResidentMiB    float64 `json:"resident_mib,omitempty"`
+	BytesPerSecond float64 `json:"bytes_per_second"`
+	Lost           int64   `json:"lost"`
+	Duplicated     int64   `json:"duplicated"`
+	Reordered      int64   `json:"reordered"`
+	Clean          bool    `json:"clean"`
 	// FirstHalfMiB and SecondHalfMiB are the mean resident sizes in the halves
 	// of a measurement of a minute or more: a leak shows as growth.
 	FirstHalfMiB  float64 `json:"first_half_mib,omitempty"`

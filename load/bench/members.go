@@ -92,12 +92,19 @@ func runMembers(ctx context.Context, o Options, dir string, log io.Writer) (_ Re
 			profiled = append(profiled, listeners["pprof"])
 		}
 	}
-	work := members.Config{Rate: w.Rate, Size: w.Size, Members: w.Members, Recipients: w.Recipients, InFlight: max(1, w.Outstanding/w.Members), Unary: w.Unary, Listen: 1}
-	work.Duration = w.WarmUp
-	if _, err := members.Run(ctx, work, targets...); err != nil {
-		return Result{}, err
+	work := members.Config{Rate: w.Rate, Size: w.Size, Members: w.Members, Recipients: w.Recipients, InFlight: max(1, w.Outstanding/w.Members), Unary: w.Unary, Listen: 1, Gather: w.Gather}
+	if work.Duration = w.WarmUp; w.WarmUp > 0 {
+		if _, err := members.Run(ctx, work, targets...); err != nil {
+			return Result{}, err
+		}
 	}
 	work.Duration = w.Measure
+	largest := 0.0
+	work.Progress = func(members.Progress) {
+		for _, c := range nodes {
+			largest = max(largest, residentMiB(strconv.Itoa(c.Process.Pid)))
+		}
+	}
 	var profiles errgroup.Group
 	for i, address := range profiled {
 		profiles.Go(func() error { return fetchProfile(ctx, address, w.Measure, fmt.Sprintf("%s-%d", o.CPUProfile, i+1)) })
@@ -111,7 +118,7 @@ func runMembers(ctx context.Context, o Options, dir string, log io.Writer) (_ Re
 	result := Result{
 		Engine: "synod", Workload: w.Name, Nodes: w.Nodes, Size: w.Size, Rate: w.Rate, Ordered: r.Receipts, OrderedPerSecond: r.ReceiptsPerSecond,
 		P50: r.P50, P99: r.P99, LongestPause: r.LongestPause, BytesPerSecond: r.ReceiptsPerSecond * float64(w.Size),
-		Lost: r.Lost, Duplicated: r.Duplicated, Reordered: r.Reordered + r.Forged, Clean: r.Clean,
+		Lost: r.Lost, Duplicated: r.Duplicated, Reordered: r.Reordered + r.Forged, Clean: r.Clean, ResidentMiB: largest,
 	}
 	// What the sequencers used is known when they have ended: both runs, of which this is the share.
 	var used time.Duration

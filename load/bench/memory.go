@@ -28,7 +28,7 @@ func watchMemory(ctx context.Context) *memory {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				m.samples = append(m.samples, residentMiB())
+				m.samples = append(m.samples, residentMiB("self"))
 			}
 		}
 	}()
@@ -52,10 +52,10 @@ func mean(list []float64) float64 {
 	return sum / float64(max(1, len(list)))
 }
 
-// residentMiB is the resident size of this process now, 0 where the system does
+// residentMiB is the resident size of a process now, 0 where the system does
 // not tell (proc_pid_statm(5): the second number, in pages).
-func residentMiB() float64 {
-	text, err := os.ReadFile("/proc/self/statm")
+func residentMiB(process string) float64 {
+	text, err := os.ReadFile("/proc/" + process + "/statm")
 	if err != nil {
 		return 0
 	}

@@ -79,7 +79,7 @@ func (w Workload) flags() []string {
 		"--rate", strconv.FormatFloat(w.Rate, 'g', -1, 64), "--outstanding", strconv.Itoa(w.Outstanding),
 		"--warm-up", w.WarmUp.String(), "--duration", w.Measure.String(),
 		"--crash-after", w.CrashAfter.String(), "--away", w.Away.String(),
-		"--members", strconv.Itoa(w.Members), "--recipients", strconv.Itoa(w.Recipients), "--unary=" + strconv.FormatBool(w.Unary),
+		"--members", strconv.Itoa(w.Members), "--recipients", strconv.Itoa(w.Recipients), "--unary=" + strconv.FormatBool(w.Unary), "--gather=" + strconv.FormatBool(w.Gather),
 	}
 }
 
@@ -98,6 +98,9 @@ func (r Result) Print(out io.Writer) error {
 	case r.FirstHalfMiB > 0:
 		_, err = fmt.Fprintf(out, "%-15s n=%-2d %6d B %9.0f/s  p50 %7.2f ms  p99 %7.2f ms  memory %.0f MiB in the first half, %.0f in the second, at most %.0f  lost %d duplicated %d reordered %d\n",
 			r.Workload, r.Nodes, r.Size, r.OrderedPerSecond, r.P50, r.P99, r.FirstHalfMiB, r.SecondHalfMiB, r.PeakMiB, r.Lost, r.Duplicated, r.Reordered)
+	case r.ResidentMiB > 0:
+		_, err = fmt.Fprintf(out, "%-15s n=%-2d %6d B %9.0f/s  p50 %7.2f ms  p99 %7.2f ms  %7.1f µs CPU a submission  longest pause %6.1f ms  a sequencer has %.0f MiB, at most %.0f  lost %d duplicated %d reordered %d\n",
+			r.Workload, r.Nodes, r.Size, r.OrderedPerSecond, r.P50, r.P99, r.CPUMicros, r.LongestPause, r.ResidentMiB, r.PeakMiB, r.Lost, r.Duplicated, r.Reordered)
 	default:
 		_, err = fmt.Fprintf(out, "%-15s n=%-2d %6d B %9.0f/s  p50 %7.2f ms  p99 %7.2f ms  %7.1f µs CPU and %6.0f B sent a request  longest pause %6.1f ms  %5.0f MiB  lost %d duplicated %d reordered %d\n",
 			r.Workload, r.Nodes, r.Size, r.OrderedPerSecond, r.P50, r.P99, r.CPUMicros, r.LinkBytes, r.LongestPause, r.PeakMiB, r.Lost, r.Duplicated, r.Reordered)

@@ -28,6 +28,8 @@ type Config struct {
 	// Listen is at how many sequencers each member listens, from the one after that to
 	// which it sends. Default 2, or all if there are fewer.
 	Listen int
+	// Gather has all members listen at the same sequencers, from the first on.
+	Gather bool
 	// Drain is how long to wait at the end for what was accepted. Default 30 s.
 	Drain time.Duration
 	// Stop, if set, ends sending early when it is closed.

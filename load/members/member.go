@@ -41,6 +41,7 @@ type network struct {
 	id           sequencing.NetworkID
 	synchronizer topology.UID
 	sequencers   []*sequencer
+	gather       bool // see [Config]
 }
 
 // connect shakes hands with all targets. Those that do not answer are an error: a run
@@ -78,7 +79,12 @@ func connect(ctx context.Context, targets []Target, members int) (*network, erro
 }
 
 // listening is the number of the sequencer at which members of a home listen with their k-th listener.
-func (n *network) listening(home, k int) int { return (home + 1 + k) % len(n.sequencers) }
+func (n *network) listening(home, k int) int {
+	if n.gather {
+		return k
+	}
+	return (home + 1 + k) % len(n.sequencers)
+}
 
 func (n *network) close() {
 	for _, s := range n.sequencers {

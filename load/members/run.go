@@ -47,6 +47,7 @@ func Run(ctx context.Context, config Config, targets ...Target) (Result, error) 
 	if err != nil {
 		return Result{}, err
 	}
+	n.gather = config.Gather
 	r := &run{config: config, network: n, receipts: newHistogram(), arrivals: newHistogram(), refusals: map[string]int64{}, breakages: map[string]int64{}}
 	if err := r.join(ready); err != nil {
 		return Result{}, err
