@@ -180,7 +180,7 @@ func (n *Network) read(member sequencing.MemberID, after sequencing.Time, limit 
 		return nil, n.machine.Time()
 	}
 	for known = after; ; {
-		page, through, err := n.history.Read(m.Index, known, limit-len(all))
+		page, through, err := n.history.Read(m.Index, known, sequencing.Limit{Events: limit - len(all)})
 		if err != nil {
 			panic(err) // nothing is pruned from the shared history
 		}

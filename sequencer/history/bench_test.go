@@ -178,7 +178,7 @@ func BenchmarkRead(b *testing.B) {
 		b.ReportAllocs()
 		after := sequencing.Time(0)
 		for done, member := 0, 0; done < b.N; {
-			events, through, err := s.Read(sequencing.Index(member%1000), after, 100)
+			events, through, err := s.Read(sequencing.Index(member%1000), after, sequencing.Limit{Events: 100})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -196,7 +196,7 @@ func BenchmarkRead(b *testing.B) {
 	})
 	b.Run("idle", func(b *testing.B) {
 		for n := range b.N {
-			if _, _, err := old.Read(sequencing.Index(n%1000), now, 100); err != nil {
+			if _, _, err := old.Read(sequencing.Index(n%1000), now, sequencing.Limit{Events: 100}); err != nil {
 				b.Fatal(err)
 			}
 		}

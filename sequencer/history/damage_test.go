@@ -184,7 +184,7 @@ func TestReadersBesideTheWriter(t *testing.T) {
 		readers.Go(func() {
 			last, after, until := sequencing.Time(0), sequencing.Time(0), sequencing.Time(1<<62)
 			for after < until {
-				events, through, err := s.Read(sequencing.Index(i), after, 1+i)
+				events, through, err := s.Read(sequencing.Index(i), after, sequencing.Limit{Events: 1 + i})
 				if err != nil {
 					t.Errorf("member %d after %d: %v", i, after, err)
 					break

@@ -55,9 +55,9 @@ func (s *Store) MemberID(member sequencing.Index) (sequencing.MemberID, bool, er
 }
 
 // Read implements [sequencing.History]. The error also matches [ErrCorrupt].
-func (s *Store) Read(member sequencing.Index, after sequencing.Time, limit int) (events []sequencing.Delivery, through sequencing.Time, err error) {
-	limit = max(0, min(limit, sequencing.MaxPageEvents))
-	err = s.read(member, after, limit+1, func(found run, v view) (err error) {
+func (s *Store) Read(member sequencing.Index, after sequencing.Time, limit sequencing.Limit) (events []sequencing.Delivery, through sequencing.Time, err error) {
+	limit = limit.Bounded()
+	err = s.read(member, after, limit.Events+1, func(found run, v view) (err error) {
 		events, through, err = s.page(member, found, after, v, limit)
 		return err
 	})
@@ -111,14 +111,14 @@ func (s *Store) read(member sequencing.Index, after sequencing.Time, most int, l
 	}
 }
 
-// page reads the events that were found, at most limit, of all that there are in the view.
-func (s *Store) page(member sequencing.Index, found run, after sequencing.Time, v view, limit int) (_ []sequencing.Delivery, through sequencing.Time, err error) {
-	events := make([]sequencing.Delivery, 0, min(limit, len(found.places)))
+// page reads the events that were found, up to a limit, of all that there are in the view.
+func (s *Store) page(member sequencing.Index, found run, after sequencing.Time, v view, limit sequencing.Limit) (_ []sequencing.Delivery, through sequencing.Time, err error) {
+	events := make([]sequencing.Delivery, 0, min(limit.Events, len(found.places)))
 	from := cursor{files: &s.files}
 	defer from.close()
 	size := 0
 	for i, at := range found.places {
-		if i >= limit || size >= sequencing.MaxPage {
+		if i >= limit.Events || size >= limit.Bytes {
 			if i == 0 {
 				return nil, after, nil
 			}

@@ -52,9 +52,14 @@ func (m *Model) Prune(upTo sequencing.Time) { m.pruned = max(m.pruned, min(upTo,
 // Begin forgets all events.
 func (m *Model) Begin() { m.pruned = m.position.Time }
 
-// Check reads a member's events after a time in pages of a size until there are no
-// more, and returns what is wrong with them.
+// Check is CheckPages of a number of events.
 func (m *Model) Check(h sequencing.History, member sequencing.Index, after sequencing.Time, limit int) error {
+	return m.CheckPages(h, member, after, sequencing.Limit{Events: limit})
+}
+
+// CheckPages reads a member's events after a time in pages until there are no more,
+// and returns what is wrong with them.
+func (m *Model) CheckPages(h sequencing.History, member sequencing.Index, after sequencing.Time, limit sequencing.Limit) error {
 	if got := h.Position(); got != m.position {
 		return fmt.Errorf("position is %v, want %v", got, m.position)
 	}
@@ -96,15 +101,16 @@ func errorIn(member sequencing.Index, after sequencing.Time, err error) error {
 }
 
 // page compares one page with what was still to come, and tells if there is more.
-func (m *Model) page(events []sequencing.Delivery, through sequencing.Time, rest []told, after sequencing.Time, limit int) (more bool, err error) {
-	if len(events) > min(limit, len(rest)) {
-		return false, fmt.Errorf("%d events, want %d, at most %d", len(events), len(rest), limit)
+func (m *Model) page(events []sequencing.Delivery, through sequencing.Time, rest []told, after sequencing.Time, limit sequencing.Limit) (more bool, err error) {
+	limit = limit.Bounded()
+	if len(events) > min(limit.Events, len(rest)) {
+		return false, fmt.Errorf("%d events, want %d, at most %d", len(events), len(rest), limit.Events)
 	}
 	size := 0
 	for i := range events {
 		got, want := &events[i], rest[i]
-		if size >= sequencing.MaxPage {
-			return false, fmt.Errorf("event %d of a page comes after %d bytes of payloads, limit %d", i, size, sequencing.MaxPage)
+		if size >= limit.Bytes {
+			return false, fmt.Errorf("event %d of a page comes after %d bytes of payloads, limit %d", i, size, limit.Bytes)
 		}
 		if words := inWords(got); got.Time != want.time || got.Previous != want.previous || words != want.words {
 			return false, fmt.Errorf("event at %d after %d: %s; want that at %d after %d: %s", got.Time, got.Previous, words, want.time, want.previous, want.words)
@@ -120,13 +126,13 @@ func (m *Model) page(events []sequencing.Delivery, through sequencing.Time, rest
 		}
 		return false, nil
 	}
-	if limit == 0 {
+	if limit.Events == 0 {
 		if through != after {
 			return false, fmt.Errorf("without an event, everything is known up to %d", through)
 		}
 		return false, nil
 	}
-	if len(events) < min(limit, sequencing.MaxPageEvents) && size < sequencing.MaxPage {
+	if len(events) < limit.Events && size < limit.Bytes {
 		return false, fmt.Errorf("%d events of %d bytes, but there are %d and room", len(events), size, len(rest))
 	}
 	if last := events[len(events)-1].Time; through != last {

@@ -22,13 +22,13 @@ type altered struct {
 type page struct {
 	member  sequencing.Index
 	after   sequencing.Time
-	limit   int
+	limit   sequencing.Limit
 	events  []sequencing.Delivery
 	through sequencing.Time
 	err     error
 }
 
-func (h *altered) Read(member sequencing.Index, after sequencing.Time, limit int) ([]sequencing.Delivery, sequencing.Time, error) {
+func (h *altered) Read(member sequencing.Index, after sequencing.Time, limit sequencing.Limit) ([]sequencing.Delivery, sequencing.Time, error) {
 	p := page{member: member, after: after, limit: limit}
 	p.events, p.through, p.err = h.MemoryHistory.Read(member, after, limit)
 	if h.page != nil {
@@ -108,17 +108,20 @@ var plantedBugs = map[string]altered{
 		}
 	}},
 	"ignores the limit": {page: func(h *altered, p *page) {
-		p.events, p.through, p.err = h.MemoryHistory.Read(p.member, p.after, p.limit+1)
+		p.events, p.through, p.err = h.MemoryHistory.Read(p.member, p.after, sequencing.Limit{Events: p.limit.Events + 1, Bytes: p.limit.Bytes})
 	}},
 	"gives half of the limit": {page: func(h *altered, p *page) {
-		p.events, p.through, p.err = h.MemoryHistory.Read(p.member, p.after, p.limit/2)
+		p.events, p.through, p.err = h.MemoryHistory.Read(p.member, p.after, sequencing.Limit{Events: p.limit.Events / 2, Bytes: p.limit.Bytes})
 	}},
 	"gives large pages": {page: func(h *altered, p *page) {
-		for len(p.events) < p.limit && p.err == nil && p.through < h.Position().Time {
+		for len(p.events) < p.limit.Events && p.err == nil && p.through < h.Position().Time {
 			var more []sequencing.Delivery
-			more, p.through, p.err = h.MemoryHistory.Read(p.member, p.through, p.limit-len(p.events))
+			more, p.through, p.err = h.MemoryHistory.Read(p.member, p.through, sequencing.Limit{Events: p.limit.Events - len(p.events)})
 			p.events = append(p.events, more...)
 		}
+	}},
+	"ignores the bytes that are wanted": {page: func(h *altered, p *page) {
+		p.events, p.through, p.err = h.MemoryHistory.Read(p.member, p.after, sequencing.Limit{Events: p.limit.Events})
 	}},
 	"gives the events of another": {page: func(h *altered, p *page) {
 		if p.member == 1 {

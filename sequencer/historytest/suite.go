@@ -37,6 +37,7 @@ func Cases() []Case {
 	return []Case{
 		{"each member reads its events in pages of any size", checkReading},
 		{"a page ends by its bytes", checkLargePages},
+		{"a page ends by the bytes that were asked for", checkSmallPages},
 		{"who got an event is told to whom it concerns", checkRecipients},
 		{"a block counts once and none is left out", checkOrder},
 		{"what is pruned is refused and the rest is kept", checkPruning},
@@ -95,6 +96,16 @@ func checkReading(t T, s Subject) {
 			for d := range sequencing.Time(3) {
 				must(t, m.Check(h, sequencing.Index(member), e.time+d-1, 3))
 			}
+		}
+	}
+}
+
+func checkSmallPages(t T, s Subject) {
+	h, story, m := s.Open(t), NewStory(2), &Model{}
+	tell(t, h, story, m, 40)
+	for member := range m.streams {
+		for _, bytes := range []int{-1, 1, 100, 1_000, 10 * sequencing.MaxPage} {
+			must(t, m.CheckPages(h, sequencing.Index(member), 0, sequencing.Limit{Events: 1 << 20, Bytes: bytes}))
 		}
 	}
 }

@@ -42,7 +42,7 @@ type State interface {
 	// EncodeTopology returns the topology as it is now, its digest, and the time.
 	EncodeTopology() (encoded []byte, digest topology.Digest, at sequencing.Time, err error)
 	// Read returns a member's events; see [sequencing.History].
-	Read(member sequencing.Index, after sequencing.Time, limit int) ([]sequencing.Delivery, sequencing.Time, error)
+	Read(member sequencing.Index, after sequencing.Time, limit sequencing.Limit) ([]sequencing.Delivery, sequencing.Time, error)
 	// Recipients returns the encoding of a recipient set of an event of a member; see
 	// [sequencing.History].
 	Recipients(member sequencing.Index, at sequencing.Time, set sequencing.Digest) ([]byte, error)

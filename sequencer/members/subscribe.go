@@ -13,13 +13,15 @@ import (
 	"github.com/synod-network/synod/sequencer/session"
 )
 
-// A page is read for as many events as fit pageBytes, as far as the page before
-// tells, and at most mostEvents: what one subscription holds in memory is about that,
-// or one event where that is larger.
+// What one subscription holds in memory is about a page, or one event where that is
+// larger: as much as its share of pagesBytes, within the limits here. A member whose
+// connection is slow has one page more in the transport, and all may be slow at once,
+// as after a sequencer was away.
 const (
-	pageBytes   = 128 << 10
-	firstEvents = 16
-	mostEvents  = 512
+	pagesBytes    = 64 << 20
+	mostPageBytes = 128 << 10
+	minPageBytes  = 16 << 10
+	mostEvents    = 512
 )
 
 type subscribeStream = grpc.ServerStreamingServer[sequencerv1.SubscribeResponse]
@@ -30,7 +32,6 @@ type subscription struct {
 	caller  caller
 	stream  subscribeStream
 	known   atomic.Int64 // what the member was told
-	limit   int
 	// nothing is the time up to which a member that never took part has no events.
 	nothing sequencing.Time
 }
@@ -48,7 +49,7 @@ func (s *Service) Subscribe(request *sequencerv1.SubscribeRequest, stream subscr
 	if !s.accounts.subscribe(c.party(), 1, s.config.Subscriptions) {
 		return fail(TooManyCalls, "%s has as many subscriptions here as it may, %d: end one", c.id, s.config.Subscriptions).after(callsRetry)
 	}
-	sub := &subscription{service: s, caller: c, stream: stream, limit: firstEvents}
+	sub := &subscription{service: s, caller: c, stream: stream}
 	sub.known.Store(request.GetAfterMicros())
 	s.positions.open(sub)
 	defer s.positions.close(sub)
@@ -128,7 +129,8 @@ func (u *subscription) watch() (index sequencing.Index, woken <-chan struct{}, s
 // may be more events now.
 func (u *subscription) tell(index sequencing.Index, due bool) (more bool, refused *failure) {
 	s, after := u.service, sequencing.Time(u.known.Load())
-	events, known, err := u.read(index, after)
+	limit := sequencing.Limit{Events: mostEvents, Bytes: s.positions.share()}
+	events, known, err := u.read(index, after, limit)
 	if err != nil {
 		refused := failureOf(err)
 		if refused.reason == Internal {
@@ -139,14 +141,13 @@ func (u *subscription) tell(index sequencing.Index, due bool) (more bool, refuse
 	if len(events) == 0 && (!due || known <= after) {
 		return false, nil
 	}
-	size := 0
+	size, page := 0, 0
 	told := session.Events{Member: u.caller.id, After: after, Known: max(known, after), Encoded: make([][]byte, len(events))}
 	for i := range events {
 		told.Encoded[i] = events[i].Encode()
-		size += len(told.Encoded[i])
+		size, page = size+len(told.Encoded[i]), page+events[i].Size()
 	}
-	more = len(events) >= u.limit || size >= sequencing.MaxPage
-	u.adapt(len(events), size)
+	more = len(events) >= limit.Events || page >= limit.Bytes
 	key := s.config.Key()
 	public, signature := key.Public(), told.Sign(s.network, key)
 	if err := u.stream.Send(&sequencerv1.SubscribeResponse{Events: told.Encoded, KnownMicros: int64(told.Known), Key: public[:], Signature: signature[:]}); err != nil {
@@ -157,22 +158,11 @@ func (u *subscription) tell(index sequencing.Index, due bool) (more bool, refuse
 	return more, nil
 }
 
-func (u *subscription) read(index sequencing.Index, after sequencing.Time) ([]sequencing.Delivery, sequencing.Time, error) {
+func (u *subscription) read(index sequencing.Index, after sequencing.Time, limit sequencing.Limit) ([]sequencing.Delivery, sequencing.Time, error) {
 	if index == sequencing.Nobody {
 		return nil, u.nothing, nil
 	}
-	return u.service.config.State.Read(index, after, u.limit)
-}
-
-// adapt chooses how many events to read next time.
-func (u *subscription) adapt(events, size int) {
-	switch {
-	case events == 0:
-	case size > pageBytes:
-		u.limit = max(1, events*pageBytes/size)
-	case events == u.limit:
-		u.limit = min(2*u.limit, mostEvents)
-	}
+	return u.service.config.State.Read(index, after, limit)
 }
 
 // positions are the open subscriptions.
@@ -194,6 +184,13 @@ func (p *positions) close(u *subscription) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.all, u)
+}
+
+// share is how many bytes a page has at most.
+func (p *positions) share() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(minPageBytes, min(mostPageBytes, pagesBytes/max(1, len(p.all))))
 }
 
 // Subscribers is the number of subscriptions open now, and how far the slowest of them

@@ -163,12 +163,12 @@ func TestReadingTellsHowFarItGoes(t *testing.T) {
 	}{
 		{0, 0, 0, 0}, {0, 1, 1, t0}, {0, 2, 2, t0 + Second}, {0, 9, 2, t0 + Second}, {t0, 1, 1, t0 + Second}, {t0 + 1, 1, 0, t0 + Second}, {t0 - 1, 1, 1, t0},
 	} {
-		events, through, err := w.history.Read(b.Index, tc.after, tc.limit)
+		events, through, err := w.history.Read(b.Index, tc.after, Limit{Events: tc.limit})
 		if err != nil || len(events) != tc.n || through != tc.want {
 			t.Errorf("after %d at most %d: %d events through %d, %v", tc.after, tc.limit, len(events), through, err)
 		}
 	}
-	if _, through, err := w.history.Read(99, 0, 1); through != t0+Second || err != nil {
+	if _, through, err := w.history.Read(99, 0, Limit{Events: 1}); through != t0+Second || err != nil {
 		t.Errorf("one that never took part: through %d, %v", through, err)
 	}
 }
@@ -196,10 +196,10 @@ func TestPruning(t *testing.T) {
 	}
 	b, _ := w.machine.Member(bob)
 	var pruned *Pruned
-	if _, _, err := w.history.Read(b.Index, t0, 10); !errors.Is(err, ErrPruned) || !errors.As(err, &pruned) || pruned.Last != t0+Second {
+	if _, _, err := w.history.Read(b.Index, t0, Limit{Events: 10}); !errors.Is(err, ErrPruned) || !errors.As(err, &pruned) || pruned.Last != t0+Second {
 		t.Errorf("read below: %v", err)
 	}
-	events, _, err := w.history.Read(b.Index, t0+Second, 10)
+	events, _, err := w.history.Read(b.Index, t0+Second, Limit{Events: 10})
 	if err != nil || len(events) != 1 || events[0].Previous != t0+Second {
 		t.Errorf("read above: %v, %v", events, err)
 	}

@@ -77,7 +77,7 @@ func (c *client) read(id MemberID, r *replica, limit int, gone bool) error {
 	if !ok {
 		return nil
 	}
-	events, through, err := r.history.Read(m.Index, c.after, limit)
+	events, through, err := r.history.Read(m.Index, c.after, Limit{Events: limit})
 	var pruned *Pruned
 	if errors.As(err, &pruned) && gone {
 		c.after, c.cut = pruned.Last, true

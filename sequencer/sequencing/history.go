@@ -42,12 +42,26 @@ func (m *Machine) Position() Position {
 	return Position{Height: m.height, Time: m.time, Chain: m.chain}
 }
 
-// Limits of one [History.Read]: it returns fewer events than asked for when it
-// would exceed them, but at least one, whatever its size.
+// Limits of one [History.Read], whatever it is asked for.
 const (
 	MaxPage       = 4 << 20 // bytes of events, as [Delivery.Size] counts, after which a page ends
 	MaxPageEvents = 4096
 )
+
+// Limit is how much a reader wants at most. A page ends after the event with which it
+// reaches Bytes, as [Delivery.Size] counts, so it has at least one, whatever its size.
+type Limit struct {
+	Events int
+	Bytes  int // 0 for MaxPage
+}
+
+// Bounded is the limit within those of all pages.
+func (l Limit) Bounded() Limit {
+	if l.Bytes <= 0 {
+		l.Bytes = MaxPage
+	}
+	return Limit{Events: max(0, min(l.Events, MaxPageEvents)), Bytes: min(l.Bytes, MaxPage)}
+}
 
 // History keeps records and tells each member its events: a record once, and for
 // each member the times of its events. It is not part of the agreed state: each
@@ -65,12 +79,12 @@ type History interface {
 	// [ErrBrokenOrder] if the block is neither, or if it yielded something else
 	// than when it was appended first; whoever sees that must stop.
 	Append(out *Output) error
-	// Read returns a member's events after a time, at most limit, and the time up to
+	// Read returns a member's events after a time, up to a limit, and the time up to
 	// which the member then knows everything. That is more than the time of the last
 	// event if there are no more: the tick that an idle member is told. A member of
 	// which nothing is known has no events. The error matches [ErrPruned]. The caller
 	// does not modify the payloads.
-	Read(member Index, after Time, limit int) ([]Delivery, Time, error)
+	Read(member Index, after Time, limit Limit) ([]Delivery, Time, error)
 	// Recipients returns the encoding of a recipient set of a digest that the member
 	// was told of with its event at a time: the sender of each of its submission, a
 	// recipient of those that it is in. The error matches [ErrPruned], or [ErrNotShown]

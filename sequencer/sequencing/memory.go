@@ -71,7 +71,8 @@ func (h *MemoryHistory) Append(out *Output) error {
 }
 
 // Read implements [History].
-func (h *MemoryHistory) Read(member Index, after Time, limit int) ([]Delivery, Time, error) {
+func (h *MemoryHistory) Read(member Index, after Time, limit Limit) ([]Delivery, Time, error) {
+	limit = limit.Bounded()
 	if int(member) >= len(h.streams) {
 		return nil, h.position.Time, nil
 	}
@@ -85,7 +86,7 @@ func (h *MemoryHistory) Read(member Index, after Time, limit int) ([]Delivery, T
 	}
 	var deliveries []Delivery
 	for i, size := from, 0; i < len(s.times); i++ {
-		if len(deliveries) >= min(limit, MaxPageEvents) || size >= MaxPage {
+		if len(deliveries) >= limit.Events || size >= limit.Bytes {
 			return deliveries, through(deliveries, after), nil
 		}
 		d := h.record(s.times[i]).Deliver(member)

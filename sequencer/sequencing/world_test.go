@@ -238,7 +238,7 @@ func (w *world) read(id MemberID) []Delivery {
 	if !ok {
 		return nil
 	}
-	events, _, err := w.history.Read(m.Index, 0, 1<<20)
+	events, _, err := w.history.Read(m.Index, 0, Limit{Events: 1 << 20})
 	if err != nil {
 		w.t.Fatal(err)
 	}

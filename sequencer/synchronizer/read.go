@@ -199,7 +199,7 @@ func (s *State) EncodeTopology() (encoded []byte, digest topology.Digest, at seq
 }
 
 // Read returns a member's events; see [sequencing.History].
-func (s *State) Read(member sequencing.Index, after sequencing.Time, limit int) ([]sequencing.Delivery, sequencing.Time, error) {
+func (s *State) Read(member sequencing.Index, after sequencing.Time, limit sequencing.Limit) ([]sequencing.Delivery, sequencing.Time, error) {
 	return s.history.Read(member, after, limit)
 }
 

@@ -265,7 +265,7 @@ func (c *client) read(s *sequencer, limit int) error {
 	if !ok {
 		return nil
 	}
-	events, known, err := s.state.Read(m.Index, c.after, limit)
+	events, known, err := s.state.Read(m.Index, c.after, sequencing.Limit{Events: limit})
 	var pruned *sequencing.Pruned
 	if errors.As(err, &pruned) {
 		return nil // it reads at another
