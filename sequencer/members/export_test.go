@@ -32,3 +32,12 @@ func (s *Service) Sweep() { s.accounts.sweep(s.config.Now()) }
 
 // Downloading counts the open downloads.
 func (s *Service) Downloading() int { return len(s.downloads) }
+
+// ShareOf is how many bytes a page has at most while so many subscriptions are open.
+func ShareOf(open int) int {
+	p := positions{all: map[*subscription]struct{}{}}
+	for range open {
+		p.all[new(subscription)] = struct{}{}
+	}
+	return p.share()
+}
