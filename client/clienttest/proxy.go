@@ -84,6 +84,11 @@ func (p *Proxy) Logout(ctx context.Context, r *sequencerv1.LogoutRequest) (*sequ
 	return p.true.Logout(onward(ctx), r)
 }
 
+// GetTime implements the service.
+func (p *Proxy) GetTime(ctx context.Context, r *sequencerv1.GetTimeRequest) (*sequencerv1.GetTimeResponse, error) {
+	return p.true.GetTime(ctx, r)
+}
+
 // RegisterTopology implements the service.
 func (p *Proxy) RegisterTopology(ctx context.Context, r *sequencerv1.RegisterTopologyRequest) (*sequencerv1.RegisterTopologyResponse, error) {
 	return p.true.RegisterTopology(ctx, r)

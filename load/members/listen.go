@@ -99,7 +99,7 @@ func (l *listener) take(response *sequencerv1.SubscribeResponse, key keys.Public
 	}
 	for _, encoded := range events.Encoded {
 		d, err := sequencing.DecodeDelivery(encoded)
-		if err != nil || d.Previous != l.last || d.Time <= l.last {
+		if err != nil || !l.follows(d) {
 			l.suspect(func(s *Suspect) { s.Gaps++ })
 			l.run.count(func(r *Result) { r.Reordered++ })
 			if err != nil {
@@ -115,6 +115,14 @@ func (l *listener) take(response *sequencerv1.SubscribeResponse, key keys.Public
 		l.event(d)
 	}
 	l.known = max(l.known, events.Known)
+}
+
+// follows reports whether an event is the next: the one before it was told, or comes before all that is listened to.
+func (l *listener) follows(d *sequencing.Delivery) bool {
+	if l.last == 0 {
+		return d.Previous <= l.run.from && d.Time > l.run.from
+	}
+	return d.Previous == l.last && d.Time > l.last
 }
 
 // event notes what one event is for whom.

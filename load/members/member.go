@@ -86,6 +86,20 @@ func (n *network) listening(home, k int) int {
 	return (home + 1 + k) % len(n.sequencers)
 }
 
+// now is the earliest of the times that the targets know.
+func (n *network) now(ctx context.Context) (earliest sequencing.Time, err error) {
+	for i, s := range n.sequencers {
+		answer, err := s.service.GetTime(ctx, &sequencerv1.GetTimeRequest{})
+		if err != nil {
+			return 0, fmt.Errorf("load: ask %s for the time: %w", s.address, err)
+		}
+		if at := sequencing.Time(answer.GetTimeMicros()); i == 0 || at < earliest {
+			earliest = at
+		}
+	}
+	return earliest, nil
+}
+
 func (n *network) close() {
 	for _, s := range n.sequencers {
 		for _, c := range s.conns.list {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/synod-network/synod/sequencer/sequencing"
 )
 
 // run is a running workload.
@@ -19,6 +21,7 @@ type run struct {
 	config  Config
 	network *network
 	members []*member
+	from    sequencing.Time           // events up to then, which tell who joined, are not listened to
 	start   atomic.Pointer[time.Time] // set anew when sending begins, while listeners read it
 
 	mu                  sync.Mutex
@@ -50,6 +53,9 @@ func Run(ctx context.Context, config Config, targets ...Target) (Result, error) 
 	n.gather = config.Gather
 	r := &run{config: config, network: n, receipts: newHistogram(), arrivals: newHistogram(), refusals: map[string]int64{}, breakages: map[string]int64{}}
 	if err := r.join(ready); err != nil {
+		return Result{}, err
+	}
+	if r.from, err = n.now(ready); err != nil {
 		return Result{}, err
 	}
 	return r.drive(ctx, ready)
@@ -146,7 +152,7 @@ func (r *run) listen(ready, running context.Context, group *sync.WaitGroup) erro
 	for _, m := range r.members {
 		t := &told{at: make([]int, r.config.Listen)}
 		for k := range r.config.Listen {
-			l := &listener{run: r, member: m, number: k, told: t, at: r.network.sequencers[r.network.listening(m.home, k)]}
+			l := &listener{run: r, member: m, number: k, told: t, known: r.from, at: r.network.sequencers[r.network.listening(m.home, k)]}
 			waiting.Add(1)
 			group.Go(func() { l.follow(running, waiting.Done) })
 		}
