@@ -163,10 +163,8 @@ func (t *Topology) Group(r sequencing.Recipient, at sequencing.Time) []sequencin
 	return ids
 }
 
+// group names who is in a group. Whoever serves by a set is active: package topology takes neither keys nor standing from it.
 func group(view topology.Snapshot, r sequencing.Recipient) (ids []sequencing.MemberID) {
-	if r.Kind == sequencing.ToAll {
-		return newRoster(view).ids
-	}
 	var members []topology.Member
 	switch r.Kind {
 	case sequencing.ToSequencers:
@@ -176,11 +174,11 @@ func group(view topology.Snapshot, r sequencing.Recipient) (ids []sequencing.Mem
 	case sequencing.ToMediatorGroup:
 		g, _ := view.Mediators(topology.Group(r.Group))
 		members = append(append(members, g.Active...), g.Observers...)
+	case sequencing.ToAll:
+		return newRoster(view).ids
 	}
 	for _, m := range members {
-		if view.Status(m) == topology.Active {
-			ids = append(ids, sequencing.MemberID(m.String()))
-		}
+		ids = append(ids, sequencing.MemberID(m.String()))
 	}
 	return ids
 }

@@ -3,6 +3,7 @@ package membership
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -80,30 +81,54 @@ func (w *townspeople) anything() []byte {
 		}
 		return w.change(set, signers...)
 	}
-	parameters := topology.DefaultParameters(w.n.Synchronizer)
-	parameters.TopologyChangeDelay = topology.Time(rapid.SampledFrom([]sequencing.Time{1, 5, 50}).Draw(w.t, "delay") * sequencing.Millisecond)
-	return w.change(parameters, "owner")
+	p := topology.DefaultParameters(w.n.Synchronizer)
+	p.MaxRequestSize -= uint32(rapid.IntRange(0, 9).Draw(w.t, "size")) // seen in the rules
+	p.TopologyChangeDelay = topology.Time(rapid.SampledFrom([]sequencing.Time{1, 5, 50}).Draw(w.t, "delay") * sequencing.Millisecond)
+	return w.change(p, "owner")
 }
 
 func subset(t *rapid.T, of []topology.Member) []topology.Member {
 	return rapid.Permutation(of).Draw(t, "order")[:rapid.IntRange(1, len(of)).Draw(t, "number")]
 }
 
-// check asks who is active at a time that was not pruned, and compares with asking about everybody.
+// check asks about a time that was not pruned, and compares with asking about everybody.
 func (w *townspeople) check(at sequencing.Time) {
 	view, err := w.m.State().Snapshot(topology.Time(at))
 	if err != nil {
 		return
 	}
-	var want []sequencing.MemberID
-	for _, m := range view.Members() {
-		if view.Status(m) == topology.Active {
-			want = append(want, membertest.ID(m))
+	active := func(of []topology.Member) (ids []sequencing.MemberID) {
+		for _, m := range of {
+			if view.Status(m) == topology.Active {
+				ids = append(ids, membertest.ID(m))
+			}
 		}
+		return ids
 	}
+	var sequencers []topology.Member
+	for _, s := range view.Sequencers().Sequencers {
+		sequencers = append(sequencers, s.Member)
+	}
+	mediators, _ := view.Mediators(1)
 	for range 2 { // the answer may be remembered
-		if got := w.m.Group(sequencing.Recipient{Kind: sequencing.ToAll}, at); !slices.Equal(got, want) {
-			w.t.Fatalf("at %d: everybody is\n%v, want\n%v", at, got, want)
+		for kind, want := range map[sequencing.RecipientKind][]sequencing.MemberID{
+			sequencing.ToAll:           active(view.Members()),
+			sequencing.ToSequencers:    active(sequencers),
+			sequencing.ToMediatorGroup: active(slices.Concat(mediators.Active, mediators.Observers)),
+		} {
+			r := sequencing.Recipient{Kind: kind}
+			if kind == sequencing.ToMediatorGroup {
+				r.Group = 1
+			}
+			if got := w.m.Group(r, at); !slices.Equal(got, want) {
+				w.t.Fatalf("at %d: %s are\n%v, want\n%v", at, r, got, want)
+			}
+		}
+		if got := w.m.Authority(at).Members; !slices.Equal(got, active(sequencers)) {
+			w.t.Fatalf("at %d: %v decide", at, got)
+		}
+		if got := w.m.Parameters(at); got != parameters(view) {
+			w.t.Fatalf("at %d: the rules are %+v", at, got)
 		}
 	}
 }
@@ -137,5 +162,28 @@ func TestEverybodyIsTheSameHoweverTheyAreFound(t *testing.T) {
 	})
 	if accepted < 2*walks {
 		t.Errorf("%d changes were accepted in %d walks: they show little", accepted, walks)
+	}
+}
+
+// Whoever likes may ask for whatever it likes.
+func TestAskingForNobodyMakesNothingGrow(t *testing.T) {
+	w, _ := newTownspeople(t)
+	state := &topology.State{}
+	if r := state.Load(w.n.Genesis); r != nil {
+		t.Fatal(r)
+	}
+	m, now := New(state), sequencing.Time(membertest.Began)
+	m.Member(membertest.ID(w.sequencers[0]), now)
+	for i := range 10 {
+		m.Member(membertest.ID(membertest.Participant(fmt.Sprint("nobody", i))), now)
+		m.Member(sequencing.MemberID(fmt.Sprint("no name ", i)), now)
+		m.Group(sequencing.Recipient{Kind: sequencing.ToMediatorGroup, Group: uint32(i)}, now)
+	}
+	known, count := m.known.Load(), 0
+	for _, remembered := range []*sync.Map{&known.members, &known.groups} {
+		remembered.Range(func(_, _ any) bool { count++; return true })
+	}
+	if count != 1 {
+		t.Errorf("%d answers are remembered, want the one about a member", count)
 	}
 }
