@@ -339,4 +339,10 @@ func TestPlace(t *testing.T) {
 	if _, r := s.Apply(began+10, signed(Add(1, root("dora")), "dora")); r != nil {
 		t.Errorf("at the same time as the last: %v", r)
 	}
+	s.Prune(began + 20)
+	for at, want := range map[Time]Code{began + 19: CodeTimeBackwards, began + 20: "ok"} {
+		if r := s.Check(at, signed(Add(1, root("emil")), "emil")); code(r) != want {
+			t.Errorf("%d after what was pruned: %v, want %s", at-began-20, r, want)
+		}
+	}
 }
