@@ -139,6 +139,8 @@ func TestGenesisMustSuffice(t *testing.T) {
 		{"a later serial", change(0, signed(Add(2, DefaultParameters(synchronizer)), "alice", "bob")), CodeWrongSerial},
 		{"a removal", append(founding(), signed(Removal(1, delegate("alice", "x", KindOwnerToKeys)), "alice")), CodeNothingToRemove},
 		{"two for one key", append(founding(), signed(Add(1, delay(9*ms)), "alice", "bob")), ""},
+		{"two for the last key", append(founding(), signed(Add(1, permit("dora", Limits{1, 1, 0})), "alice", "bob"),
+			signed(Add(1, permit("dora", Limits{2, 1, 0})), "alice", "bob")), ""},
 		{"an empty one", append(founding(), SignedTransaction{}), ""},
 	} {
 		_, err := NewGenesis(network, synchronizer, began, c.list...)

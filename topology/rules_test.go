@@ -109,6 +109,7 @@ var cases = []struct {
 		{"each key must sign", Add(1, keysOf(par2, "k")), by("alice", "k-protocol"), CodeMissingSignature},
 		{"", Add(1, keysOf(par2, "k")), join(ownKeys(par2, "k"), "alice"), "ok"},
 		{"a key of another member", Add(1, keysOf(seq2, "k")), join(ownKeys(par2, "k"), "bob"), CodeKeyReused},
+		{"a key to encrypt for that is another's", Add(1, NewOwnerToKeys(Member{Participant, UID{"par3", space("bob")}}, keysOf(par2, "m").Signing, []keys.EncryptionKey{opener("k")})), join(ownKeys(par2, "m"), "bob"), CodeKeyReused},
 		{"a root key", Add(2, NewOwnerToKeys(par2, []SigningKey{{keys.Protocol, pub("alice")}, {keys.SequencerAuthentication, pub("k-sequencer-authentication")}}, []keys.EncryptionKey{opener("k")})), join(ownKeys(par2, "k"), "alice"), CodeKeyReused},
 		{"a node key", Add(1, NewOwnerToKeys(seq2, []SigningKey{{keys.Protocol, pub("node of seq1")}}, nil)), by("bob", "node of seq1"), CodeKeyReused},
 		{"one key for two purposes", Add(2, NewOwnerToKeys(par2, []SigningKey{{keys.Protocol, pub("k")}, {keys.SequencerAuthentication, pub("k")}}, []keys.EncryptionKey{opener("k")})), by("alice", "k"), CodeKeyReused},
