@@ -229,7 +229,7 @@ func complaints(t *testing.T, bugs rules) []string {
 			if r != nil && s.Digest() != before {
 				found = append(found, fmt.Sprintf("%s, step %d %s: refused, and the state changed", c.name, i+1, step.say))
 			}
-			if r != nil && (!strings.Contains(r.Text, " ") || strings.Contains(r.Error(), "\n") || r.Key == Key{}) {
+			if r != nil && (!strings.Contains(r.Text, " ") || strings.Contains(r.Error(), "\n") || r.Key == Key{} || !strings.Contains(r.Error(), r.Key.Subject)) {
 				found = append(found, fmt.Sprintf("%s, step %d %s: %q says too little", c.name, i+1, step.say, r))
 			}
 		}
