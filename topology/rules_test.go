@@ -347,3 +347,32 @@ func TestPlace(t *testing.T) {
 		}
 	}
 }
+
+// A network of one owner must not lose its namespace either; the delegation can be renewed, and end where it owns nothing.
+func TestASoleOwnerKeepsItsNamespace(t *testing.T) {
+	sole := UID{"main", space("alice")}
+	p, set := DefaultParameters(sole), sequencers(1, seq1)
+	set.Synchronizer = sole
+	g, err := NewGenesis(network, sole, began, signed(Add(1, root("alice")), "alice"), signed(Add(1, root("bob")), "bob"), signed(Add(1, p), "alice"),
+		signed(Add(1, keysOf(seq1, "seq1")), append(ownKeys(seq1, "seq1"), "alice")...), signed(Add(1, set), "alice", "node of seq1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s State
+	if r := s.Load(g); r != nil {
+		t.Fatal(r)
+	}
+	for _, c := range []struct {
+		name string
+		tx   SignedTransaction
+		want Code
+	}{
+		{"ended", signed(Removal(2, root("alice")), "alice"), CodeInUse},
+		{"renewed", signed(Add(2, root("alice")), "alice"), "ok"},
+		{"another's ended", signed(Removal(2, root("bob")), "bob"), "ok"},
+	} {
+		if _, r := s.Apply(began, c.tx); code(r) != c.want {
+			t.Errorf("%s: %v, want %s", c.name, r, c.want)
+		}
+	}
+}
