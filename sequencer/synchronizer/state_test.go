@@ -296,3 +296,88 @@ func TestAnotherNetworksFolderIsRefused(t *testing.T) {
 		t.Errorf("what was kept is of block %d, want %d", w.nodes[0].applied, len(w.order))
 	}
 }
+
+// A state with one piece that is not what was agreed on is not taken over, whoever failed to check it.
+func TestADamagedStateIsNotInstalled(t *testing.T) {
+	w := newWorld(t, t, 2)
+	defer w.close()
+	w.block(w.send(0, 1), w.rekey(2))
+	w.end()
+	from, to := w.nodes[0], w.nodes[1]
+	w.follow(from, len(w.order))
+	pieces, err := to.state.Verify(from.digest, from.snapshot.Manifest())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for damaged := range pieces.Count() {
+		piece := func(i int) ([]byte, error) {
+			data, err := from.snapshot.Piece(i)
+			if err == nil && i == damaged {
+				data = slices.Clone(data)
+				data[len(data)-1] ^= 1
+			}
+			return data, err
+		}
+		if _, err := to.state.Install(from.snapshot.Manifest(), piece); err == nil {
+			t.Errorf("piece %d of %d is damaged, and installed", damaged, pieces.Count())
+		}
+		gone := func(i int) ([]byte, error) {
+			if i == damaged {
+				return nil, errors.New("gone")
+			}
+			return from.snapshot.Piece(i)
+		}
+		if _, err := to.state.Install(from.snapshot.Manifest(), gone); err == nil {
+			t.Errorf("piece %d of %d is gone, and installed", damaged, pieces.Count())
+		}
+	}
+	if _, err := to.state.Install(from.snapshot.Manifest()[1:], from.snapshot.Piece); err == nil {
+		t.Error("by a manifest that is none")
+	}
+	w.follow(to, len(w.order)) // as if nothing had been
+	if to.state.Position() != from.state.Position() || to.digest != from.digest {
+		t.Error("what was refused left something behind")
+	}
+}
+
+// Every question lets go of the state: the order goes on.
+func TestQuestionsDoNotHoldTheOrderUp(t *testing.T) {
+	w, s, _ := alone(t)
+	w.apply(w.send(0, 1))
+	alice, sequencer := membertest.ID(w.members[0]), membertest.ID(w.network.Sequencers[0])
+	for name, ask := range map[string]func() bool{
+		"members": func() bool { n := 0; s.Members(func(sequencing.Member) bool { n++; return n < 2 }); return n == 2 },
+		"member":  func() bool { m, ok := s.Member(alice); _, no := s.Member(sequencer); return ok && m.ID == alice && !no },
+		"traffic": func() bool {
+			_, at, ok := s.Traffic(alice)
+			_, _, no := s.Traffic(sequencer)
+			return ok && at == s.Time() && !no
+		},
+		"onboarding": func() bool {
+			n := 0
+			usage, at := s.Onboarding(func(topology.Holding) bool { n++; return true })
+			return n == 4 && usage.Namespaces == 4 && at == s.Time() // of three members and the sequencer
+		},
+		"balances": func() bool {
+			n := 0
+			rules, at := s.Balances(func(_ sequencing.Member, _ sequencing.Traffic, free bool) bool { n++; return !free })
+			return n == 2 && rules == (sequencing.TrafficRules{}) && at == s.Time()
+		},
+		"topology": func() bool { called := false; s.Topology(func(topology.Snapshot) { called = true }); return called },
+		"what comes": func() bool {
+			called := false
+			s.ComingTopology(func(topology.Snapshot) { called = true })
+			return called
+		},
+		"encoding":      func() bool { _, _, at, err := s.EncodeTopology(); return err == nil && at == s.Time() },
+		"pruning point": func() bool { return s.PruningPoint() < s.Time() },
+		"pruning": func() bool {
+			return errors.Is(s.Prune(s.Time()), sequencing.ErrNeeded) && s.Pruned() == 0 && s.Prune(s.PruningPoint()) == nil && s.Pruned() == s.PruningPoint()
+		},
+	} {
+		if !ask() {
+			t.Errorf("%s: another answer", name)
+		}
+		w.apply(w.send(0, 1))
+	}
+}
