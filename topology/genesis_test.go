@@ -3,6 +3,7 @@ package topology
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -49,7 +50,7 @@ func TestGenesisIsTheSameInAnyOrderOfSigning(t *testing.T) {
 			for _, s := range tx.signatures {
 				one := tx
 				one.signatures = []KeySignature{s}
-				copies = append(copies, one)
+				copies = append(copies, one, one)
 			}
 		}
 		g, err := NewGenesis(network, synchronizer, began, rapid.Permutation(copies).Draw(t, "copies")...)
@@ -139,6 +140,8 @@ func TestGenesisMustSuffice(t *testing.T) {
 		{"a later serial", change(0, signed(Add(2, DefaultParameters(synchronizer)), "alice", "bob")), CodeWrongSerial},
 		{"a removal", append(founding(), signed(Removal(1, delegate("alice", "x", KindOwnerToKeys)), "alice")), CodeNothingToRemove},
 		{"two for one key", append(founding(), signed(Add(1, delay(9*ms)), "alice", "bob")), ""},
+		{"two for the last key", append(founding(), signed(Add(1, permit("dora", Limits{1, 1, 0})), "alice", "bob"),
+			signed(Add(1, permit("dora", Limits{2, 1, 0})), "alice", "bob")), ""},
 		{"an empty one", append(founding(), SignedTransaction{}), ""},
 	} {
 		_, err := NewGenesis(network, synchronizer, began, c.list...)
@@ -146,6 +149,20 @@ func TestGenesisMustSuffice(t *testing.T) {
 		if errors.As(err, &rejection); err == nil || code(rejection) != c.want && !(rejection == nil && c.want == "") {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
+	}
+}
+
+// What could be founded and not be read would be no use.
+func TestGenesisHasABound(t *testing.T) {
+	list := make([]SignedTransaction, maxFounding+1)
+	for i := range list {
+		list[i] = signed(Add(1, disabled(Member{Participant, UID{fmt.Sprint("p", i), space("alice")}})))
+	}
+	if err := new(Genesis).gather(list[1:]); err != nil {
+		t.Error(err)
+	}
+	if err := new(Genesis).gather(list); err == nil {
+		t.Error("one transaction too many is accepted")
 	}
 }
 

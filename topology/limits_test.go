@@ -159,3 +159,17 @@ func TestChangesComeBackWithTime(t *testing.T) {
 		t.Errorf("later: %v", r)
 	}
 }
+
+// Without an interval there is no limit to be used up.
+func TestChangesWithoutAnIntervalAreUnbounded(t *testing.T) {
+	s, at := ruled(t, Onboarding{Unrestricted, 9, Limits{Mappings: 9, Changes: 2}})
+	for serial := range Serial(5) {
+		mustApply(t, s, at, signed(Add(serial+1, delegate("alice", "x", Kind(1+serial%2))), "alice", "x"))
+	}
+	s.Holdings(at, func(h Holding) bool {
+		if h.Changes != 2 {
+			t.Errorf("%+v", h)
+		}
+		return true
+	})
+}

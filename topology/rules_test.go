@@ -109,6 +109,7 @@ var cases = []struct {
 		{"each key must sign", Add(1, keysOf(par2, "k")), by("alice", "k-protocol"), CodeMissingSignature},
 		{"", Add(1, keysOf(par2, "k")), join(ownKeys(par2, "k"), "alice"), "ok"},
 		{"a key of another member", Add(1, keysOf(seq2, "k")), join(ownKeys(par2, "k"), "bob"), CodeKeyReused},
+		{"a key to encrypt for that is another's", Add(1, NewOwnerToKeys(Member{Participant, UID{"par3", space("bob")}}, keysOf(par2, "m").Signing, []keys.EncryptionKey{opener("k")})), join(ownKeys(par2, "m"), "bob"), CodeKeyReused},
 		{"a root key", Add(2, NewOwnerToKeys(par2, []SigningKey{{keys.Protocol, pub("alice")}, {keys.SequencerAuthentication, pub("k-sequencer-authentication")}}, []keys.EncryptionKey{opener("k")})), join(ownKeys(par2, "k"), "alice"), CodeKeyReused},
 		{"a node key", Add(1, NewOwnerToKeys(seq2, []SigningKey{{keys.Protocol, pub("node of seq1")}}, nil)), by("bob", "node of seq1"), CodeKeyReused},
 		{"one key for two purposes", Add(2, NewOwnerToKeys(par2, []SigningKey{{keys.Protocol, pub("k")}, {keys.SequencerAuthentication, pub("k")}}, []keys.EncryptionKey{opener("k")})), by("alice", "k"), CodeKeyReused},
@@ -228,7 +229,7 @@ func complaints(t *testing.T, bugs rules) []string {
 			if r != nil && s.Digest() != before {
 				found = append(found, fmt.Sprintf("%s, step %d %s: refused, and the state changed", c.name, i+1, step.say))
 			}
-			if r != nil && (!strings.Contains(r.Text, " ") || strings.Contains(r.Error(), "\n") || r.Key == Key{}) {
+			if r != nil && (!strings.Contains(r.Text, " ") || strings.Contains(r.Error(), "\n") || r.Key == Key{} || !strings.Contains(r.Error(), r.Key.Subject)) {
 				found = append(found, fmt.Sprintf("%s, step %d %s: %q says too little", c.name, i+1, step.say, r))
 			}
 		}
@@ -338,5 +339,40 @@ func TestPlace(t *testing.T) {
 	}
 	if _, r := s.Apply(began+10, signed(Add(1, root("dora")), "dora")); r != nil {
 		t.Errorf("at the same time as the last: %v", r)
+	}
+	s.Prune(began + 20)
+	for at, want := range map[Time]Code{began + 19: CodeTimeBackwards, began + 20: "ok"} {
+		if r := s.Check(at, signed(Add(1, root("emil")), "emil")); code(r) != want {
+			t.Errorf("%d after what was pruned: %v, want %s", at-began-20, r, want)
+		}
+	}
+}
+
+// A network of one owner must not lose its namespace either; the delegation can be renewed, and end where it owns nothing.
+func TestASoleOwnerKeepsItsNamespace(t *testing.T) {
+	sole := UID{"main", space("alice")}
+	p, set := DefaultParameters(sole), sequencers(1, seq1)
+	set.Synchronizer = sole
+	g, err := NewGenesis(network, sole, began, signed(Add(1, root("alice")), "alice"), signed(Add(1, root("bob")), "bob"), signed(Add(1, p), "alice"),
+		signed(Add(1, keysOf(seq1, "seq1")), append(ownKeys(seq1, "seq1"), "alice")...), signed(Add(1, set), "alice", "node of seq1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s State
+	if r := s.Load(g); r != nil {
+		t.Fatal(r)
+	}
+	for _, c := range []struct {
+		name string
+		tx   SignedTransaction
+		want Code
+	}{
+		{"ended", signed(Removal(2, root("alice")), "alice"), CodeInUse},
+		{"renewed", signed(Add(2, root("alice")), "alice"), "ok"},
+		{"another's ended", signed(Removal(2, root("bob")), "bob"), "ok"},
+	} {
+		if _, r := s.Apply(began, c.tx); code(r) != c.want {
+			t.Errorf("%s: %v, want %s", c.name, r, c.want)
+		}
 	}
 }

@@ -160,6 +160,19 @@ func (p Snapshot) takesPart(m Member) bool {
 	}
 }
 
+// concerned are the members whose status rests on a mapping.
+func concerned(m Mapping) []Member {
+	switch m := m.(type) {
+	case OwnerToKeys:
+		return []Member{m.Member}
+	case MemberTrustCertificate:
+		return []Member{m.Member}
+	case MemberDisabled:
+		return []Member{m.Member}
+	}
+	return m.lists()
+}
+
 func (p Snapshot) keysOf(m Member) (OwnerToKeys, bool) {
 	return inForce[OwnerToKeys](p.state, ownerKey(m), p.at)
 }

@@ -109,6 +109,16 @@ func (s *State) Serial(key Key) Serial {
 	return 0
 }
 
+// Concerned returns the members whose [Status] may become another when the last change of a key comes into force.
+func (s *State) Concerned(key Key) (members []Member) {
+	if h, known := s.histories.get(key); known {
+		for _, v := range h.versions[max(0, len(h.versions)-2):] {
+			members = append(members, concerned(v.mapping)...)
+		}
+	}
+	return members
+}
+
 // Check judges a transaction that would be sequenced at a time, and changes nothing. Of a proposal the rejection has
 // CodeMissingSignature and says whose.
 func (s *State) Check(at Time, t SignedTransaction) *Rejection {

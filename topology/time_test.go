@@ -229,6 +229,11 @@ func TestStateHasOneEncoding(t *testing.T) {
 			}
 		}
 	}
+	nameless := bytes.Clone(whole)
+	nameless[32+32+1] = ' '
+	if _, err := decodeState(nameless); err == nil {
+		t.Error("of a synchronizer with a name that is none, and accepted")
+	}
 	slices.Reverse(s.order)
 	if b, err := s.Encode(began); err != nil {
 		t.Fatal(err)

@@ -247,6 +247,12 @@ func TestIdentitiesAsText(t *testing.T) {
 		t.Errorf("the longest has %d characters: %v", len(longest.String()), err)
 	}
 	fingerprint := space("alice").String()
+	for r := rune(0); r < 256; r++ {
+		good := strings.ContainsRune("-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", r)
+		if _, err := ParseUID("x" + string(r) + "::" + fingerprint); (err == nil) != good {
+			t.Errorf("a name with %q: %v", r, err)
+		}
+	}
 	for _, bad := range []string{
 		"", "PAR", "PAR::", "PAR::x", "PAR::x::", "PAR::::" + fingerprint, "XXX::x::" + fingerprint, "par::x::" + fingerprint,
 		"PAR::x y::" + fingerprint, "PAR::é::" + fingerprint, "PAR::x::" + fingerprint + "::y", "PAR::x::y::" + fingerprint,

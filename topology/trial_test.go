@@ -90,6 +90,13 @@ func TestATrialIsACopy(t *testing.T) {
 			if w.state.Digest() != digest || !maps.Equal(w.state.used.rows, used) || !maps.Equal(w.state.listed.rows, listed) {
 				rt.Fatal("the trial left something behind")
 			}
+			for _, h := range w.state.histories.rows { // trials may run beside each other
+				for _, v := range h.versions[len(h.versions):cap(h.versions)] {
+					if v.mapping != nil {
+						rt.Fatalf("the trial wrote behind the history of %s", h.key)
+					}
+				}
+			}
 		}
 	})
 }

@@ -19,7 +19,8 @@
 // [Topology.Change] and whatever else changes the state must not run beside anything
 // here. Questions may run beside each other. Answers about times from which on
 // nothing accepted is still to come into force are remembered until the next change,
-// because every request asks about its sender and its recipients.
+// because every request asks about its sender and its recipients. Who is active is known
+// across changes, because every change is told to all of them.
 package membership
 
 import (
@@ -49,6 +50,7 @@ type Topology struct {
 	state    *topology.State
 	verifier *keys.BatchVerifier // which remembers no keys: a change seldom has those of the one before
 	known    atomic.Pointer[answers]
+	everyone *roster // as of the last change, nil before the first
 	judged   func(Judgement)
 }
 
@@ -149,13 +151,19 @@ func (t *Topology) Group(r sequencing.Recipient, at sequencing.Time) []sequencin
 	if err != nil {
 		return nil
 	}
-	ids := group(view, r)
+	var ids []sequencing.MemberID
+	if r.Kind == sequencing.ToAll && t.everyone != nil && t.everyone.at <= view.At() {
+		ids = t.everyone.follow(view).ids
+	} else {
+		ids = group(view, r)
+	}
 	if known != nil && len(ids) > 0 {
 		known.groups.Store(r, ids)
 	}
 	return ids
 }
 
+// group names who is in a group. Whoever serves by a set is active: package topology takes neither keys nor standing from it.
 func group(view topology.Snapshot, r sequencing.Recipient) (ids []sequencing.MemberID) {
 	var members []topology.Member
 	switch r.Kind {
@@ -167,12 +175,10 @@ func group(view topology.Snapshot, r sequencing.Recipient) (ids []sequencing.Mem
 		g, _ := view.Mediators(topology.Group(r.Group))
 		members = append(append(members, g.Active...), g.Observers...)
 	case sequencing.ToAll:
-		members = view.Members()
+		return newRoster(view).ids
 	}
 	for _, m := range members {
-		if view.Status(m) == topology.Active {
-			ids = append(ids, sequencing.MemberID(m.String()))
-		}
+		ids = append(ids, sequencing.MemberID(m.String()))
 	}
 	return ids
 }
@@ -224,6 +230,7 @@ func parameters(view topology.Snapshot) sequencing.Parameters {
 
 // Change implements [sequencing.Topology]; see the package comment.
 func (t *Topology) Change(at sequencing.Time, encoded []byte) (accepted bool) {
+	t.moveOn(topology.Time(at))
 	judgement := Judgement{Change: encoded, At: at, Rejections: t.apply(at, encoded)}
 	if accepted = slices.Contains(judgement.Rejections, nil); accepted {
 		t.known.Store(nil)
@@ -244,8 +251,23 @@ func (t *Topology) apply(at sequencing.Time, encoded []byte) []*topology.Rejecti
 		return nil
 	}
 	rejections := make([]*topology.Rejection, len(signed))
-	for i := range signed {
-		_, rejections[i] = t.state.Apply(topology.Time(at), signed[i])
+	for i, tx := range signed {
+		var inForce topology.Time
+		if inForce, rejections[i] = t.state.Apply(topology.Time(at), tx); rejections[i] == nil {
+			t.everyone.expect(inForce, t.state.Concerned(tx.Content().Mapping.Key()))
+		}
 	}
 	return rejections
+}
+
+// moveOn has the roster show the time of a change. Of a time without a snapshot nothing is accepted either.
+func (t *Topology) moveOn(at topology.Time) {
+	view, err := t.state.Snapshot(at)
+	switch {
+	case err != nil:
+	case t.everyone == nil:
+		t.everyone = newRoster(view)
+	case at > t.everyone.at:
+		t.everyone = t.everyone.follow(view)
+	}
 }

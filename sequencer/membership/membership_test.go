@@ -180,6 +180,12 @@ func TestPruningKeepsThePresent(t *testing.T) {
 	if got := all(m, now); got != nil {
 		t.Errorf("a pruned time answers %v", got)
 	}
+	if _, active := m.Member(membertest.ID(alice), now); active {
+		t.Error("a pruned time has an active member")
+	}
+	if got := m.Parameters(now); got != (sequencing.Parameters{}) {
+		t.Errorf("a pruned time has rules: %+v", got)
+	}
 }
 
 func TestDecodeRefuses(t *testing.T) {
@@ -190,16 +196,54 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Fatalf("the first %d bytes: %v", i, err)
 		}
 	}
-	tooMany := make([][]byte, membership.MaxTransactions+1)
+	tooMany := slices.Repeat(n.Registration(t, bob)[:1], membership.MaxTransactions+1)
 	for name, data := range map[string][]byte{
-		"none": membership.Encode(), "bytes behind": append(slices.Clone(good), 0), "too many": membership.Encode(tooMany...),
+		"none": membership.Encode(), "bytes behind": append(slices.Clone(good), 0),
+		"too many": encode(tooMany...), "one that is none": membership.Encode([]byte{0}),
 	} {
 		if _, err := membership.Decode(data); !errors.Is(err, membership.ErrMalformed) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if list, err := membership.Decode(good); err != nil || len(list) != 3 {
-		t.Errorf("%d transactions, %v", len(list), err)
+	for data, want := range map[string]int{string(good): 3, string(encode(tooMany[1:]...)): membership.MaxTransactions} {
+		if list, err := membership.Decode([]byte(data)); err != nil || len(list) != want {
+			t.Errorf("%d transactions, want %d: %v", len(list), want, err)
+		}
+	}
+}
+
+func TestWhoListensIsToldOfEachChange(t *testing.T) {
+	n, m := found(t, membertest.Plan{})
+	var told []membership.Judgement
+	m.Judged(func(j membership.Judgement) { told = append(told, j) })
+	newcomer := n.Registration(t, bob)
+	changes := [][]byte{encode(newcomer[1], newcomer[0]), encode(newcomer[1]), encode(newcomer[1]), {0}}
+	for i, change := range changes {
+		m.Change(now+sequencing.Time(i), change)
+	}
+	if len(told) != len(changes) {
+		t.Fatalf("told of %d changes, want %d", len(told), len(changes))
+	}
+	for i, want := range []struct {
+		codes   []topology.Code
+		inForce sequencing.Time
+	}{
+		{[]topology.Code{topology.CodeUnknownNamespace, ""}, now + delay},
+		{[]topology.Code{""}, now + 1 + delay},
+		{[]topology.Code{topology.CodeAlreadyApplied}, now + 1 + delay},
+		{nil, now + 1 + delay},
+	} {
+		var codes []topology.Code
+		for _, r := range told[i].Rejections {
+			if r == nil {
+				codes = append(codes, "")
+			} else {
+				codes = append(codes, r.Code)
+			}
+		}
+		if j := told[i]; j.At != now+sequencing.Time(i) || string(j.Change) != string(changes[i]) || j.InForce != want.inForce || !slices.Equal(codes, want.codes) {
+			t.Errorf("change %d: told %v in force at %d, codes %q; want %+v", i, j.At, j.InForce, codes, want)
+		}
 	}
 }
 

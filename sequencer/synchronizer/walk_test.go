@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -26,6 +27,7 @@ type world struct {
 	t       failing
 	outer   testing.TB
 	network *membertest.Network
+	clock   func() time.Time // of all sequencers; that of the machine if nil
 	members []topology.Member
 	keys    []int // of each member: how often it changed its protocol key
 	order   []ordering.Block
@@ -87,7 +89,7 @@ func newWorld(outer testing.TB, t failing, nodes int) *world {
 func (w *world) open(s *sequencer) {
 	w.t.Helper()
 	var err error
-	s.state, err = synchronizer.Open(synchronizer.Config{Dir: s.dir, Founding: w.network.Genesis, Network: w.network.ID, Verify: verifier(), SegmentSize: 1 << 16})
+	s.state, err = synchronizer.Open(synchronizer.Config{Dir: s.dir, Founding: w.network.Genesis, Network: w.network.ID, Verify: verifier(), SegmentSize: 1 << 16, Now: w.clock})
 	if err != nil {
 		w.t.Fatal(err)
 	}
