@@ -170,9 +170,6 @@ const environmentPrefix = "SYNOD_"
 
 func (l *Loaded) readEnvironment(environ []string) error {
 	for _, f := range l.fields {
-		if f.isList() {
-			continue
-		}
 		name := environmentName(f.key)
 		text, found := lookup(environ, name)
 		if !found {

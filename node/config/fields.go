@@ -102,12 +102,6 @@ func (f field) parse(text string) error {
 			return fmt.Errorf("%q is no whole number", text)
 		}
 		f.value.SetInt(number)
-	case reflect.Uint64:
-		number, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			return fmt.Errorf("%q is no whole number of 0 or more", text)
-		}
-		f.value.SetUint(number)
 	default:
 		return fmt.Errorf("values of type %s can be set in the file only", f.value.Type())
 	}

@@ -109,7 +109,7 @@ func TestAnOperatorCannotMakeOperators(t *testing.T) {
 	if c := f.certificate("client.crt"); c.IsCA || c.KeyUsage&x509.KeyUsageCertSign != 0 {
 		t.Error("a client's certificate may sign others")
 	}
-	if c := f.certificate("a.crt"); !c.IsCA || !c.MaxPathLenZero || c.NotAfter != now.Add(pki.AuthorityValid) {
+	if c := f.certificate("a.crt"); !c.IsCA || !c.MaxPathLenZero || c.KeyUsage != x509.KeyUsageCertSign || c.NotAfter != now.Add(pki.AuthorityValid) {
 		t.Errorf("the authority: signs others %t, their signers too %t, until %s", c.IsCA, !c.MaxPathLenZero, c.NotAfter)
 	}
 }
@@ -148,6 +148,15 @@ func TestNothingIsOverwritten(t *testing.T) {
 		if _, err := os.Stat(f.at(left)); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s was left behind", left)
 		}
+	}
+}
+
+// TestTheLongestName: a name may have as many bytes as RFC 5280 lets it have.
+func TestTheLongestName(t *testing.T) {
+	f, authority := made(t)
+	name := strings.Repeat("n", 64)
+	if err := authority.Client(name, f.at("long.crt"), f.at("long.key"), now); err != nil || f.certificate("long.crt").Subject.CommonName != name {
+		t.Error(err)
 	}
 }
 

@@ -3,7 +3,10 @@ package warden_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -150,6 +153,8 @@ func TestDamagedFileIsPutAside(t *testing.T) {
 	for name, bad := range map[string][]byte{
 		"empty": nil, "half": good[:len(good)/2], "one bit": flip(good, len(good)/2), "head": flip(good, 0), "checksum": flip(good, 20),
 		"something else": []byte("hello\n"), "appended": append(slices.Clone(good), '1'),
+		"of another version": altered(good, `"saved":`, `"stored":1,"saved":`), "saved before there were clocks": altered(good, `"saved":`, `"saved":-`),
+		"what cannot be": altered(good, `"now":`, `"now":-1,"was":`), "at no time": altered(good, `"now":0`, `"now":-1`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := os.WriteFile(path, bad, 0o600); err != nil {
@@ -167,6 +172,14 @@ func TestDamagedFileIsPutAside(t *testing.T) {
 			}
 		})
 	}
+}
+
+// altered is a file with other words in it and the checksum of them.
+func altered(file []byte, old, with string) []byte {
+	head, body, _ := bytes.Cut(file, []byte("\n"))
+	body = bytes.TrimSuffix(bytes.Replace(body, []byte(old), []byte(with), 1), []byte("\n"))
+	sum := sha256.Sum256(body)
+	return fmt.Appendf(nil, "%s%x\n%s\n", head[:len(head)-2*len(sum)], sum, body)
 }
 
 func flip(b []byte, i int) []byte {
@@ -214,6 +227,7 @@ func TestFailedWriteIsSaid(t *testing.T) {
 func TestNotice(t *testing.T) {
 	c, log := start(), &bytes.Buffer{}
 	banner := open(t, "", c, log)
+	c.sleep(10 * time.Minute)
 	if err := banner.Ban(peer(1), time.Hour, "sends\njunk"); err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +244,7 @@ func TestNotice(t *testing.T) {
 		return opinion(w, by).BannedBy, said
 	}
 	b, said := told(1, peer(0), notice)
-	if b == nil || b.Notice.Reason != "manual" || b.Notice.Detail != "sends?junk" || said != "until 2026-01-01T01:00:00Z because of manual: sends?junk" {
+	if b == nil || b.Notice.Reason != "manual" || b.Notice.Detail != "sends?junk" || said != "until 2026-01-01T01:10:00Z because of manual: sends?junk" {
 		t.Fatalf("%+v, %s", b, said)
 	}
 	if n, _, err := warden.VerifyNotice(network, append(b.Notice.Encode(), b.Signature[:]...)); err != nil || n.By != peer(0) {
@@ -242,7 +256,7 @@ func TestNotice(t *testing.T) {
 		notice []byte
 	}{
 		"to another": {2, peer(0), notice}, "by another": {1, peer(2), notice}, "altered": {1, peer(0), flip(notice, 80)},
-		"cut": {1, peer(0), notice[:len(notice)-1]}, "unsigned": {1, peer(0), notice[:len(notice)-64]}, "empty": {1, peer(0), nil},
+		"cut": {1, peer(0), notice[:len(notice)-1]}, "unsigned": {1, peer(0), notice[:len(notice)-64]}, "short": {1, peer(0), notice[:63]}, "empty": {1, peer(0), nil},
 	} {
 		if b, said := told(c.who, c.by, c.notice); b != nil || !strings.Contains(said, "without a valid reason") {
 			t.Errorf("%s: %+v, %s", name, b, said)
@@ -282,17 +296,20 @@ func TestRun(t *testing.T) {
 		w.Useful(peer(6))
 		time.Sleep(6 * time.Minute)
 		synctest.Wait()
-		if s, _ := w.Treatment(peer(5)); s != trust.Limited {
-			t.Errorf("after the ban the peer is %s", s)
-		}
-		if o := opinion(w, peer(6)); o.Score <= 0 {
-			t.Errorf("useful work gave %g", o.Score)
-		}
 		mu.Lock()
 		if asked[peer(5)] < 3 { // limited, banned, back
 			t.Errorf("asked %d times how to meet the peer", asked[peer(5)])
 		}
 		mu.Unlock()
+		if s, _ := w.Treatment(peer(5)); s != trust.Limited {
+			t.Errorf("after the ban the peer is %s", s)
+		}
+		if o := opinion(w, peer(6)); o.Score <= 0 || o.Score > 0.005 {
+			t.Errorf("useful work, once, gave %g", o.Score)
+		}
+		if text, err := os.ReadFile(path); err != nil || bytes.Contains(text, []byte(`"ban"`)) {
+			t.Errorf("the end of the ban is not stored: %s, %v", text, err)
+		}
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -306,7 +323,12 @@ func TestFind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for text, want := range map[string]keys.PublicKey{"one": peer(1), string(full): peer(3), peer(3).String(): peer(3)} {
+	beginning := func(p keys.PublicKey) string { return hex.EncodeToString(p[:4]) }
+	for text, want := range map[string]keys.PublicKey{
+		"one": peer(1), string(full): peer(3), peer(3).String(): peer(3), beginning(peer(3)): peer(3), strings.ToUpper(string(full)[:20]): peer(3),
+		beginning(peer(1)): peer(1), // it has a name, too
+		beginning(peer(4)): peer(4), // nothing else is known of it
+	} {
 		if got, err := w.Find(text); err != nil || got != want {
 			t.Errorf("%s is %s, %v", text, got, err)
 		}
@@ -371,4 +393,151 @@ func TestProofsAreNotWrittenOneByOne(t *testing.T) {
 		cancel()
 		<-ended
 	})
+}
+
+// Two keys that begin alike are told apart, and neither is guessed.
+func TestKeysThatBeginAlike(t *testing.T) {
+	alike := func(last byte) keys.PublicKey { return keys.PublicKey{0: 0xab, 31: last} }
+	w, err := warden.Open(warden.Config{Key: key(0), Network: network, Names: func() map[keys.PublicKey]string {
+		return map[keys.PublicKey]string{alike(1): "left", alike(2): "right"}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := w.Find("ab000000"); err == nil || !strings.Contains(err.Error(), "2 peers have keys that begin with") {
+		t.Errorf("one of two is %s, %v", got, err)
+	}
+}
+
+// Time goes on over a restart from where it was, by the time away, and not back when somebody sets the clock.
+func TestBansEndWhenTheySaid(t *testing.T) {
+	path, c, log := filepath.Join(t.TempDir(), "trust"), start(), &bytes.Buffer{}
+	w := open(t, path, c, log)
+	c.sleep(30 * time.Minute)
+	ends := c.wall.Add(time.Hour)
+	if err := w.Ban(peer(1), time.Hour, ""); err != nil {
+		t.Fatal(err)
+	}
+	banned := func(when string, want bool) {
+		t.Helper()
+		o := opinion(w, peer(1))
+		if (o.Standing == trust.Banned) != want {
+			t.Errorf("%s: %s", when, o.Standing)
+		}
+		if want && !w.Report().Time(o.Ban.Until).Equal(ends) {
+			t.Errorf("%s: until %s, want %s", when, w.Report().Time(o.Ban.Until), ends)
+		}
+	}
+	restart := func(away time.Duration) {
+		stop(t, w)
+		c.wall, c.passed = c.wall.Add(away), 0
+		w = open(t, path, c, log)
+	}
+	banned("at first", true)
+	restart(10 * time.Minute)
+	banned("after ten minutes away", true)
+	restart(-5 * time.Hour)
+	ends = ends.Add(-5 * time.Hour)
+	banned("on a clock that was set back", true)
+	c.sleep(49 * time.Minute)
+	banned("in its last minute", true)
+	c.sleep(2 * time.Minute)
+	banned("after it", false)
+}
+
+// While it runs, what is not worth a write at once is stored after a while, and each further ban is at once.
+func TestRunStores(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "trust")
+	synctest.Test(t, func(t *testing.T) {
+		w, err := warden.Open(warden.Config{Key: key(0), Network: network, Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- w.Run(ctx) }()
+		has := func(after time.Duration, what string) bool {
+			time.Sleep(after)
+			synctest.Wait()
+			text, err := os.ReadFile(path)
+			return err == nil && bytes.Contains(text, []byte(what))
+		}
+		w.Record(peer(5), trust.BadAnswer, "not worth much")
+		if has(0, "not worth much") || !has(11*time.Second, "not worth much") {
+			t.Error("what a peer did is stored at once, or never")
+		}
+		for i := byte(6); i < 9; i++ {
+			for range 10 {
+				w.Record(peer(i), trust.JunkFrame, "junk of "+string(rune('0'+i)))
+			}
+			if !has(1500*time.Millisecond, "junk of "+string(rune('0'+i))) {
+				t.Errorf("ban %d is not stored soon", i)
+			}
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Operators read in the log who is banned and no longer, and why this node does not do what it could.
+func TestWhatIsSaid(t *testing.T) {
+	c, log := start(), &bytes.Buffer{}
+	w := open(t, "", c, log)
+	nobody := false
+	w.Attach(func(p keys.PublicKey) { nobody = nobody || p == keys.PublicKey{} })
+	wants := func(lines ...string) {
+		t.Helper()
+		for _, want := range lines {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the log lacks %q: %s", want, log)
+			}
+		}
+		log.Reset()
+	}
+	if err := w.Ban(peer(1), time.Hour, "by hand"); err != nil {
+		t.Fatal(err)
+	}
+	wants("level=WARN", "peer banned", "peer=one", "until=2026-01-01T01:00:00.000Z", `detail="by hand"`)
+	if _, err := w.Unban(peer(1)); err != nil {
+		t.Fatal(err)
+	}
+	wants("peer no longer banned", "peer=one")
+	c.sleep(time.Hour)
+	w.SetLinked(peer(2), false)
+	for range 10 {
+		w.Record(peer(1), trust.JunkFrame, "junk")
+	}
+	wants("level=ERROR", "ordering may need it", "peer=one")
+	for range 10 {
+		w.Record(peer(3), trust.JunkFrame, "junk")
+	}
+	wants("level=ERROR", "this node suspects itself")
+	if r := w.Report(); !r.Time(r.SuspectsUntil).After(c.wall) || r.SuspectsUntil == 0 {
+		t.Errorf("suspects itself until %s", r.Time(r.SuspectsUntil))
+	}
+	if nobody {
+		t.Error("asked how to meet nobody")
+	}
+}
+
+// What cannot be stored leaves nothing half written behind, and settings that cannot be are refused.
+func TestWhatFailsLeavesNothing(t *testing.T) {
+	path, c := filepath.Join(t.TempDir(), "trust"), start()
+	w := open(t, path, c, &bytes.Buffer{})
+	if err := os.MkdirAll(filepath.Join(path, "taken"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Ban(peer(1), time.Hour, ""); err == nil {
+		t.Error("no error, and the file cannot be replaced")
+	}
+	if left, _ := filepath.Glob(path + ".new-*"); len(left) > 0 {
+		t.Errorf("%v is left", left)
+	}
+	bad := trust.DefaultParams()
+	bad.Peers = 0
+	if _, err := warden.Open(warden.Config{Key: key(0), Network: network, Params: bad}); err == nil {
+		t.Error("a ledger of no peers")
+	}
 }

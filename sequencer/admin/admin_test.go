@@ -225,6 +225,11 @@ func TestEndpointsOutliveTheProcess(t *testing.T) {
 		"itself":     {Peer: text(self), Address: "127.0.0.1:1"},
 		"no port":    {Peer: "sequencer2", Address: "127.0.0.1"},
 		"port 0":     {Peer: "sequencer2", Address: "127.0.0.1:0"},
+		"port 65536": {Peer: "sequencer2", Address: "127.0.0.1:65536"},
+		"a service":  {Peer: "sequencer2", Address: "127.0.0.1:http"},
+		"no host":    {Peer: "sequencer2", Address: ":1"},
+		"much text":  {Peer: "sequencer2", Address: strings.Repeat("h", 254) + ":1"},
+		"no name":    {Peer: "", Address: "127.0.0.1:1"},
 		"other name": {Peer: "sequencer2", Address: "127.0.0.1:1", Name: "sequencer3"},
 	} {
 		if _, err := s.AddPeerEndpoint(t.Context(), r); err == nil {
@@ -244,14 +249,22 @@ func TestEndpointsOutliveTheProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all := again.All(); !all[peer].Removed || all[fresh] != (admin.Endpoint{Name: "sequencer3", Address: "h:2"}) {
+	again.All()[self] = admin.Endpoint{Address: "h:9"} // a copy
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file: %v, %v", info.Mode(), err)
+	}
+	if all := again.All(); len(all) != 2 || !all[peer].Removed || all[fresh] != (admin.Endpoint{Name: "sequencer3", Address: "h:2"}) {
 		t.Errorf("after a restart: %v", all)
 	}
-	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := admin.OpenEndpoints(path); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("a damaged file: %v", err)
+	for name, content := range map[string]string{
+		"a damaged file": "{", "one of another version": `{"` + text(fresh) + `": {"name": "sequencer3", "adress": "h:2"}}`, "one that grew": "{" + strings.Repeat(" ", 1<<20) + "}",
+	} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := admin.OpenEndpoints(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

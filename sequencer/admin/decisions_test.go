@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -144,6 +145,9 @@ func TestAPurchaseNeedsAQuorum(t *testing.T) {
 	}
 	_, err = c.at[0].ProposeTraffic(t.Context(), &adminv1.ProposeTrafficRequest{Member: alice, Total: 699})
 	wantReason(t, "less than before", err, codes.InvalidArgument, "700 bytes already")
+	if d, err := c.at[0].ProposeTraffic(t.Context(), &adminv1.ProposeTrafficRequest{Member: alice, Total: 700}); err != nil || !strings.Contains(d.GetDescription(), "by purchase 2") {
+		t.Errorf("as much as before: %v, %v", d, err)
+	}
 	if !strings.Contains(c.log.String(), `action="sign a decision"`) || strings.Count(c.log.String(), "submitted=true") != 1 {
 		t.Errorf("the log has\n%s", &c.log)
 	}
@@ -214,6 +218,24 @@ func TestStrangersDoNotCount(t *testing.T) {
 	}
 }
 
+// TestSignaturesAreBounded: a decision that carries as many as it can takes no other, and one that has room takes it.
+func TestSignaturesAreBounded(t *testing.T) {
+	c := convene(t)
+	alice := c.joined()
+	r := sequencing.Request{Body: &sequencing.TrafficPurchase{Member: sequencing.MemberID(alice), Serial: 1, Total: 700}}
+	digest := r.Digest(c.network.ID)
+	for i := range sequencing.MaxSignatures {
+		key := membertest.Key("stranger " + strconv.Itoa(i))
+		r.Signatures = append(r.Signatures, sequencing.KeySignature{Key: sequencing.Key(key.Public()), Signature: sequencing.Signature(key.Sign(digest[:]))})
+	}
+	slices.SortFunc(r.Signatures, func(a, b sequencing.KeySignature) int { return bytes.Compare(a.Key[:], b.Key[:]) })
+	_, err := c.sign(0, r.Encode())
+	wantReason(t, "full", err, codes.InvalidArgument, "as many signatures as it can")
+	r.Signatures = r.Signatures[1:]
+	d, err := c.sign(0, r.Encode())
+	c.wants(d, err, 1, false)
+}
+
 // TestWhoIsMeant: a member is named whole, or by a beginning that only one has; one that has not taken part yet by its whole name.
 func TestWhoIsMeant(t *testing.T) {
 	c := convene(t)
@@ -243,6 +265,16 @@ func TestWhoIsMeant(t *testing.T) {
 	}
 	if c.wants(d, err, 3, true); c.traffic(bob).GetExtraLeft() != 300 {
 		t.Errorf("bob has %v", c.traffic(bob))
+	}
+	for prefix, want := range map[string][]string{"PAR::": {alice, bob}, "PAR::b": {bob}, "PAR::c": nil} {
+		listed, err := c.at[0].ListMembers(t.Context(), &adminv1.ListMembersRequest{Prefix: prefix})
+		var names []string
+		for _, m := range listed.GetMembers() {
+			names = append(names, m.GetMember())
+		}
+		if err != nil || !slices.Equal(names, want) || listed.GetMore() {
+			t.Errorf("%q lists %q, %v; want %q", prefix, names, err, want)
+		}
 	}
 	_, err = c.at[0].ProposeTraffic(t.Context(), &adminv1.ProposeTrafficRequest{Member: "PAR::", Total: 1})
 	wantReason(t, "a beginning of two", err, codes.NotFound, "more than one")

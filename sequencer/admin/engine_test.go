@@ -1,12 +1,14 @@
 package admin_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,7 +146,7 @@ func TestPeerEndpoints(t *testing.T) {
 	wants("after mistakes", configured...)
 
 	for what, err := range map[string]error{
-		"by name": add("sequencer2", "g:2", ""), "by key": remove(text(nodeKey(3))), "by address": remove("h:4"), "a new one": add(text(nodeKey(5)), "h:5", "sequencer5"),
+		"by name": add("sequencer2", "g:2", ""), "by key, in capitals": remove(strings.ToUpper(text(nodeKey(3)))), "by address": remove("h:4"), "a new one": add(text(nodeKey(5)), "h:5", "sequencer5"),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
@@ -174,11 +176,15 @@ func TestAnEndpointThatCannotBeStored(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil { // where a directory should be made
 		t.Fatal(err)
 	}
-	s := admin.NewBft(nodeKey(1), four(), named(endpoints), slog.New(slog.DiscardHandler))
+	var log bytes.Buffer
+	s := admin.NewBft(nodeKey(1), four(), named(endpoints), slog.New(slog.NewTextHandler(&log, nil)))
 	_, err = s.RemovePeerEndpoint(t.Context(), &adminv1.RemovePeerEndpointRequest{Peer: "sequencer2"})
 	wantReason(t, "on a full disk", err, codes.Internal, "store the endpoint of a peer")
 	if said := endpoints.All(); len(said) != 0 {
 		t.Errorf("kept all the same: %v", said)
+	}
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "result=failed") {
+		t.Errorf("the log has %s", &log)
 	}
 }
 
@@ -248,6 +254,11 @@ func TestOrderingTopology(t *testing.T) {
 	if p := answer.GetParameters(); len(p) != 8 || p["epoch_duration"] != (time.Duration(bft.DefaultParams().EpochDuration)*time.Microsecond).String() {
 		t.Errorf("parameters %v", p)
 	}
+	e.committee = nil
+	_, err = s.GetOrderingTopology(t.Context(), &adminv1.GetOrderingTopologyRequest{})
+	wantReason(t, "without a committee", err, codes.Unavailable, "is starting")
+	e = four()
+	s, _ = bftOf(t, e)
 	e.progress = nil
 	_, err = s.GetOrderingTopology(t.Context(), &adminv1.GetOrderingTopologyRequest{})
 	wantReason(t, "starting", err, codes.Unavailable, "is starting")
@@ -303,7 +314,16 @@ func TestNodeStatus(t *testing.T) {
 	if err != nil || !h.GetLive() || h.GetReady() || len(h.GetChecks()) != 2 || !h.GetChecks()[0].GetLiveness() || h.GetChecks()[1].GetReason() != "no quorum is connected" || h.GetChecks()[1].GetLiveness() {
 		t.Errorf("health %v, %v", h, err)
 	}
-	e.progress, e.committee = nil, nil
+	e.progress.Newest, e.progress.NewestRound = e.progress.Newest[:2], e.progress.NewestRound[:2]
+	if a := status(); len(a.GetStandings()) != 4 || a.GetStandings()[1].GetRound() != 76 || a.GetStandings()[2].GetRound() != 0 {
+		t.Errorf("the committee has grown meanwhile: %v", a)
+	}
+	committee := e.committee
+	e.committee = nil
+	if a := status(); len(a.GetStandings()) != 0 {
+		t.Errorf("without a committee: %v", a)
+	}
+	e.progress, e.committee = nil, committee
 	if a := status(); a.GetHighestSeen() != 90 || len(a.GetStandings()) != 0 {
 		t.Errorf("starting: %v", a)
 	}

@@ -95,6 +95,7 @@ func running(t *testing.T, path string, k *kept) (p *admin.Pruner, stop func()) 
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
+	synctest.Wait() // it waits for a schedule, or for its time
 	return p, func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -216,6 +217,75 @@ func TestAFailedRunIsToldAndTriedAgain(t *testing.T) {
 	})
 }
 
+// TestWhatStays: blocks are left alone unless a number to keep is named, and so many are kept then; and a request that does not say what
+// is to go has nothing go.
+func TestWhatStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tc := range []struct {
+			name    string
+			request *adminv1.PruneRequest
+			code    codes.Code
+			lowest  uint64
+			events  bool
+		}{
+			{"no number of blocks", &adminv1.PruneRequest{Retention: durationpb.New(time.Hour)}, codes.OK, 1001, true},
+			{"one block less than there are", &adminv1.PruneRequest{Retention: durationpb.New(time.Hour), MinBlocksToKeep: 9999}, codes.OK, 1002, true},
+			{"as many as there are", &adminv1.PruneRequest{Retention: durationpb.New(time.Hour), MinBlocksToKeep: 10_000}, codes.OK, 1001, true},
+			{"the fewest that may be kept", &adminv1.PruneRequest{Retention: durationpb.New(time.Hour), MinBlocksToKeep: admin.MinBlocksToKeep}, codes.OK, 10_001, true},
+			{"fewer", &adminv1.PruneRequest{Retention: durationpb.New(time.Hour), MinBlocksToKeep: admin.MinBlocksToKeep - 1}, codes.InvalidArgument, 1001, false},
+			{"no retention", &adminv1.PruneRequest{MinBlocksToKeep: 2000}, codes.InvalidArgument, 1001, false},
+			{"a negative one", &adminv1.PruneRequest{Retention: durationpb.New(-time.Hour)}, codes.InvalidArgument, 1001, false},
+			{"one out of range", &adminv1.PruneRequest{Retention: &durationpb.Duration{Seconds: 1, Nanos: -1}}, codes.InvalidArgument, 1001, false},
+			{"all that there is", &adminv1.PruneRequest{Retention: durationpb.New(10 * 365 * 24 * time.Hour)}, codes.OK, 1001, true},
+			{"and more", &adminv1.PruneRequest{Retention: durationpb.New(10*365*24*time.Hour + time.Microsecond)}, codes.InvalidArgument, 1001, false},
+		} {
+			k := &kept{head: 11_000, lowest: 1001}
+			p, stop := running(t, filepath.Join(t.TempDir(), "pruning.json"), k)
+			answer, err := p.Prune(t.Context(), tc.request)
+			if status.Code(err) != tc.code || k.lowest != tc.lowest || (k.Pruned() != 0) != tc.events || err == nil && answer.GetLowestHeight() != tc.lowest {
+				t.Errorf("%s: blocks from %d, events up to %d: %v, %v", tc.name, k.lowest, k.Pruned(), answer, err)
+			}
+			stop()
+		}
+	})
+}
+
+// TestNothingToPrune: neither an epoch before all events nor a member that came meanwhile is a failure.
+func TestNothingToPrune(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &kept{acknowledged: 50 * 365 * 24 * time.Hour}
+		p, stop := running(t, filepath.Join(t.TempDir(), "pruning.json"), k)
+		defer stop()
+		answer, err := p.Prune(t.Context(), &adminv1.PruneRequest{Retention: durationpb.New(0)})
+		if err != nil || answer.GetPrunedUpTo() != 0 || k.steps != 0 {
+			t.Errorf("before all events: %v, %v, %d steps", answer, err, k.steps)
+		}
+		k.acknowledged = 0
+		k.fail(sequencing.ErrNeeded)
+		answer, err = p.Prune(t.Context(), &adminv1.PruneRequest{Retention: durationpb.New(0)})
+		if err != nil || answer.GetPrunedUpTo() >= int64(k.Time()) || k.steps != 1 {
+			t.Errorf("needed meanwhile: %v, %v, %d steps", answer, err, k.steps)
+		}
+	})
+}
+
+// TestAScheduleThatCannotBeStored: the operator is told, and the one before is in force.
+func TestAScheduleThatCannotBeStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		p, stop := running(t, filepath.Join(dir, "file", "pruning.json"), &kept{})
+		defer stop()
+		if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil { // where a directory should be made
+			t.Fatal(err)
+		}
+		_, err := p.SetPruningSchedule(t.Context(), nightly(0))
+		wantReason(t, "on a full disk", err, codes.Internal, "store the pruning schedule")
+		if got, err := p.GetPruningSchedule(t.Context(), &adminv1.GetPruningScheduleRequest{}); err != nil || got.GetSchedule() != nil {
+			t.Errorf("in force all the same: %v, %v", got, err)
+		}
+	})
+}
+
 // TestMembersHoldPruningBack: what a member has not acknowledged stays, however old it is.
 func TestMembersHoldPruningBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -235,6 +305,10 @@ func TestWhatIsNotNamedStays(t *testing.T) {
 		defer stop()
 		if _, err := p.SetPruningSchedule(t.Context(), &adminv1.SetPruningScheduleRequest{Retention: durationpb.New(0)}); status.Code(err) != codes.InvalidArgument {
 			t.Errorf("a retention without a schedule: %v", err)
+		}
+		cron := "30 2 * * *"
+		if _, err := p.SetPruningSchedule(t.Context(), &adminv1.SetPruningScheduleRequest{Cron: &cron, MaxDuration: durationpb.New(time.Hour)}); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("a schedule without a retention: %v", err)
 		}
 		if _, err := p.SetPruningSchedule(t.Context(), nightly(time.Hour)); err != nil {
 			t.Fatal(err)
@@ -280,6 +354,13 @@ func TestWrongSchedules(t *testing.T) {
 		}
 		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 			t.Error("a wrong schedule was stored")
+		}
+		for _, length := range []time.Duration{admin.MinPruningRun, admin.MaxPruningRun} {
+			r, keep := nightly(10*365*24*time.Hour), uint64(admin.MinBlocksToKeep)
+			r.MaxDuration, r.MinBlocksToKeep = durationpb.New(length), &keep
+			if _, err := p.SetPruningSchedule(t.Context(), r); err != nil {
+				t.Errorf("the last that is allowed, runs of %s: %v", length, err)
+			}
 		}
 		for name, content := range map[string]string{
 			"cut off": "{", "of another kind": `{"every": 3600000000000}`, "wrong": `{"cron": "61 * * * *", "max_duration": 3600000000000, "retention": 0, "min_blocks_to_keep": 0}`,

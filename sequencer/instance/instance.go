@@ -373,15 +373,18 @@ func (i *Instance) Replica() *replica.Replica { return i.replica }
 func (i *Instance) SetPeers(peers map[keys.PublicKey]string) { i.peers.setAddresses(peers) }
 
 // Reload takes over what can change while running: certificates, tokens, log
-// level.
+// level. The level comes last: if a file cannot be read, it stays.
 func (i *Instance) Reload(level slog.Level) error {
-	i.level.Set(level)
 	if i.operators != nil {
 		if err := i.operators.Reload(); err != nil {
 			return err
 		}
 	}
-	return i.service.Reload()
+	if err := i.service.Reload(); err != nil {
+		return err
+	}
+	i.level.Set(level)
+	return nil
 }
 
 // Crash ends the sequencer's engine and links at once, as kill would, for
