@@ -39,7 +39,7 @@ func (r *adminReach) flags(cmd *cobra.Command) {
 }
 
 func (r *adminReach) connect() (*grpc.ClientConn, error) {
-	if r.address == "" && (r.dir != "" || r.readyFile != "") {
+	if r.dir != "" || r.readyFile != "" {
 		all, err := r.all()
 		if err != nil {
 			return nil, err

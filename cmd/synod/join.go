@@ -42,6 +42,9 @@ func newSequencerJoin() *cobra.Command {
 		if newcomer.Name == "" || newcomer.GenesisFile == "" {
 			return exit.Errorf(exit.Usage, "--name and --genesis are needed; see synod sequencer join --help")
 		}
+		if *basePort < 1 || *basePort > 65535-5 {
+			return exit.Errorf(exit.Usage, "--base-port %d leaves no room for five ports from 1 to 65535 above it", *basePort)
+		}
 		known, err := parsePeers(*peers, newcomer.GenesisFile)
 		if err != nil {
 			return err
