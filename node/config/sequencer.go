@@ -398,8 +398,8 @@ func (c *Sequencer) validatePeers() error {
 
 // checkAddress judges an address to listen on.
 func checkAddress(key, address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || strings.ContainsAny(host, " /@") {
 		return Keyf(key, "%q is no address; write host:port, as 127.0.0.1:7111 or [::1]:7111", address)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
