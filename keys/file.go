@@ -98,7 +98,11 @@ func parsePEM(text []byte) (any, error) {
 	if block == nil || block.Type != pemType || len(rest) != 0 {
 		return nil, fmt.Errorf("want exactly one whole PEM block %q; if the file was cut off as it was written or copied, restore it from a backup, or move it away and make a new key", pemType)
 	}
-	return x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, errors.New("what the PEM block holds is no private key in PKCS #8; restore the file from a backup") // the parser's words speak of its bytes
+	}
+	return key, nil
 }
 
 // readPrivate judges the permissions of the file that it has open, so that nobody can exchange it in between.

@@ -12,15 +12,18 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/synod-network/synod/node/exit"
 )
 
-// Listen opens a TCP listener for what is named by use; key is the configuration key that holds the address.
+// Listen opens a TCP listener for what is named by use; key is the configuration key that holds the address. An address that
+// another process has is an error with the code [exit.Unavailable].
 func Listen(ctx context.Context, use, key, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("listen for %s: %s is in use by another process; stop it, or change %s (port 0 takes any free one)", use, address, key)
+		return nil, exit.Errorf(exit.Unavailable, "listen for %s: %s is in use by another process; stop it, or change %s (port 0 takes any free one)", use, address, key)
 	case err != nil:
 		return nil, fmt.Errorf("listen for %s: %w; change %s", use, err, key)
 	}

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/synod-network/synod/node"
+	"github.com/synod-network/synod/node/exit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,6 +32,9 @@ func TestListenSaysWhatToChange(t *testing.T) {
 	_, err = node.Listen(t.Context(), "clients", "public.listen", taken.Addr().String())
 	if err == nil || !strings.Contains(err.Error(), "in use by another process") || !strings.Contains(err.Error(), "public.listen") {
 		t.Fatalf("got %v", err)
+	}
+	if code := exit.Code(err); code != exit.Unavailable {
+		t.Errorf("code %d: it becomes free", code)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/synod-network/synod/internal/wholefile"
+	"github.com/synod-network/synod/node/exit"
 )
 
 // Ready is what a ready file says: where every node of a process listens. It is how scripts and load generators find nodes that
@@ -51,6 +52,9 @@ func ReadyFile(path string, health *Health, what func() Ready) Stage {
 }
 
 func remove(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return exit.Errorf(exit.Usage, "ready file: %s is a directory; name a file", path)
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the ready file of an earlier run: %w", err)
 	}
@@ -71,15 +75,18 @@ func writeReady(path string, what Ready) error {
 	return nil
 }
 
-// ReadReady reads a ready file.
+// ReadReady reads a ready file. If there is none yet, the error has the code [exit.Unavailable].
 func ReadReady(path string) (Ready, error) {
 	content, err := os.ReadFile(path)
-	if err != nil {
-		return Ready{}, fmt.Errorf("read ready file: %w; is the network running?", err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Ready{}, exit.Errorf(exit.Unavailable, "read ready file: %w; is the network running?", err)
+	case err != nil:
+		return Ready{}, exit.Errorf(exit.BadConfig, "read ready file: %w", err)
 	}
 	var ready Ready
-	if err := json.Unmarshal(content, &ready); err != nil {
-		return Ready{}, fmt.Errorf("read ready file %s: %w", path, err)
+	if err := json.Unmarshal(content, &ready); err != nil || len(ready.Nodes) == 0 {
+		return Ready{}, exit.Errorf(exit.BadConfig, "%s is no ready file; name the one that the network was told to write with --ready-file", path)
 	}
 	return ready, nil
 }

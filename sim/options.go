@@ -50,7 +50,7 @@ func (o Options) Validate() error {
 		return errors.New("a world has 1 to 13 members at the start")
 	case o.Duration <= 0 || o.Duration > 24*time.Hour:
 		return errors.New("the duration must be positive and at most 24h of virtual time")
-	case o.Load < 0 || o.Load > 100_000:
+	case !(o.Load >= 0 && o.Load <= 100_000):
 		return errors.New("the load must be between 0 and 100000 requests a second")
 	}
 	return nil

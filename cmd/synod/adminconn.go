@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +38,7 @@ func (r *adminReach) flags(cmd *cobra.Command) {
 }
 
 func (r *adminReach) connect() (*grpc.ClientConn, error) {
-	if r.address == "" && (r.dir != "" || r.readyFile != "") {
+	if r.dir != "" || r.readyFile != "" {
 		all, err := r.all()
 		if err != nil {
 			return nil, err
@@ -82,13 +81,9 @@ func (r *adminReach) credentials() (credentials.TransportCredentials, error) {
 
 // encryption is how TLS is spoken.
 func (r *adminReach) encryption() (*tls.Config, error) {
-	content, err := os.ReadFile(r.authorities)
+	pool, err := trusted(r.authorities)
 	if err != nil {
-		return nil, exit.Errorf(exit.BadConfig, "--tls-ca: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(content) {
-		return nil, exit.Errorf(exit.BadConfig, "--tls-ca: %s holds no certificate in PEM", r.authorities)
+		return nil, err
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool}
 	if r.certificate != "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -49,6 +50,9 @@ func (r *adminReach) ofNetwork() (list []adminReach, err error) {
 		return nil, exit.Errorf(exit.BadConfig, "--net %s is no directory of a network or of a sequencer: %w", r.dir, err)
 	}
 	operator := network.OperatorAt(r.dir)
+	if _, err := os.Stat(operator.Authority); err != nil {
+		return nil, exit.Errorf(exit.BadConfig, "--net %s holds no operator's certificates; name the directory that synod network init or sequencer join wrote, or write --admin, --tls-ca, --tls-cert and --tls-key: %w", r.dir, err)
+	}
 	for _, at := range nodes {
 		c, _, err := config.LoadSequencer(config.Sources{File: at.ConfigFile})
 		if err != nil {
@@ -66,7 +70,7 @@ func (r *adminReach) ofNetwork() (list []adminReach, err error) {
 func (r *adminReach) ofReadyFile() (list []adminReach, err error) {
 	ready, err := node.ReadReady(r.readyFile)
 	if err != nil {
-		return nil, exit.With(exit.Unavailable, err)
+		return nil, err
 	}
 	for _, n := range ready.Nodes {
 		if address := n.Listeners["admin-grpc"]; address != "" {

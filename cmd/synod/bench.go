@@ -22,6 +22,9 @@ func newBench() *cobra.Command {
 			"--workload it runs its whole suite, each workload in a process of its own. Nothing else should run on the machine.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Workload.Name == "" && o.CPUProfile != "" {
+				return exit.Errorf(exit.Usage, "--cpu-profile is of one workload; write --workload NAME too")
+			}
 			if err := bench.OnRealDisk(o.Dir); err != nil {
 				return err
 			}
@@ -29,6 +32,9 @@ func newBench() *cobra.Command {
 				return bench.RunSuite(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON)
 			}
 			o.Workload = shaped(o.Workload, cmd.Flags().Changed)
+			if err := o.Workload.Validate(); err != nil {
+				return exit.With(exit.Usage, err)
+			}
 			if o.Workload.Members > 0 { // a load beside sequencers in processes of their own
 				lazyTimers(cmd.ErrOrStderr())
 			}

@@ -46,7 +46,7 @@ func newConfigShow() *cobra.Command {
 func newConfigCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check FILE",
-		Short: "Say whether a node could start with this configuration",
+		Short: "Find the first mistake in a configuration; the files that it names are not opened",
 		Args:  exactArgs("FILE"),
 	}
 	set := setFlag(cmd)
@@ -70,8 +70,8 @@ func loadSequencer(file string, set []string) (*config.Sequencer, *config.Loaded
 	sources := config.Sources{File: file, Environ: os.Environ()}
 	for _, pair := range set {
 		key, value, found := strings.Cut(pair, "=")
-		if !found {
-			return nil, nil, exit.Errorf(exit.Usage, "--set %s has no value; write --set key=value", pair)
+		if !found || key == "" {
+			return nil, nil, exit.Errorf(exit.Usage, "--set %q is not key=value, as log.level=debug", pair)
 		}
 		sources.Overrides = append(sources.Overrides, config.Override{Key: key, Value: value, Origin: "flag --set"})
 	}

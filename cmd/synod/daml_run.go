@@ -28,7 +28,7 @@ func newDamlRun() *cobra.Command {
 		Args:    exactArgs("FILE.dar", "SCRIPT.json"),
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line for each step (default false)")
-	parties := cmd.Flags().Bool("parties", true, "also print what each party sees of each transaction (default true)")
+	parties := cmd.Flags().Bool("parties", true, "also print what each party sees of each transaction")
 	whole := cmd.Flags().Bool("whole", false, "do not shorten values (default false)")
 	pv34 := cmd.Flags().Bool("pv34", false, "let exceptions undo creates and archivals, as protocol version 34 did (default false)")
 	more := cmd.Flags().StringArray("dar", nil, "also upload this DAR; may be given several times (default none)")

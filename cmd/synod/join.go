@@ -42,19 +42,25 @@ func newSequencerJoin() *cobra.Command {
 		if newcomer.Name == "" || newcomer.GenesisFile == "" {
 			return exit.Errorf(exit.Usage, "--name and --genesis are needed; see synod sequencer join --help")
 		}
+		if *basePort < 1 || *basePort > 65535-5 {
+			return exit.Errorf(exit.Usage, "--base-port %d leaves no room for five ports from 1 to 65535 above it", *basePort)
+		}
 		known, err := parsePeers(*peers, newcomer.GenesisFile)
 		if err != nil {
 			return err
 		}
-		var trusted config.Digest
-		if err := trusted.UnmarshalText([]byte(*handover)); err != nil {
+		var told config.Digest
+		if err := told.UnmarshalText([]byte(*handover)); err != nil {
 			return exit.Errorf(exit.Usage, "--handover: %w", err)
+		}
+		if _, err := trusted(*authorities); err != nil {
+			return err
 		}
 		newcomer.Adjust = func(c *config.Sequencer) {
 			listen := func(host string, digit int) string { return fmt.Sprintf("%s:%d", host, *basePort+digit) }
 			c.Public.Listen, c.Peer.Listen = listen("127.0.0.1", 1), listen(*host, 2)
 			c.Admin.Listen, c.Admin.Pprof, c.Admin.GRPC = listen("127.0.0.1", 3), listen("127.0.0.1", 4), listen("127.0.0.1", 5)
-			c.Peers, c.Trust.Handover = known, trusted
+			c.Peers, c.Trust.Handover = known, told
 			c.Join = config.Join{Endpoints: strings.Join(*endpoints, ","), TLSCA: absolute(*authorities)}
 		}
 		file, identity, err := network.Join(newcomer)

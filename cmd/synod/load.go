@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"sync"
@@ -43,7 +44,7 @@ func newLoad() *cobra.Command {
 	flags.StringVar(&reach.authorities, "tls-ca", "", "`file` of certificates (PEM) to trust instead; implies --tls")
 	flags.StringVar(&reach.tokenFile, "token-file", "", "`file` with the bearer token to present to the ordering service (default none)")
 	flags.Float64Var(&workload.Rate, "rate", 1000, "submissions per second over all endpoints; 0 for as fast as it goes")
-	flags.TextVar(&size, "size", size, "size of each payload, as 256B or 4KiB")
+	flags.TextVar(&size, "size", size, "`size` of each payload, as 256B or 4KiB")
 	flags.DurationVar(&workload.Duration, "duration", 10*time.Second, "how long to submit, as 30s or 5m")
 	var many members.Config
 	flags.IntVar(&many.Members, "members", 16, "members that send and receive")
@@ -55,8 +56,15 @@ func newLoad() *cobra.Command {
 	flags.DurationVar(&workload.Drain, "drain", 30*time.Second, "how long to wait at the end for what was accepted")
 	asJSON := flags.Bool("json", false, "print the result as JSON (default false)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if many.Members < 1 || many.Recipients < 1 || many.InFlight < 1 {
-			return exit.Errorf(exit.Usage, "--members, --recipients and --in-flight must be 1 or more")
+		switch {
+		case many.Members < 1 || many.Recipients < 1 || many.InFlight < 1 || workload.Connections < 1:
+			return exit.Errorf(exit.Usage, "--members, --recipients, --in-flight and --connections must be 1 or more")
+		case !(workload.Rate >= 0) || math.IsInf(workload.Rate, 0):
+			return exit.Errorf(exit.Usage, "--rate %g is no rate; write a number of 0 or more", workload.Rate)
+		case workload.Duration <= 0 || workload.Drain <= 0:
+			return exit.Errorf(exit.Usage, "--duration and --drain must be above 0s")
+		case !*raw && size < members.MinSize:
+			return exit.Errorf(exit.Usage, "--size %s is too small to tell submissions apart; write %dB or more", size, members.MinSize)
 		}
 		lazyTimers(cmd.ErrOrStderr())
 		stop, ctx, release := twoSignals(cmd.Context())
@@ -231,7 +239,7 @@ func printResult(out io.Writer, r load.Result, asJSON bool) error {
 func publicListeners(path string) (addresses []string, err error) {
 	ready, err := node.ReadReady(path)
 	if err != nil {
-		return nil, exit.With(exit.Unavailable, err)
+		return nil, err
 	}
 	for _, n := range ready.Nodes {
 		if address, ok := n.Listeners["public"]; ok {

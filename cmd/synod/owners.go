@@ -117,6 +117,9 @@ func (o *owners) change(cmd *cobra.Command, before []topology.SignedTransaction,
 	if err != nil {
 		return err
 	}
+	if o.patience <= 0 {
+		return exit.Errorf(exit.Usage, "--timeout %s leaves no time; write 1m, or more than topology changes take", o.patience)
+	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), o.patience)
 	defer cancel()
 	n, err := owner.Connect(ctx, g, addresses, options...)
@@ -140,7 +143,7 @@ func (o *owners) change(cmd *cobra.Command, before []topology.SignedTransaction,
 		return err
 	}
 	if len(missing) > 0 {
-		return o.handOn(cmd, signed, missing)
+		return o.handOn(cmd, signed, signers, missing)
 	}
 	serial := content.Serial
 	left, err := n.Submit(ctx, func(s *topology.State) bool { return s.Serial(content.Mapping.Key()) >= serial }, append(before, signed)...)
@@ -161,16 +164,13 @@ func (o *owners) signers() (list []keys.PrivateKey, err error) {
 		return nil, exit.Errorf(exit.Usage, "no owner's keys are named; write --owner-keys DIR")
 	}
 	for _, dir := range o.keys {
-		if _, err := os.Stat(dir); err != nil {
-			return nil, exit.Errorf(exit.Usage, "--owner-keys: %w", err)
-		}
 		v, err := vault.Open(dir)
 		if err != nil {
-			return nil, exit.With(exit.BadConfig, err)
+			return nil, exit.Errorf(exit.BadConfig, "--owner-keys: %w", err)
 		}
 		entry, err := v.Newest(keys.Namespace)
 		if err != nil {
-			return nil, exit.With(exit.BadConfig, err)
+			return nil, exit.Errorf(exit.BadConfig, "--owner-keys: %w", err)
 		}
 		key, err := v.Signing(keys.Namespace, entry.Fingerprint)
 		if err != nil {
@@ -217,9 +217,13 @@ func (o *owners) sign(g *genesis.Genesis, content topology.Transaction, signers 
 }
 
 // handOn leaves the change for the next owner.
-func (o *owners) handOn(cmd *cobra.Command, signed topology.SignedTransaction, missing []keys.Fingerprint) error {
+func (o *owners) handOn(cmd *cobra.Command, signed topology.SignedTransaction, signers []keys.PrivateKey, missing []keys.Fingerprint) error {
 	if o.proposal == "" {
-		return exit.Errorf(exit.Failed, "signatures of other owners are missing (%v); write --proposal FILE, and hand the file on", missing)
+		var here []keys.Fingerprint
+		for _, key := range signers {
+			here = append(here, key.Public().Fingerprint())
+		}
+		return exit.Errorf(exit.Failed, "signatures of owners %v are missing, and --owner-keys named %v; if that is an owner, write --proposal FILE, and hand the file on", missing, here)
 	}
 	if err := wholefile.Replace(o.proposal, []byte(base64.StdEncoding.EncodeToString(signed.Encode())+"\n"), 0o644); err != nil {
 		return err

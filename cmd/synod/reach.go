@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"os"
 	"strings"
 
@@ -62,35 +60,35 @@ func (r *reach) addresses() (addresses []string, err error) {
 func (r *reach) options() ([]grpc.DialOption, error) {
 	transport := insecure.NewCredentials()
 	if r.tls || r.authorities != "" {
-		trusted, err := r.trusted()
+		pool, err := trusted(r.authorities)
 		if err != nil {
 			return nil, err
 		}
-		transport = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS13, RootCAs: trusted})
+		transport = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool})
 	}
 	options := []grpc.DialOption{grpc.WithTransportCredentials(transport)}
 	if r.tokenFile != "" {
 		content, err := os.ReadFile(r.tokenFile)
 		if err != nil {
-			return nil, fmt.Errorf("read the token: %w", err)
+			return nil, exit.Errorf(exit.BadConfig, "--token-file: %w", err)
 		}
 		options = append(options, grpc.WithPerRPCCredentials(bearer(firstToken(string(content)))))
 	}
 	return options, nil
 }
 
-// trusted are the authorities to trust; nil stands for the system's.
-func (r *reach) trusted() (*x509.CertPool, error) {
-	if r.authorities == "" {
+// trusted reads the authorities to trust from what --tls-ca names; nil stands for the system's.
+func trusted(authorities string) (*x509.CertPool, error) {
+	if authorities == "" {
 		return nil, nil
 	}
-	content, err := os.ReadFile(r.authorities)
+	content, err := os.ReadFile(authorities)
 	if err != nil {
-		return nil, fmt.Errorf("read the authorities to trust: %w", err)
+		return nil, exit.Errorf(exit.BadConfig, "--tls-ca: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(content) {
-		return nil, fmt.Errorf("read the authorities to trust: %w", errors.New(r.authorities+" holds no certificate in PEM"))
+		return nil, exit.Errorf(exit.BadConfig, "--tls-ca: %s holds no certificate in PEM", authorities)
 	}
 	return pool, nil
 }

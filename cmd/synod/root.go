@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/synod-network/synod/node/exit"
 )
@@ -21,7 +24,7 @@ func newRoot() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return exit.Errorf(exit.Usage, "%w; see %s --help", err, cmd.CommandPath())
+		return exit.Errorf(exit.Usage, "%w; see %s --help", flagTrouble(err), cmd.CommandPath())
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
@@ -46,6 +49,30 @@ func newRoot() *cobra.Command {
 		newVersion(),
 	)
 	return root
+}
+
+// flagTrouble words a value that does not suit its flag, for which the flag's library has words of its own language only.
+func flagTrouble(err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	why := bad.Unwrap().Error()
+	switch kind := bad.GetFlag().Value.Type(); {
+	case kind == "duration":
+		why = "no duration; write it like 500ms, 30s or 2h"
+	case strings.HasPrefix(kind, "uint"):
+		why = "no whole number of 0 or more, or too large a one"
+	case strings.HasPrefix(kind, "int"):
+		why = "no whole number, or too large a one"
+	case strings.HasPrefix(kind, "float"):
+		why = "no number"
+	case kind == "bool":
+		why = "neither true nor false"
+	default:
+		return fmt.Errorf("--%s: %s", bad.GetFlag().Name, why)
+	}
+	return fmt.Errorf("--%s: %q is %s", bad.GetFlag().Name, bad.GetValue(), why)
 }
 
 // noArgs refuses arguments, and suggests the subcommand that was perhaps meant.

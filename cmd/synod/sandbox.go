@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"github.com/synod-network/synod/node/config"
 	"github.com/synod-network/synod/node/exit"
 	"github.com/synod-network/synod/node/network"
+	"github.com/synod-network/synod/replica/store"
 	"github.com/synod-network/synod/sandbox"
 )
 
@@ -90,9 +92,9 @@ func showing(line *liveLine) func(sandbox.Progress) {
 }
 
 // unavailable gives what kept nodes from starting the exit code for trying
-// again, unless it has one: a port or a store that is in use becomes free.
+// again, unless it has one: a store that is in use becomes free.
 func unavailable(err error) error {
-	if exit.Code(err) == exit.Failed && isBusy(err) {
+	if exit.Code(err) == exit.Failed && errors.Is(err, store.ErrLocked) {
 		return exit.With(exit.Unavailable, err)
 	}
 	return err

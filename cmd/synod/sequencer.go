@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/synod-network/synod/node/exit"
-	"github.com/synod-network/synod/replica/store"
 	"github.com/synod-network/synod/sequencer/instance"
 )
 
@@ -53,9 +50,4 @@ func runSequencer(ctx context.Context, file string, set []string, readyFile stri
 	}
 	options := instance.Options{LogTo: os.Stderr, Rejoin: rejoin}
 	return unavailable(instance.Run(ctx, c, options, readyFile, reload))
-}
-
-// isBusy tells whether something is in use by another process.
-func isBusy(err error) bool {
-	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, store.ErrLocked)
 }

@@ -56,12 +56,12 @@ func wrapFaults() string {
 	line := ""
 	for _, fault := range sim.AllFaults() {
 		if len(line)+len(fault) > 100 {
-			lines = append(lines, line)
+			lines = append(lines, strings.TrimSpace(line))
 			line = ""
 		}
 		line += string(fault) + " "
 	}
-	return strings.Join(append(lines, line), "\n  ")
+	return strings.Join(append(lines, strings.TrimSpace(line)), "\n  ")
 }
 
 func (f *simFlags) run(cmd *cobra.Command) error {
@@ -100,11 +100,11 @@ func (f *simFlags) one(out io.Writer, o sim.Options) error {
 		if err := printJSON(out, r); err != nil {
 			return err
 		}
-	} else {
-		fmt.Fprintf(out, "\n%d members, %d commits in %d epochs, %d of %d requests ordered, %d crashes, %d messages\n"+
-			"latency p50 %s p99 %s; %s of virtual time in %s\n",
-			r.Nodes, r.Commits, r.Epochs, r.Ordered, r.Submitted, r.Crashes, r.Messages,
-			r.LatencyP50.Round(time.Millisecond), r.LatencyP99.Round(time.Millisecond), r.Virtual.Round(time.Millisecond), r.Real.Round(time.Millisecond))
+	} else if _, err := fmt.Fprintf(out, "\n%d members, %d commits in %d epochs, %d of %d requests ordered, %d crashes, %d messages\n"+
+		"latency p50 %s p99 %s; %s of virtual time in %s\n",
+		r.Nodes, r.Commits, r.Epochs, r.Ordered, r.Submitted, r.Crashes, r.Messages,
+		r.LatencyP50.Round(time.Millisecond), r.LatencyP99.Round(time.Millisecond), r.Virtual.Round(time.Millisecond), r.Real.Round(time.Millisecond)); err != nil {
+		return err
 	}
 	if r.Failure != "" {
 		return fmt.Errorf("seed %d broke a promise: %s\nrepeat it with: %s", r.Seed, r.Failure, r.Replay)

@@ -71,6 +71,9 @@ func worded(err error) (where, text string, code int) {
 		text, code = connectionTrouble(said, true, true)
 		return where, text, code
 	}
+	if s.Code() == codes.Unimplemented {
+		return where, "it does not serve this there (" + said + "); name the public listener of a sequencer, which serves the ordering service only with public.ordering = true", exit.BadConfig
+	}
 	return where, said, exit.Failed
 }
 
@@ -98,14 +101,18 @@ func connectionTrouble(message string, encrypted, shown bool) (text string, code
 		return "its certificate is not from the authority in --tls-ca", exit.BadConfig
 	case says("cannot validate certificate for", "certificate is valid for", "certificate is not valid for any names", "doesn't contain any IP SANs"):
 		return "its certificate is for other hosts: " + last(message), exit.BadConfig
+	case says("looked like an HTTP/1.1 header"):
+		return "it speaks HTTP/1 there; name a gRPC listener: public.listen for members, admin.grpc_listen for operators", exit.BadConfig
 	case says("first record does not look like a TLS handshake"):
-		return "it does not speak TLS there; leave out --tls-ca, or name the listener that does (admin.grpc_listen for operators)", exit.BadConfig
+		return "it does not speak TLS there; leave out --tls-ca and --tls, or name the listener that does (admin.grpc_listen for operators)", exit.BadConfig
 	case says("produced zero addresses", "no such host"):
 		return "no such host is known", exit.Unavailable
 	case says("connection refused"):
 		return "nothing listens there; is the sequencer running, and is this the right port?", exit.Unavailable
 	case hungUp(message) && !encrypted:
 		return "it hangs up; perhaps it speaks TLS: write --tls-ca", exit.Unavailable
+	case strings.Contains(message, "error reading server preface: EOF"):
+		return "it hangs up; is this the right port, and does it speak TLS?", exit.Unavailable
 	}
 	return last(message), exit.Unavailable
 }

@@ -32,6 +32,8 @@ func TestConnectionTrouble(t *testing.T) {
 		{`connection error: desc = "transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate signed by unknown authority"`, true, true, exit.BadConfig, "not from the authority in --tls-ca"},
 		{`connection error: desc = "transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2029"`, true, true, exit.BadConfig, "its certificate has expired"},
 		{`connection error: desc = "transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate is valid for localhost, not example.org"`, true, true, exit.BadConfig, "for localhost, not example.org"},
+		{`connection error: desc = "error reading server preface: EOF"`, true, true, exit.Unavailable, "right port"},
+		{`connection error: desc = "error reading server preface: http2: failed reading the frame payload: http2: frame too large, note that the frame header looked like an HTTP/1.1 header"`, true, true, exit.BadConfig, "public.listen for members"},
 		{`name resolver error: produced zero addresses`, false, false, exit.Unavailable, "no such host"},
 		{`the decision is complete, but cannot be ordered: 1 of 4 sequencers connected, 3 needed for a quorum`, true, true, exit.Unavailable, "the decision is complete, but cannot be ordered: 1 of 4 sequencers connected"},
 	} {
@@ -60,6 +62,8 @@ func TestClassified(t *testing.T) {
 			"load: no sequencer can be reached: a:1, c:3: " + nothing + "; b:2: no answer in time; is the sequencer running, and is this its public listener?"},
 		{fmt.Errorf("hand over the change: %w", errors.Join(status.Error(codes.PermissionDenied, "not yours"), status.Error(codes.PermissionDenied, "not yours"))), exit.Failed,
 			"hand over the change: not yours"},
+		{fmt.Errorf("load: a:1: %w", status.Error(codes.Unimplemented, "unknown service synod.ordering.v1.OrderingService")), exit.BadConfig,
+			"load: a:1: it does not serve this there (unknown service synod.ordering.v1.OrderingService); name the public listener of a sequencer, which serves the ordering service only with public.ordering = true"},
 		{errors.New("rate must be above 0"), exit.Usage, "rate must be above 0"},
 	} {
 		if got := classified(c.err); got.Error() != c.want || exit.Code(got) != c.code {

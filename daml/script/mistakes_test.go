@@ -1,7 +1,6 @@
 package script_test
 
 import (
-	"io"
 	"strings"
 	"testing"
 
@@ -53,7 +52,7 @@ func TestMistakesInScripts(t *testing.T) {
 		{"a template without key", `[{"as": "A", "exerciseByKey": "Two", "template": "M:T", "key": 1}]`, "has no key"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			err := runScript(t, tc.script)
+			_, err := runScript(t, tc.script)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Fatalf("got %v, want %q", err, tc.want)
 			}
@@ -64,7 +63,8 @@ func TestMistakesInScripts(t *testing.T) {
 	}
 }
 
-func runScript(t *testing.T, source string) error {
+// runScript runs a script on a new ledger that holds the package pairs, and returns what it prints.
+func runScript(t *testing.T, source string) (string, error) {
 	t.Helper()
 	dar, err := text.Assemble(pairs, nil)
 	if err != nil {
@@ -77,7 +77,9 @@ func runScript(t *testing.T, source string) error {
 	}
 	steps, err := script.Parse([]byte(source))
 	if err != nil {
-		return err
+		return "", err
 	}
-	return (&script.Runner{Ledger: l, Main: main}).Run(t.Context(), steps, (&script.Printer{Out: io.Discard}).Outcome)
+	var out strings.Builder
+	err = (&script.Runner{Ledger: l, Main: main}).Run(t.Context(), steps, (&script.Printer{Out: &out}).Outcome)
+	return out.String(), err
 }

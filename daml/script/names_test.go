@@ -1,14 +1,8 @@
 package script_test
 
 import (
-	"bytes"
 	"strings"
 	"testing"
-
-	"github.com/synod-network/synod/daml/engine"
-	"github.com/synod-network/synod/daml/ledger"
-	"github.com/synod-network/synod/daml/script"
-	"github.com/synod-network/synod/daml/text"
 )
 
 const pairs = `language 2.2
@@ -39,28 +33,13 @@ func TestContractsAreNamedAsTheyArePrinted(t *testing.T) {
 		{"too large a number", `{"as": "A", "create": "M:T", "with": {"owner": "A", "n": "9223372036854775808"}}`, "a whole number from -9223372036854775808"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			dar, err := text.Assemble(pairs, nil)
+			out, err := runScript(t, `[{"as": "A", "create": "M:T", "with": {"owner": "A", "n": "0"}, "name": "t"},
+				{"as": "A", "exercise": "Two", "on": "$t"}, `+tc.step+`]`)
 			if err != nil {
-				t.Fatal(err)
+				out += err.Error()
 			}
-			l := ledger.New(engine.New(engine.DefaultLimits()))
-			main, err := l.Upload(dar)
-			if err != nil {
-				t.Fatal(err)
-			}
-			steps, err := script.Parse([]byte(`[{"as": "A", "create": "M:T", "with": {"owner": "A", "n": "0"}, "name": "t"},
-				{"as": "A", "exercise": "Two", "on": "$t"}, ` + tc.step + `]`))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var out bytes.Buffer
-			printer := &script.Printer{Out: &out}
-			err = (&script.Runner{Ledger: l, Main: main}).Run(t.Context(), steps, printer.Outcome)
-			if err != nil {
-				out.WriteString(err.Error())
-			}
-			if !strings.Contains(out.String(), tc.want) {
-				t.Errorf("%s\nwant %q", out.String(), tc.want)
+			if !strings.Contains(out, tc.want) {
+				t.Errorf("%s\nwant %q", out, tc.want)
 			}
 		})
 	}

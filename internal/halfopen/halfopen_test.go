@@ -2,7 +2,6 @@ package halfopen_test
 
 import (
 	"io"
-	"net"
 	"runtime"
 	"testing"
 	"time"
@@ -11,30 +10,9 @@ import (
 	"github.com/synod-network/synod/internal/halfopen/halfopentest"
 )
 
-// pair connects two ends; the second is limited.
-func pair(t *testing.T, span time.Duration) (far, near *net.TCPConn) {
-	t.Helper()
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener := halfopen.Listener(inner, span)
-	defer func() { _ = listener.Close() }()
-	dialed, err := net.Dial("tcp", inner.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	accepted, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = dialed.Close(), accepted.Close() })
-	return dialed.(*net.TCPConn), accepted.(*net.TCPConn)
-}
-
 // TestVanishedMachineIsNoticed: what is written is taken by the kernel, so only the silence of the other end tells.
 func TestVanishedMachineIsNoticed(t *testing.T) {
-	far, near := pair(t, 200*time.Millisecond)
+	far, near := halfopentest.Pair(t, 200*time.Millisecond)
 	halfopentest.Vanish(t, far)
 	if _, err := near.Write([]byte("are you there?")); err != nil {
 		t.Fatalf("the kernel refused it at once: %v", err)
@@ -49,7 +27,7 @@ func TestReaderThatStopsIsNoticed(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux limits it")
 	}
-	_, near := pair(t, 200*time.Millisecond)
+	_, near := halfopentest.Pair(t, 200*time.Millisecond)
 	_, err := io.Copy(near, endless{})
 	if !halfopen.IsGone(err) {
 		t.Errorf("the connection ended with %v", err)

@@ -84,6 +84,9 @@ func (v *Vault) Retire(f keys.Fingerprint) error {
 	}
 	from, to := e, e
 	from.Retired, to.Retired = false, true
+	if err := os.Mkdir(filepath.Join(v.dir, retiredDir), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("retire %s: %w", f.Short(), err)
+	}
 	if err := move(v.path(from), v.path(to)); err != nil {
 		return fmt.Errorf("retire %s: %w", f.Short(), err)
 	}

@@ -49,15 +49,21 @@ type Entry struct {
 	Retired bool
 }
 
-// Open opens the vault at dir and makes the directory if its parent is there. It refuses a directory that anybody but its
-// owner can enter.
+// Create opens the vault at dir and makes the directory if its parent is there.
+func Create(dir string) (*Vault, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("create vault: %w", err)
+	}
+	return Open(dir)
+}
+
+// Open opens the vault at dir. It refuses a directory that anybody but its owner can enter, and writes nothing: a wrong path
+// stays as it is.
 func Open(dir string) (*Vault, error) {
 	for _, path := range []string{dir, filepath.Join(dir, retiredDir)} {
-		if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("open vault: %w", err)
-		}
 		info, err := os.Stat(path)
 		switch {
+		case path != dir && errors.Is(err, fs.ErrNotExist): // no key was ever retired, or a copy left out what is empty
 		case err != nil:
 			return nil, fmt.Errorf("open vault: %w", err)
 		case !info.IsDir():
@@ -77,7 +83,7 @@ func (v *Vault) List() ([]Entry, error) {
 		return nil, fmt.Errorf("list keys: %w", err)
 	}
 	retired, err := listDir(filepath.Join(v.dir, retiredDir), true)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list keys: %w", err)
 	}
 	// A crash while a key is retired leaves it at both places: it is retired.
@@ -100,8 +106,21 @@ func (v *Vault) Newest(purpose keys.Purpose) (Entry, error) {
 			return e, nil
 		}
 	}
-	return Entry{}, fmt.Errorf("vault %s holds no key for %s: %w", v.dir, purpose, fs.ErrNotExist)
+	return Entry{}, &noKeyError{v.dir, purpose}
 }
+
+// noKeyError says that a directory is no vault with a key for the purpose.
+type noKeyError struct {
+	dir     string
+	purpose keys.Purpose
+}
+
+func (e *noKeyError) Error() string {
+	return fmt.Sprintf("%s holds no key for %s; name a directory of keys, whose files are called like %s-0001-1220….key", e.dir, e.purpose, e.purpose)
+}
+
+// Is makes it match [fs.ErrNotExist].
+func (e *noKeyError) Is(target error) bool { return target == fs.ErrNotExist }
 
 func (v *Vault) find(f keys.Fingerprint) (Entry, error) {
 	entries, err := v.List()

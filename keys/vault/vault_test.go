@@ -16,7 +16,7 @@ import (
 func open(t *testing.T) (*vault.Vault, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "keys")
-	v, err := vault.Open(dir)
+	v, err := vault.Create(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +126,9 @@ func TestInterruptedRetirementIsCompleted(t *testing.T) {
 	v, dir := open(t)
 	e := must[vault.Entry](t)(v.Generate(keys.Protocol))
 	files, _ := filepath.Glob(filepath.Join(dir, "*.key"))
+	if err := os.Mkdir(filepath.Join(dir, "retired"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Link(files[0], filepath.Join(dir, "retired", filepath.Base(files[0]))); err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +144,11 @@ func TestInterruptedRetirementIsCompleted(t *testing.T) {
 }
 
 func TestVaultOpenToOthersIsRefused(t *testing.T) {
-	_, dir := open(t)
+	v, dir := open(t)
+	e := must[vault.Entry](t)(v.Generate(keys.Protocol))
+	if err := v.Retire(e.Fingerprint); err != nil {
+		t.Fatal(err)
+	}
 	for _, path := range []string{dir, filepath.Join(dir, "retired")} {
 		if err := os.Chmod(path, 0o750); err != nil {
 			t.Fatal(err)
@@ -153,8 +160,29 @@ func TestVaultOpenToOthersIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := vault.Open(filepath.Join(dir, "no", "parent")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := vault.Create(filepath.Join(dir, "no", "parent")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a parent: %v", err)
+	}
+}
+
+// TestAWrongPathStaysAsItIs: whoever names a directory that is no vault is told so, and finds nothing new there.
+func TestAWrongPathStaysAsItIs(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vault.Open(filepath.Join(dir, "keys")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("where nothing is: %v", err)
+	}
+	v, err := vault.Open(dir)
+	if err == nil {
+		_, err = v.Newest(keys.Namespace)
+	}
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "name a directory of keys") {
+		t.Errorf("where no key is: %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v was made, %v", left, err)
 	}
 }
 

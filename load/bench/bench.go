@@ -6,8 +6,10 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/synod-network/synod/load"
+	"github.com/synod-network/synod/load/members"
 	"github.com/synod-network/synod/node/config"
 	"github.com/synod-network/synod/node/network"
 	"github.com/synod-network/synod/sandbox"
@@ -43,6 +46,23 @@ type Workload struct {
 	Unary, Gather       bool
 }
 
+// Validate refuses numbers that mean nothing.
+func (w Workload) Validate() error {
+	switch {
+	case w.Size < members.MinSize:
+		return fmt.Errorf("a request of %d bytes: use %d or more", w.Size, members.MinSize)
+	case !(w.Rate >= 0 || w.Rate == -1) || math.IsInf(w.Rate, 0):
+		return fmt.Errorf("a rate of %g: use 0 or more, or -1 for no requests at all", w.Rate)
+	case w.Outstanding < 1:
+		return fmt.Errorf("%d requests in flight: use 1 or more", w.Outstanding)
+	case w.Measure <= 0 || w.WarmUp < 0 || w.CrashAfter < 0 || w.Away < 0:
+		return errors.New("the duration must be above 0s, and times before and in it must not be negative")
+	case w.Members < 0 || w.Members > 0 && (w.Recipients < 1 || w.Recipients > w.Members):
+		return fmt.Errorf("%d recipients among %d members: use 1 recipient or more, and as many members", w.Recipients, w.Members)
+	}
+	return nil
+}
+
 // Named returns the workload of the suite with that name.
 func Named(name string) (Workload, bool) {
 	for _, w := range Suite() {
@@ -65,7 +85,7 @@ func Suite() []Workload {
 		change(&w)
 		return w
 	}
-	members := func(name string, change func(*Workload)) Workload {
+	ofMembers := func(name string, change func(*Workload)) Workload {
 		return with(name, func(w *Workload) {
 			w.Members, w.Recipients = 32, 1
 			change(w)
@@ -80,13 +100,13 @@ func Suite() []Workload {
 		with("crash-saturate", func(w *Workload) { w.CrashAfter = 4 * time.Second }),
 		with("catch-up-5000", func(w *Workload) { w.Rate, w.Away, w.Measure = 5000, time.Minute, 20*time.Second }),
 		with("idle", func(w *Workload) { w.Rate = -1 }),
-		members("members-saturate", func(w *Workload) { w.Outstanding, w.WarmUp = 6000, warm }),
-		members("members-saturate-2k", func(w *Workload) { w.Outstanding, w.WarmUp = 2000, warm }),
-		members("members-unary", func(w *Workload) { w.Outstanding, w.Unary = 3000, true }),
-		members("members-10000", func(w *Workload) { w.Rate, w.Outstanding, w.WarmUp = 10_000, 6000, warm }),
-		members("members-200", func(w *Workload) { w.Rate, w.Outstanding = 200, 2000 }),
-		members("members-2000-subscribed", func(w *Workload) { w.Members, w.Rate, w.Gather, w.WarmUp = 2000, 500, true, 0 }),
-		members("members-1000-recipients", func(w *Workload) { w.Members, w.Recipients, w.Rate = 1000, 1000, 2 }),
+		ofMembers("members-saturate", func(w *Workload) { w.Outstanding, w.WarmUp = 6000, warm }),
+		ofMembers("members-saturate-2k", func(w *Workload) { w.Outstanding, w.WarmUp = 2000, warm }),
+		ofMembers("members-unary", func(w *Workload) { w.Outstanding, w.Unary = 3000, true }),
+		ofMembers("members-10000", func(w *Workload) { w.Rate, w.Outstanding, w.WarmUp = 10_000, 6000, warm }),
+		ofMembers("members-200", func(w *Workload) { w.Rate, w.Outstanding = 200, 2000 }),
+		ofMembers("members-2000-subscribed", func(w *Workload) { w.Members, w.Rate, w.Gather, w.WarmUp = 2000, 500, true, 0 }),
+		ofMembers("members-1000-recipients", func(w *Workload) { w.Members, w.Recipients, w.Rate = 1000, 1000, 2 }),
 		with("nodes-7", func(w *Workload) { w.Nodes = 7 }),
 		with("nodes-10", func(w *Workload) { w.Nodes = 10 }),
 		with("nodes-13", func(w *Workload) { w.Nodes = 13 }),

@@ -81,7 +81,7 @@ func (c Config) validate(targets int) error {
 		return errors.New("load: no target: name at least one sequencer")
 	case c.Size < MinSize || c.Size > 1<<24:
 		return fmt.Errorf("load: payloads of %d bytes: use %d to 16 MiB", c.Size, MinSize)
-	case c.Rate < 0, c.Duration < 0, c.Drain < 0, c.InFlight < 0, c.Recipients < 0:
+	case !(c.Rate >= 0), c.Duration < 0, c.Drain < 0, c.InFlight < 0, c.Recipients < 0:
 		return errors.New("load: rate, duration, drain, recipients and in-flight must not be negative")
 	case c.Members < 1 || c.Members > 100_000:
 		return fmt.Errorf("load: %d members: use 1 to 100000", c.Members)

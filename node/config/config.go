@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -68,7 +69,6 @@ type Value struct {
 type Loaded struct {
 	fields  []field
 	origins map[string]string
-	lines   map[string]int
 	file    string
 }
 
@@ -117,17 +117,23 @@ func (l *Loaded) readFile(target any) error {
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	lines, err := keyLines(document)
-	if err == nil {
-		decoder := toml.NewDecoder(bytes.NewReader(document)).DisallowUnknownFields()
-		err = decoder.Decode(target)
-	}
+	settings, err := writtenIn(document)
 	if err != nil {
 		return l.explain(err)
 	}
-	l.lines = lines
-	for key, line := range lines {
-		l.origins[key] = fmt.Sprintf("%s:%d", l.file, line)
+	declared := map[string]reflect.Type{}
+	declaredIn("", reflect.TypeOf(target).Elem(), declared)
+	for _, w := range settings {
+		origin := fmt.Sprintf("%s:%d", l.file, w.line)
+		if err := mistyped(w, declared); err != nil {
+			return fmt.Errorf("%s: %s: %w", origin, w.key, err)
+		}
+		if _, seen := l.origins[w.key]; !seen { // a list of tables is at its first header
+			l.origins[w.key] = origin
+		}
+	}
+	if err := toml.NewDecoder(bytes.NewReader(document)).DisallowUnknownFields().Decode(target); err != nil {
+		return l.explain(err)
 	}
 	return nil
 }

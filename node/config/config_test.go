@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,7 +47,67 @@ func TestMistakesAreOneLineWithPlaceAndFix(t *testing.T) {
 		{name: "clear text for everybody", content: "[public]\nlisten = \":7111\"",
 			want: `FILE:2: public.listen: ":7111" can be reached from other machines; set public.tls_cert_file and public.tls_key_file, or listen on 127.0.0.1`},
 		{name: "one port twice", content: "[admin]\nlisten = \"127.0.0.1:7111\"",
-			want: `FILE:2: admin.listen: "127.0.0.1:7111" is also public.listen; give each listener its own port`},
+			want: `FILE:2: admin.listen: "127.0.0.1:7111" has the port of public.listen, which is "127.0.0.1:7111"; give each listener its own port`},
+		{name: "one port twice, by another name", content: "[admin]\nlisten = \"localhost:7111\"",
+			want: `FILE:2: admin.listen: "localhost:7111" has the port of public.listen, which is "127.0.0.1:7111"; give each listener its own port`},
+		{name: "one port twice, once everywhere", content: "[admin]\nlisten = \":7112\"",
+			want: `FILE:2: admin.listen: ":7112" has the port of peer.listen, which is "127.0.0.1:7112"; give each listener its own port`},
+		{name: "a duration that is a number", content: "[shutdown]\ndrain_timeout = 10",
+			want: `FILE:2: shutdown.drain_timeout: "10" is no duration; write it like 500ms, 30s or 2h`},
+		{name: "a size that is a number", content: "[queue]\nbytes = 67108864",
+			want: `FILE:2: queue.bytes: "67108864" is no size; write it like 512B, 64KiB, 4MiB or 2GiB`},
+		{name: "a level that is a number", content: "[log]\nlevel = 4",
+			want: `FILE:2: log.level: "4" is no level; use debug, info, warn or error`},
+		{name: "a number in quotes", content: "[queue]\nrequests = \"5\"",
+			want: `FILE:2: queue.requests: "5" is a text; write it without quotes`},
+		{name: "a number in words", content: "[queue]\nrequests = \"many\"",
+			want: `FILE:2: queue.requests: "many" is no whole number`},
+		{name: "part of a request", content: "[queue]\nrequests = 1.5",
+			want: `FILE:2: queue.requests: "1.5" is no whole number`},
+		{name: "a switch in words", content: "[public]\nordering = \"yes\"",
+			want: `FILE:2: public.ordering: "yes" is neither true nor false`},
+		{name: "a path that is a number", content: "data_dir = 5",
+			want: `FILE:1: data_dir: 5 is no text; write it in quotes`},
+		{name: "a digest that is a number", content: "[[peers]]\nkey = 5",
+			want: `FILE:2: peers.key: public key "5" has 1 characters`},
+		{name: "a list in place of a value", content: "[log]\nlevel = [\"info\"]",
+			want: `FILE:2: log.level: is a single value, not a list; write one without brackets`},
+		{name: "a table in place of a value", content: "[log.level]\nx = 1",
+			want: `FILE:1: log.level: is a single value, not a table; write it as a line in the table above it`},
+		{name: "a value in place of a table", content: "queue = 5",
+			want: `FILE:1: queue: is a table; write [queue], and its keys below`},
+		{name: "a table twice", content: "[[queue]]\nrequests = 5",
+			want: `FILE:1: queue: is one table, not a list; write [queue], once`},
+		{name: "one peer as a table", content: "[peers]\nname = \"b\"",
+			want: `FILE:1: peers: is a list of tables; write [[peers]] above each`},
+		{name: "peers as a text", content: "peers = \"b\"",
+			want: `FILE:1: peers: is a list of tables; write [[peers]] above each`},
+		{name: "in an inline table", content: "\nlog = { level = 4 }",
+			want: `FILE:2: log.level: "4" is no level; use debug, info, warn or error`},
+		{name: "in a list of inline tables", content: "peers = [\n  { name = \"b\" },\n  { name = 5 },\n]",
+			want: `FILE:3: peers.name: 5 is no text; write it in quotes`},
+		{name: "judged in an inline table", content: "\nlog = { format = \"xml\" }",
+			want: `FILE:2: log.format: "xml" is unknown; use auto, text or json`},
+		{name: "a stop without end", content: "[shutdown]\nlame_duck = \"2000000h\"",
+			want: `FILE:2: shutdown.lame_duck: 2000000h0m0s would hold up a stop; write 1h or less, a minute is long`},
+		{name: "a drain without end", content: "[shutdown]\ndrain_timeout = \"61m\"",
+			want: `FILE:2: shutdown.drain_timeout: 1h1m0s would hold up a stop; write 1h or less, 10s suits most nodes`},
+		{name: "a queue without bound", content: "[queue]\nbytes = \"2TiB\"",
+			want: `FILE:2: queue.bytes: 2TiB is more than any memory holds; write 1TiB or less, 64MiB suits most nodes`},
+		{name: "requests without bound", content: "[queue]\nrequests = 9223372036854775807",
+			want: `FILE:2: queue.requests: 9223372036854775807 is no bound; write 100000000 or less, 100000 suits most nodes`},
+		{name: "registrations without bound", content: "[public]\nregistrations_per_second = 9223372036854775807",
+			want: `FILE:2: public.registrations_per_second: 9223372036854775807 is not from 1 to 1000000; 10 suits most networks`},
+		{name: "no registration from any host", content: "[public]\nhost_registrations_per_second = 0",
+			want: `FILE:2: public.host_registrations_per_second: 0 is not from 1 to 1000000; 2 suits most networks`},
+		{name: "trust that is over at once", content: "[trust]\nperiod = \"1ns\"",
+			want: `FILE:2: trust.period: 1ns is over before a node has started; write 1s or more, or 0s for no limit`},
+		{name: "scores for ever", content: "[peer_trust]\nhalf_life = \"9000h\"",
+			want: `FILE:2: peer_trust.half_life: 9000h0m0s is too long; write 8784h, which is a leap year, or less`},
+		{name: "a host with a space", content: "[peer]\nlisten = \"bad host:1\"",
+			want: `FILE:2: peer.listen: "bad host:1" is no address; write host:port, as 127.0.0.1:7111 or [::1]:7111`},
+		{name: "a URL", content: "[admin]\nlisten = \"http://127.0.0.1:1\"",
+			want: `FILE:2: admin.listen: "http://127.0.0.1:1" is no address; write host:port, as 127.0.0.1:7111 or [::1]:7111`},
 		{name: "half of a certificate", content: "[public]\ntls_cert_file = \"cert.pem\"",
 			want: `FILE:2: public.tls_cert_file: and public.tls_key_file go together; set both or neither`},
 		{name: "a score in words", content: "[peer_trust]\nlimit_at = \"low\"",
@@ -131,6 +192,23 @@ func TestStrongerSourcesWin(t *testing.T) {
 	} {
 		if origins[key] != want {
 			t.Errorf("%s comes from %s, want %s", key, origins[key], want)
+		}
+	}
+}
+
+// TestFormsOfOneValue: whichever way TOML allows a key to be written, the value and its place are the same.
+func TestFormsOfOneValue(t *testing.T) {
+	for _, content := range []string{
+		"[peer_trust]\n\nlimit_at = \"-0.4\"", "[peer_trust]\n\nlimit_at = -0.4", "\n\npeer_trust.limit_at = -0.4", "\n\npeer_trust = { limit_at = \"-0.4\" }",
+	} {
+		path := write(t, content)
+		c, loaded, err := config.LoadSequencer(config.Sources{File: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := config.Value{Key: "peer_trust.limit_at", Value: `"-0.4"`, Origin: path + ":3"}
+		if c.PeerTrust.LimitAt != -0.4 || !slices.Contains(loaded.Values(), want) {
+			t.Errorf("%q gives %v", content, loaded.Values())
 		}
 	}
 }

@@ -24,8 +24,8 @@ func collect(prefix string, table reflect.Value) []field {
 	var fields []field
 	for i := range table.NumField() {
 		declared := table.Type().Field(i)
-		key, _, _ := strings.Cut(declared.Tag.Get("toml"), ",")
-		if key == "" || key == "-" {
+		key := keyOfField(declared)
+		if key == "" {
 			continue
 		}
 		value := table.Field(i)
@@ -38,17 +38,18 @@ func collect(prefix string, table reflect.Value) []field {
 	return fields
 }
 
-func isTable(value reflect.Value) bool {
-	if value.Kind() != reflect.Struct {
-		return false
+// keyOfField is the key of a struct's field in its table, or empty if it is no setting.
+func keyOfField(f reflect.StructField) string {
+	key, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
+	if key == "-" {
+		return ""
 	}
-	_, isText := value.Addr().Interface().(encoding.TextUnmarshaler)
-	return !isText
+	return key
 }
 
-func (f field) isList() bool {
-	return f.value.Kind() == reflect.Slice && f.value.Type().Elem().Kind() == reflect.Struct
-}
+func isTable(value reflect.Value) bool { return formOf(value.Type()) == tableForm }
+
+func (f field) isList() bool { return formOf(f.value.Type()) == listForm }
 
 // elements returns the settings of one element of a list, with their zero values.
 func (f field) elements() []field {

@@ -24,8 +24,8 @@ func renderTable(out *strings.Builder, prefix string, table reflect.Value) {
 	var tables []nested
 	for i := range table.NumField() {
 		declared := table.Type().Field(i)
-		key, _, _ := strings.Cut(declared.Tag.Get("toml"), ",")
-		if key == "" || key == "-" {
+		key := keyOfField(declared)
+		if key == "" {
 			continue
 		}
 		f := field{key: key, doc: declared.Tag.Get("doc"), value: table.Field(i)}

@@ -25,7 +25,7 @@ type Sequencer struct {
 	Admin     Admin     `toml:"admin" doc:"Ports for operators."`
 	Storage   Storage   `toml:"storage" doc:"What is kept on disk."`
 	Trust     Trust     `toml:"trust" doc:"Whom this node believes after it was away for long, or when it is new in an old network."`
-	PeerTrust PeerTrust `toml:"peer_trust" doc:"How this node judges its peers: see docs/operations/trust.md. Each node judges for itself."`
+	PeerTrust PeerTrust `toml:"peer_trust" doc:"How this node judges its peers: see docs/operations/trust.md. Each node judges for itself. Every time here is 1ms to 8784h."`
 	Join      Join      `toml:"join" doc:"For a sequencer that joins a running network."`
 	Queue     Queue     `toml:"queue" doc:"Requests accepted from clients that no block carries yet. Above either limit clients are told to retry."`
 	Log       Log       `toml:"log" doc:"The log goes to standard error."`
@@ -42,7 +42,7 @@ type Public struct {
 	Ordering  bool   `toml:"ordering" doc:"Serve the ordering service too: opaque requests of anybody, as they are ordered. It is for measuring; members do not need it."`
 	TokenFile string `toml:"token_file" doc:"File with the bearer tokens of which the ordering service's clients must present one; empty to serve whoever can connect, on loopback only."`
 
-	RegistrationsPerSecond     int64 `toml:"registrations_per_second" doc:"Topology changes, such as the registration of new members, taken from everybody in a second; bursts may be five times as many."`
+	RegistrationsPerSecond     int64 `toml:"registrations_per_second" doc:"Topology changes, such as the registration of new members, taken from everybody in a second, 1 to 1000000; bursts may be five times as many."`
 	HostRegistrationsPerSecond int64 `toml:"host_registrations_per_second" doc:"The same from one host."`
 }
 
@@ -64,14 +64,14 @@ type Admin struct {
 
 // Storage bounds what is kept.
 type Storage struct {
-	RetainCommits int64 `toml:"retain_commits" doc:"Ordered blocks kept at least, whatever their size."`
+	RetainCommits int64 `toml:"retain_commits" doc:"Ordered blocks kept at least, whatever their size; 1000 or more."`
 	RetainBytes   Size  `toml:"retain_bytes" doc:"Bytes above which ordered blocks beyond retain_commits are removed, oldest first; 0B to keep everything."`
-	SegmentSize   Size  `toml:"segment_size" doc:"Size of one file of block payloads."`
+	SegmentSize   Size  `toml:"segment_size" doc:"Size of one file of block payloads, 1MiB to 1GiB."`
 }
 
 // Trust bounds the age of what a node knows by itself.
 type Trust struct {
-	Period   Duration `toml:"period" doc:"A node whose newest ordered block is older does not order before trust.handover is set: since then keys may have been retired and stolen, with which a false history can be signed. 0s for no limit."`
+	Period   Duration `toml:"period" doc:"A node whose newest ordered block is older does not order before trust.handover is set: since then keys may have been retired and stolen, with which a false history can be signed. 1s or more, or 0s for no limit."`
 	Handover Digest   `toml:"handover" doc:"Digest of a hand-over between epochs that you were told by another operator, from the log of a node that is up to date; this node then goes nowhere before it, and takes over the state after it. Take it out once the log says that it has done its work. Empty for none."`
 }
 
@@ -81,11 +81,11 @@ type PeerTrust struct {
 	LimitAt         Score    `toml:"limit_at" doc:"At or below this score a peer is read slowly, above -1 and below -0.3."`
 	Probation       Score    `toml:"probation" doc:"Score after a ban, above -1 and at most 0."`
 	FirstBan        Duration `toml:"first_ban" doc:"Length of a first ban; each further one is twice as long."`
-	LongestBan      Duration `toml:"longest_ban" doc:"The most that a ban lasts, up to 8784h."`
+	LongestBan      Duration `toml:"longest_ban" doc:"The most that a ban lasts, first_ban or more."`
 	BanJitter       Score    `toml:"ban_jitter" doc:"By up to which share a ban is longer or shorter, 0 to 0.5: so that bans do not end at once everywhere."`
 	StrikeWindow    Duration `toml:"strike_window" doc:"Time without a ban after which the next one counts as a first one again."`
 	SuspectWindow   Duration `toml:"suspect_window" doc:"If a third of the members look bad within this time, this node suspects itself and bans nobody."`
-	LooksBadAt      Score    `toml:"looks_bad_at" doc:"What a peer must lose in that time to look bad, above 0."`
+	LooksBadAt      Score    `toml:"looks_bad_at" doc:"What a peer must lose in that time to look bad, above 0 and at most 2."`
 	SuspectFor      Duration `toml:"suspect_for" doc:"How long such a suspicion lasts."`
 	QuorumGrace     Duration `toml:"quorum_grace" doc:"How long a quorum may lack before bans of members are put on hold."`
 	RememberedPeers int64    `toml:"remembered_peers" doc:"Of how many peers something is remembered, 1 to 1024; the least important is forgotten first."`
@@ -109,8 +109,8 @@ func (j Join) Addresses() (list []string) {
 
 // Queue bounds the requests that wait.
 type Queue struct {
-	Bytes    Size  `toml:"bytes" doc:"Bytes that may wait."`
-	Requests int64 `toml:"requests" doc:"Requests that may wait."`
+	Bytes    Size  `toml:"bytes" doc:"Bytes that may wait, 1MiB to 1TiB."`
+	Requests int64 `toml:"requests" doc:"Requests that may wait, 1 to 100000000."`
 }
 
 // Log is the form of the log.
@@ -121,8 +121,8 @@ type Log struct {
 
 // Shutdown bounds the phases of a stop.
 type Shutdown struct {
-	LameDuck     Duration `toml:"lame_duck" doc:"Time between health going down and the first refused request, for load balancers to look elsewhere: a little more than interval × failures of their check."`
-	DrainTimeout Duration `toml:"drain_timeout" doc:"Longest time for requests in hand to be ordered and subscriptions to end."`
+	LameDuck     Duration `toml:"lame_duck" doc:"Time between health going down and the first refused request, for load balancers to look elsewhere: a little more than interval × failures of their check. At most 1h."`
+	DrainTimeout Duration `toml:"drain_timeout" doc:"Longest time for requests in hand to be ordered and subscriptions to end, above 0s and at most 1h."`
 }
 
 // PeerAddress is where another sequencer is reached.
@@ -251,20 +251,39 @@ func (c *Sequencer) validateListeners() error {
 			return err
 		}
 	}
-	taken := map[string]string{}
-	for _, l := range []struct{ key, address string }{
+	listeners := []struct{ key, address string }{
 		{"public.listen", c.Public.Listen}, {"peer.listen", c.Peer.Listen},
 		{"admin.listen", c.Admin.Listen}, {"admin.grpc_listen", c.Admin.GRPC}, {"admin.pprof_listen", c.Admin.Pprof},
-	} {
-		if l.address == "" || hasPort(l.address, 0) {
-			continue
+	}
+	for i, l := range listeners {
+		for _, other := range listeners[:i] {
+			if collide(l.address, other.address) {
+				return Keyf(l.key, "%q has the port of %s, which is %q; give each listener its own port", l.address, other.key, other.address)
+			}
 		}
-		if other, found := taken[l.address]; found {
-			return Keyf(l.key, "%q is also %s; give each listener its own port", l.address, other)
-		}
-		taken[l.address] = l.key
 	}
 	return nil
+}
+
+// collide reports whether two listeners cannot be open at once. Empty ones are not opened; whoever listens everywhere leaves
+// nothing of the port.
+func collide(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	everywhere := func(host string) bool {
+		ip := net.ParseIP(host)
+		return host == "" || ip != nil && ip.IsUnspecified()
+	}
+	local := func(host string) string {
+		if host == "localhost" {
+			return "127.0.0.1"
+		}
+		return host
+	}
+	return everywhere(hostA) || everywhere(hostB) || local(hostA) == local(hostB)
 }
 
 func (c *Sequencer) validateLimits() error {
@@ -273,19 +292,38 @@ func (c *Sequencer) validateLimits() error {
 		return Keyf("storage.retain_commits", "%d is too few for peers to catch up from; keep at least 1000", c.Storage.RetainCommits)
 	case c.Storage.SegmentSize < MiB || c.Storage.SegmentSize > GiB:
 		return Keyf("storage.segment_size", "%s is outside 1MiB to 1GiB; 64MiB suits most disks", c.Storage.SegmentSize)
+	case c.Trust.Period != 0 && time.Duration(c.Trust.Period) < time.Second:
+		return Keyf("trust.period", "%s is over before a node has started; write 1s or more, or 0s for no limit", c.Trust.Period)
+	case c.Public.RegistrationsPerSecond < 1 || c.Public.RegistrationsPerSecond > mostRegistrations:
+		return Keyf("public.registrations_per_second", "%d is not from 1 to %d; 10 suits most networks", c.Public.RegistrationsPerSecond, mostRegistrations)
+	case c.Public.HostRegistrationsPerSecond < 1 || c.Public.HostRegistrationsPerSecond > mostRegistrations:
+		return Keyf("public.host_registrations_per_second", "%d is not from 1 to %d; 2 suits most networks", c.Public.HostRegistrationsPerSecond, mostRegistrations)
 	case c.Queue.Bytes < MiB:
 		return Keyf("queue.bytes", "%s is too small to hold the largest request; use 64MiB", c.Queue.Bytes)
-	case c.Public.RegistrationsPerSecond < 1 || c.Public.HostRegistrationsPerSecond < 1:
-		return Keyf("public.registrations_per_second", "and public.host_registrations_per_second must be 1 or more; use 10 and 2")
+	case c.Queue.Bytes > TiB:
+		return Keyf("queue.bytes", "%s is more than any memory holds; write 1TiB or less, 64MiB suits most nodes", c.Queue.Bytes)
 	case c.Queue.Requests < 1:
 		return Keyf("queue.requests", "%d lets nothing in; use 100000", c.Queue.Requests)
+	case c.Queue.Requests > mostQueued:
+		return Keyf("queue.requests", "%d is no bound; write %d or less, 100000 suits most nodes", c.Queue.Requests, mostQueued)
 	case c.Log.Format != "auto" && c.Log.Format != "text" && c.Log.Format != "json":
 		return Keyf("log.format", "%q is unknown; use auto, text or json", c.Log.Format)
 	case c.Shutdown.DrainTimeout == 0:
 		return Keyf("shutdown.drain_timeout", "0s would lose requests in hand at each stop; use 10s")
+	case time.Duration(c.Shutdown.DrainTimeout) > longestStop:
+		return Keyf("shutdown.drain_timeout", "%s would hold up a stop; write 1h or less, 10s suits most nodes", c.Shutdown.DrainTimeout)
+	case time.Duration(c.Shutdown.LameDuck) > longestStop:
+		return Keyf("shutdown.lame_duck", "%s would hold up a stop; write 1h or less, a minute is long", c.Shutdown.LameDuck)
 	}
 	return nil
 }
+
+// The most that may be configured: above it a bound bounds nothing.
+const (
+	mostRegistrations = 1_000_000
+	mostQueued        = 100_000_000
+	longestStop       = time.Hour
+)
 
 // longestBan is the most that may be configured.
 const longestBan = 366 * 24 * time.Hour
@@ -299,8 +337,11 @@ func (c *Sequencer) validatePeerTrust() error {
 		{"half_life", p.HalfLife}, {"first_ban", p.FirstBan}, {"strike_window", p.StrikeWindow}, {"suspect_window", p.SuspectWindow},
 		{"suspect_for", p.SuspectFor}, {"quorum_grace", p.QuorumGrace},
 	} {
-		if time.Duration(d.value) < time.Millisecond {
+		switch span := time.Duration(d.value); {
+		case span < time.Millisecond:
 			return Keyf("peer_trust."+d.key, "%s is too short; write 1ms or more", d.value)
+		case span > longestBan:
+			return Keyf("peer_trust."+d.key, "%s is too long; write 8784h, which is a leap year, or less", d.value)
 		}
 	}
 	switch {
@@ -357,8 +398,8 @@ func (c *Sequencer) validatePeers() error {
 
 // checkAddress judges an address to listen on.
 func checkAddress(key, address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || strings.ContainsAny(host, " /@") {
 		return Keyf(key, "%q is no address; write host:port, as 127.0.0.1:7111 or [::1]:7111", address)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {

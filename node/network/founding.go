@@ -63,7 +63,7 @@ func ownerDir(dir string, i int) string {
 
 // newKey makes a key in the vault of a directory.
 func newKey(dir string, purpose keys.Purpose) (keys.PrivateKey, error) {
-	v, err := vault.Open(dir)
+	v, err := vault.Create(dir)
 	if err != nil {
 		return keys.PrivateKey{}, err
 	}

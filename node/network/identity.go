@@ -115,6 +115,12 @@ const (
 // identity. It takes no step in the network.
 func Join(n Newcomer) (configPath, identityPath string, err error) {
 	configPath, identityPath = filepath.Join(n.Dir, configFile), filepath.Join(n.Dir, identityFile)
+	if n.Dir == "" {
+		return "", "", exit.Errorf(exit.Usage, "the directory has no name; write one, as ./sequencer5")
+	}
+	if err := refuseFile(n.Dir); err != nil {
+		return "", "", err
+	}
 	if _, err := os.Stat(configPath); err == nil {
 		return configPath, identityPath, nil
 	}
@@ -132,11 +138,12 @@ func Join(n Newcomer) (configPath, identityPath string, err error) {
 	if err := os.MkdirAll(draft, 0o755); err != nil {
 		return "", "", fmt.Errorf("join: %w", err)
 	}
-	if err := n.write(draft, g); err != nil {
-		_ = os.RemoveAll(draft) // the first error says more
-		return "", "", fmt.Errorf("join: %w", err)
+	err = n.write(draft, g)
+	if err == nil {
+		err = os.Rename(draft, n.Dir)
 	}
-	if err := os.Rename(draft, n.Dir); err != nil {
+	if err != nil {
+		_ = os.RemoveAll(draft) // the first error says more
 		return "", "", fmt.Errorf("join: %w", err)
 	}
 	return configPath, identityPath, nil
@@ -175,7 +182,7 @@ func (n Newcomer) write(draft string, g *genesis.Genesis) error {
 		c.Admin.Cert, c.Admin.Key, c.Admin.CA = adminCert, adminKey, operatorsDir+"/"+filepath.Base(OperatorAt(draft).Authority)
 	}
 	if err := c.Validate(); err != nil {
-		return err
+		return exit.With(exit.Usage, err)
 	}
 	header := "Configuration of " + n.Name + ", a sequencer of the network " + g.Name + ". Every key is here with its value; a key that is left out has its default."
 	if err := wholefile.Replace(filepath.Join(draft, configFile), config.Render(c, header), 0o644); err != nil {

@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/synod-network/synod/bft"
@@ -169,11 +170,11 @@ func NodesBelow(dir string) ([]Node, error) {
 // an error: membership does not change by restarting.
 func Ensure(plan Plan) (*Network, error) {
 	n, err := Open(plan.Dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return Create(plan)
 	}
 	if err != nil {
-		return nil, err
+		return nil, exit.With(exit.BadConfig, err)
 	}
 	if len(n.Nodes) != plan.Sequencers {
 		return nil, fmt.Errorf("%s holds a network of %d sequencers, not %d; ask for %d, or name another directory",
@@ -184,6 +185,8 @@ func Ensure(plan Plan) (*Network, error) {
 
 func (p Plan) validate() error {
 	switch {
+	case p.Dir == "":
+		return errors.New("the directory has no name; write one, as ./net")
 	case p.Sequencers < 1 || p.Sequencers > MaxSequencers:
 		return fmt.Errorf("a network has 1 to %d sequencers, not %d; 4 is the least that bears a faulty one", MaxSequencers, p.Sequencers)
 	case !config.ValidName(p.Name):
@@ -199,6 +202,9 @@ func (p Plan) validate() error {
 }
 
 func (p Plan) refuseOccupied() error {
+	if err := refuseFile(p.Dir); err != nil {
+		return err
+	}
 	occupied := []string{filepath.Join(p.Dir, genesisFile), filepath.Join(p.Dir, ownersDir), filepath.Join(p.Dir, operatorsDir)}
 	for i := range p.Sequencers {
 		occupied = append(occupied, NodeAt(p.Dir, i).Dir)
@@ -207,6 +213,14 @@ func (p Plan) refuseOccupied() error {
 		if _, err := os.Lstat(path); err == nil {
 			return fmt.Errorf("%w: %s; nothing was changed; name another directory, or remove it if nobody needs its keys", fs.ErrExist, path)
 		}
+	}
+	return nil
+}
+
+// refuseFile refuses a path that is to be a directory and is something else.
+func refuseFile(dir string) error {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return exit.Errorf(exit.Usage, "%s is a file; name a directory, which is made if it is not there", dir)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/synod-network/synod/keys"
@@ -70,9 +69,6 @@ func RotateProtocolKey(c *config.Sequencer) (keys.Fingerprint, error) {
 
 // memberOf is who a sequencer is in the network.
 func memberOf(c *config.Sequencer) (topology.Member, error) {
-	if _, err := os.Stat(c.KeysDir); err != nil {
-		return topology.Member{}, exit.With(exit.BadConfig, err)
-	}
 	v, err := vault.Open(c.KeysDir)
 	if err != nil {
 		return topology.Member{}, exit.With(exit.BadConfig, err)

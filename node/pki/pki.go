@@ -19,6 +19,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -141,6 +142,9 @@ func (a *Authority) issue(template *x509.Certificate, key crypto.Signer, certFil
 	if err != nil {
 		return fmt.Errorf("encode a key: %w", err)
 	}
+	if filepath.Clean(keyFile) == filepath.Clean(certFile) {
+		return fmt.Errorf("%s cannot hold both a certificate and its key; name two files", certFile)
+	}
 	if err := writePEM(keyFile, "PRIVATE KEY", private, 0o600); err != nil {
 		return err
 	}
@@ -183,9 +187,9 @@ func writePEM(file, kind string, der []byte, mode os.FileMode) error {
 	err := wholefile.Create(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("write a certificate: %w; nothing is overwritten", err)
+		return fmt.Errorf("%w: %s; nothing is overwritten: name another file, or move it away", fs.ErrExist, file)
 	case err != nil:
-		return fmt.Errorf("write a certificate: %w", err)
+		return fmt.Errorf("write %s: %w", file, err)
 	}
 	return nil
 }

@@ -140,6 +140,12 @@ func TestNothingIsOverwritten(t *testing.T) {
 	if _, err := pki.CreateAuthority("c", f.at("a.crt"), f.at("a.key"), now); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("over an authority: %v", err)
 	}
+	if err := authority.Client("mallory", f.at("both.pem"), filepath.Join(f.at("."), "both.pem"), now); err == nil || !strings.Contains(err.Error(), "name two files") {
+		t.Errorf("one file for both: %v", err)
+	}
+	if _, err := os.Stat(f.at("both.pem")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("half of a pair was left: %v", err)
+	}
 	after, err := os.ReadFile(f.at("client.key"))
 	if err != nil || string(after) != string(before) {
 		t.Errorf("the key has changed: %v", err)

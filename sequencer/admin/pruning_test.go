@@ -336,6 +336,8 @@ func TestWrongSchedules(t *testing.T) {
 			{"minute 61", func(r *adminv1.SetPruningScheduleRequest) { *r.Cron = "61 * * * *" }, "half past two"},
 			{"a time zone", func(r *adminv1.SetPruningScheduleRequest) { *r.Cron = "TZ=Europe/Berlin" }, "times are UTC"},
 			{"a year", func(r *adminv1.SetPruningScheduleRequest) { *r.Cron = "0 30 2 * * * 2030" }, "a year cannot be given"},
+			{"back in time", func(r *adminv1.SetPruningScheduleRequest) { *r.Cron = "@every -5m" }, "too often"},
+			{"without a pause", func(r *adminv1.SetPruningScheduleRequest) { *r.Cron = "@every 1ms" }, "too often"},
 			{"never", func(r *adminv1.SetPruningScheduleRequest) { *r.Cron = "0 0 30 2 *" }, "no such time"},
 			{"much text", func(r *adminv1.SetPruningScheduleRequest) { *r.Cron = strings.Repeat("1,", 200) + "1 * * * *" }, "more than 200 bytes"},
 			{"no time to run", func(r *adminv1.SetPruningScheduleRequest) { r.MaxDuration = durationpb.New(time.Millisecond) }, "1s to 30 days"},

@@ -43,6 +43,11 @@ func parseCron(text string) (cron.Schedule, error) {
 	case len(strings.Fields(text)) == 7:
 		return nil, errors.New("a year cannot be given; write five fields, or six with seconds before them")
 	}
+	if span, found := strings.CutPrefix(text, "@every "); found {
+		if every, err := time.ParseDuration(span); err == nil && every < time.Second {
+			return nil, fmt.Errorf("%s is too often; write @every 1s or more", every)
+		}
+	}
 	parser := cron.NewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
 	return parser.Parse(text)
 }

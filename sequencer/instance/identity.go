@@ -164,15 +164,15 @@ func (i *Instance) newestListed(v *vault.Vault) (newest *vault.Entry) {
 // lists.
 func (i *Instance) place(s *synchronizer.State) error {
 	id := i.identity
-	other := map[keys.PublicKey]bool{}
+	var other *topology.SequencerNode
 	found := false
 	look := func(view topology.Snapshot) {
 		for _, n := range view.Sequencers().Sequencers {
 			switch {
 			case id.holds(n.Node) && n.Member == id.member:
 				found = true
-			case id.holds(n.Node), n.Member == id.member, n.Member.Name == i.Config.Name:
-				other[n.Node] = true
+			case n.Member == id.member, other == nil && (id.holds(n.Node) || n.Member.Name == i.Config.Name):
+				other = &n
 			}
 		}
 	}
@@ -182,11 +182,12 @@ func (i *Instance) place(s *synchronizer.State) error {
 	switch {
 	case found:
 		return nil
-	case len(other) > 0:
-		for key := range other {
-			return exit.Errorf(exit.BadConfig, "%s holds key %s, but the network lists key %s for %s, or another identity than that of %s; use name, key file and keys that belong together",
-				c.KeyFile, id.node.Public(), key, c.Name, c.KeysDir)
-		}
+	case other != nil && other.Member != id.member:
+		return exit.Errorf(exit.BadConfig, "the network lists %s, but name %s and the keys in %s are those of %s; use name, key_file and keys_dir that belong together",
+			other.Member, c.Name, c.KeysDir, id.member)
+	case other != nil:
+		return exit.Errorf(exit.BadConfig, "%s holds key %s, but the network lists key %s for %s; use name, key_file and keys_dir that belong together",
+			c.KeyFile, id.node.Public(), other.Node, c.Name)
 	}
 	i.Log.Info("this sequencer is not listed yet; it follows the order and waits for the owners to list it", slog.String("member", id.member.String()))
 	return nil

@@ -49,7 +49,7 @@ func beginExchange(t *testing.T) *exchange {
 		Config:  &config.Sequencer{KeyFile: filepath.Join(dir, "node.key"), KeysDir: filepath.Join(dir, "keys")},
 		Genesis: &genesis.Genesis{ID: genesis.ID(e.network.ID)}, Log: slog.New(slog.DiscardHandler), orderer: e.orderer(),
 	}
-	v, err := vault.Open(i.Config.KeysDir)
+	v, err := vault.Create(i.Config.KeysDir)
 	if err != nil {
 		t.Fatal(err)
 	}

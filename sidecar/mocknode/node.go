@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/synod-network/synod/node"
+	"github.com/synod-network/synod/node/exit"
 	"github.com/synod-network/synod/sidecar/event"
 )
 
@@ -87,9 +88,12 @@ type Node struct {
 	upgrading *Version      // while down
 }
 
+// maxShape bounds what is in one block.
+const maxShape = 10_000
+
 // validate refuses numbers that mean nothing.
 func (o *Options) validate() error {
-	if o.Rate < 0 {
+	if !(o.Rate >= 0) {
 		return fmt.Errorf("--rate is %v: it is a number of events a second, 0 for only those that are asked for", o.Rate)
 	}
 	numbers := map[string]int{
@@ -101,6 +105,9 @@ func (o *Options) validate() error {
 		if numbers[flag] < 0 {
 			return fmt.Errorf("--%s is %d: it must not be negative", flag, numbers[flag])
 		}
+	}
+	if most := maxShape; o.Shape.Deploys > most || o.Shape.Validators > most {
+		return fmt.Errorf("--deploys and --validators must be at most %d, or a block takes for ever to make", most)
 	}
 	return nil
 }
@@ -116,7 +123,7 @@ func Listen(ctx context.Context, o Options) (*Node, error) {
 	fill(&o.Network, d.Network)
 	fill(&o.Shape, d.Shape)
 	if err := o.validate(); err != nil {
-		return nil, err
+		return nil, exit.With(exit.Usage, err)
 	}
 	sse, err := node.Listen(ctx, "event streams", "--sse-port", o.SSEAddress)
 	if err != nil {

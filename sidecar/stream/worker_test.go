@@ -3,10 +3,10 @@ package stream
 import (
 	"errors"
 	"log/slog"
-	"net"
 	"testing"
 	"time"
 
+	"github.com/synod-network/synod/internal/halfopen/halfopentest"
 	"github.com/synod-network/synod/sidecar/event"
 	"github.com/synod-network/synod/sidecar/log/logtest"
 )
@@ -19,7 +19,7 @@ func TestSilenceIsNoticedWithoutTheKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	near, _ := connected(t)
+	_, near := halfopentest.Pair(t, 0)
 	sub, err := newSubscriber(near, pathDeploys)
 	if err != nil {
 		t.Fatal(err)
@@ -40,24 +40,4 @@ func TestSilenceIsNoticedWithoutTheKernel(t *testing.T) {
 			t.Fatalf("when the time is up: %v, blocked %v", err, sub.blocked)
 		}
 	}
-}
-
-// connected returns both ends of a connection.
-func connected(t *testing.T) (near, far *net.TCPConn) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	dialed, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	accepted, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = dialed.Close(), accepted.Close() })
-	return accepted.(*net.TCPConn), dialed.(*net.TCPConn)
 }
