@@ -112,7 +112,7 @@ func TestReadyFileAppearsWhenReadyAndGoesAtTheStop(t *testing.T) {
 
 // readWhenThere waits for the rename that follows the moment in which the content was asked for.
 func readWhenThere(t *testing.T, path string) (node.Ready, error) {
-	deadline, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	deadline, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	poll := time.NewTicker(time.Millisecond)
 	defer poll.Stop()
