@@ -155,7 +155,7 @@ func TestClientsThatDoNotReadOrWriteAreCutOff(t *testing.T) {
 		_, err := io.Copy(io.Discard, r.Body)
 		written <- err
 	})
-	stage := node.ServeHTTP("operators", listener, mux, 100*time.Millisecond)
+	stage := node.ServeHTTP("operators", listener, mux, time.Second) // in which a request must come through on a busy machine
 	go func() { done <- stage.Run(ctx, func() { close(ready) }) }()
 	<-ready
 	for _, request := range []string{
