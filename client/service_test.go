@@ -111,7 +111,7 @@ func TestThroughTheRealService(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t) })
 	const sequencers, rounds, each = 4, 8, 25
 	network, _, services, list := startServices(t, sequencers, "alice", "bob")
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	var clients []*client.Client
 	var ended sync.WaitGroup

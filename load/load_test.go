@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"runtime"
 	"slices"
@@ -21,8 +22,8 @@ import (
 	"github.com/synod-network/synod/sequencer"
 )
 
-// brief is a workload that takes a third of a second.
-var brief = load.Config{Rate: 3000, Size: 128, Duration: 300 * time.Millisecond, Drain: 300 * time.Millisecond}
+// brief is a workload that takes a third of a second, and longer only where a promise is broken.
+var brief = load.Config{Rate: 3000, Size: 128, Duration: 300 * time.Millisecond, Drain: time.Minute}
 
 func run(t *testing.T, config load.Config, targets ...load.Target) load.Result {
 	t.Helper()
@@ -43,14 +44,42 @@ func inProcess(memory *ordertest.Memory) []load.Target {
 
 func TestSoundNetworkIsClean(t *testing.T) {
 	memory := ordertest.StartMemory(t, ordertest.MemoryConfig{})
-	result := run(t, brief, inProcess(memory)...)
-	want := int64(900)
-	if !result.Clean || result.Submitted != result.Ordered || result.Accepted != result.Ordered || result.Ordered < want*9/10 || result.Ordered > want+1 {
-		t.Errorf("verdict %+v, want about %d ordered and clean", result, want)
+	const want, attempts = 900, 20
+	for attempt := 1; ; attempt++ { // what falls due while a busy machine stands still at the end is not sent
+		result := run(t, brief, inProcess(memory)...)
+		if !result.Clean || result.Submitted != result.Ordered || result.Accepted != result.Ordered || result.Ordered > want+1 || attempt == attempts {
+			t.Fatalf("verdict %+v, want about %d ordered and clean", result, want)
+		}
+		if result.P50 <= 0 || result.P99 < result.P50 || result.P999 < result.P99 {
+			t.Errorf("latencies %v, %v, %v ms", result.P50, result.P99, result.P999)
+		}
+		if result.Ordered >= want*9/10 {
+			return
+		}
 	}
-	if result.P50 <= 0 || result.P99 < result.P50 || result.P999 < result.P99 {
-		t.Errorf("latencies %v, %v, %v ms", result.P50, result.P99, result.P999)
-	}
+}
+
+// when is closed once a further block is ordered of which enough is true.
+func when(t *testing.T, memory *ordertest.Memory, enough func(ordering.Block) bool) <-chan struct{} {
+	reached, stop := make(chan struct{}), errors.New("enough")
+	ctx, cancel := context.WithCancel(context.Background())
+	from := memory.Node(0).Status().Head + 1
+	var reading sync.WaitGroup
+	t.Cleanup(func() { cancel(); reading.Wait() })
+	reading.Go(func() {
+		err := memory.Node(0).Read(ctx, from, func(block ordering.Block) error {
+			if enough(block) {
+				return stop
+			}
+			return nil
+		})
+		if errors.Is(err, stop) {
+			close(reached)
+		} else if ctx.Err() == nil {
+			t.Error(err)
+		}
+	})
+	return reached
 }
 
 func TestStopEndsSubmittingAndWaitsForTheRest(t *testing.T) {
@@ -67,9 +96,11 @@ func TestStopEndsSubmittingAndWaitsForTheRest(t *testing.T) {
 }
 
 func TestUnpacedRunIsBoundedByItsFlight(t *testing.T) {
-	memory := ordertest.StartMemory(t, ordertest.MemoryConfig{Keep: 1000})
+	memory := ordertest.StartMemory(t, ordertest.MemoryConfig{})
 	config := brief
-	config.Rate, config.InFlight = 0, 2000
+	config.Rate, config.InFlight, config.Duration = 0, 2000, time.Minute
+	ordered := 0
+	config.Stop = when(t, memory, func(block ordering.Block) bool { ordered += block.RequestCount(); return ordered >= 2000 })
 	result := run(t, config, inProcess(memory)...)
 	if !result.Clean || result.Rejected > 0 || result.Ordered < 2000 {
 		t.Errorf("verdict %+v", result)
@@ -182,7 +213,10 @@ func TestVerdictNamesPlantedFaults(t *testing.T) {
 				test.plant(number, altered)
 				targets = append(targets, load.InProcess(altered))
 			}
-			if result := run(t, brief, targets...); result.Clean || test.named(result) == 0 {
+			config, began := brief, time.Now()
+			config.Drain, config.Duration = 300*time.Millisecond, time.Minute
+			config.Stop = when(t, memory, func(block ordering.Block) bool { return block.Height > 50 && time.Since(began) > brief.Duration })
+			if result := run(t, config, targets...); result.Clean || test.named(result) == 0 {
 				t.Errorf("verdict %+v does not say so", result)
 			}
 		})
@@ -213,21 +247,23 @@ func TestCrashLosesNothingThatIsPromised(t *testing.T) {
 	for number := range memory.Size() {
 		targets = append(targets, restarting{memory, number})
 	}
-	config := brief
-	config.Duration, config.Drain = 2500*time.Millisecond, 10*time.Second
-	stopped := false
+	config, stop := brief, make(chan struct{})
+	config.Duration, config.Stop = time.Hour, stop
+	seconds := 0
 	config.Progress = func(load.Progress) {
-		if !stopped {
+		switch seconds++; seconds {
+		case 1:
 			resume := memory.Stall() // so that something is queued when it stops
 			for memory.Node(2).Queued() == 0 {
 				runtime.Gosched()
 			}
 			memory.Stop(2)
 			resume()
-			stopped = true
-			return
+		case 2:
+			memory.Start(2)
+		case 3:
+			close(stop)
 		}
-		memory.Start(2)
 	}
 	result := run(t, config, targets...)
 	if !result.Clean || result.Unknown == 0 || result.Submitted != result.Ordered+result.Unknown {
@@ -260,8 +296,9 @@ func TestGRPCEndpointsAreJudgedAlike(t *testing.T) {
 	}
 	for _, rate := range []float64{3000, 0} {
 		config := brief
-		config.Rate, config.Connections = rate, 2
-		config.Drain = 10 * time.Second
+		config.Rate, config.Connections, config.Duration = rate, 2, time.Minute
+		ordered := 0
+		config.Stop = when(t, memory, func(block ordering.Block) bool { ordered += block.RequestCount(); return ordered >= 1000 })
 		if result := run(t, config, targets...); !result.Clean || result.Unknown > 0 || result.Ordered != result.Accepted {
 			t.Errorf("rate %v: verdict %+v", rate, result)
 		}

@@ -116,7 +116,7 @@ func TestReadyFileAppearsWhenReadyAndGoesAtTheStop(t *testing.T) {
 
 // readWhenThere waits for the rename that follows the moment in which the content was asked for.
 func readWhenThere(t *testing.T, path string) (node.Ready, error) {
-	deadline, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	deadline, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	poll := time.NewTicker(time.Millisecond)
 	defer poll.Stop()
@@ -159,7 +159,7 @@ func TestClientsThatDoNotReadOrWriteAreCutOff(t *testing.T) {
 		_, err := io.Copy(io.Discard, r.Body)
 		written <- err
 	})
-	stage := node.ServeHTTP("operators", listener, mux, 100*time.Millisecond)
+	stage := node.ServeHTTP("operators", listener, mux, time.Second) // in which a request must come through on a busy machine
 	go func() { done <- stage.Run(ctx, func() { close(ready) }) }()
 	<-ready
 	for _, request := range []string{

@@ -85,7 +85,7 @@ func listen(t *testing.T, address string) net.Listener {
 
 // patience bounds what should take milliseconds.
 func patience(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

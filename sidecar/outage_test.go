@@ -57,7 +57,7 @@ func TestPostgreSQLOutageAsClientsSeeIt(t *testing.T) {
 		t.Error("the metrics do not tell of the outage")
 	}
 	server.Restart(t)
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	for drained := false; !drained; {
 		_, metrics := get(t, r.urls["admin"]+"/metrics")

@@ -6,7 +6,6 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,8 +129,9 @@ func listen(t *testing.T, server *grpc.Server, address string) (at string, stop 
 	return listener.Addr().String(), func() { server.Stop(); serving.Wait() }
 }
 
-// brief is a workload that ends when it has done enough.
-var brief = load.Config{Rate: 500, Size: 64, Members: 3, Duration: time.Hour, Drain: time.Minute}
+// brief is a workload that ends when it has done enough. Little is under way at a time, so that a busy machine sequences it before its time has
+// passed.
+var brief = load.Config{Rate: 500, Size: 64, Members: 3, InFlight: 10, Duration: time.Hour, Drain: time.Minute}
 
 // runUntil runs a workload until it has done enough, which is looked at each second.
 func runUntil(t *testing.T, config load.Config, targets []load.Target, enough func(load.Progress) bool) load.Result {
@@ -229,20 +229,23 @@ func TestBrokenConnectionsAreNoLosses(t *testing.T) {
 		s.proxy.Behave(clienttest.Behaviour{})
 		s.restart()
 	}
-	var looks atomic.Int32
+	step, before := 0, 0
 	first.proxy.Behave(forgets)
 	config.Progress = func(load.Progress) { // each second
-		switch looks.Add(1) {
-		case 1:
+		switch {
+		case step == 0 && first.proxy.Sends() > 0:
 			fails(first)
 			second.proxy.Behave(forgets)
-		case 2:
+			step, before = 1, second.proxy.Sends()
+		case step == 1 && second.proxy.Sends() > before:
 			close(stop)
-		case 3:
+			step = 2
+		case step == 2:
 			fails(second)
+			step = 3
 		}
 	}
-	if r := run(t, config, targets); !r.Clean || r.Unknown == 0 || looks.Load() < 3 {
+	if r := run(t, config, targets); !r.Clean || r.Unknown == 0 || step < 3 {
 		t.Errorf("%+v", r)
 	}
 }

@@ -194,7 +194,7 @@ func (c *cluster) start(i int) {
 // prune waits for the commit to be on disk, where pruning begins.
 func (c *cluster) prune(i int, below bft.CommitIndex) {
 	s := c.node(i).store
-	for deadline := time.Now().Add(10 * time.Second); s.Highest() < below; runtime.Gosched() {
+	for deadline := time.Now().Add(time.Minute); s.Highest() < below; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("member %d stored commit %d, want %d", i, s.Highest(), below)
 		}
@@ -241,7 +241,7 @@ func running(t *testing.T) (*cluster, context.Context) {
 			c.stop(i)
 		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return c, ctx
 }

@@ -73,7 +73,7 @@ func TestStoppedWhileAnEpochEnds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(time.Minute):
 			stop()
 			t.Fatal("the application was not asked again for its answer to the epoch's last commit")
 		}

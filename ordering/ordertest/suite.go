@@ -29,7 +29,7 @@ type Cluster struct {
 	// QueueLimit is a bound on what one node queues, in bytes.
 	QueueLimit int
 	// Patience is how long to wait for what must happen before calling it lost.
-	// Default 30 s.
+	// Default one minute.
 	Patience time.Duration
 
 	// What follows is optional.
@@ -82,7 +82,7 @@ func Run(t *testing.T, factory Factory) {
 func (c Case) run(t T, factory Factory) {
 	cluster := factory(t)
 	if cluster.Patience == 0 {
-		cluster.Patience = 30 * time.Second
+		cluster.Patience = time.Minute
 	}
 	c.Check(t, cluster)
 }

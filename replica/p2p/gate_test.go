@@ -150,15 +150,15 @@ func TestLimitedPeerIsSlowed(t *testing.T) {
 	}
 	conn.Close()
 	receive(t, node.down, "Down")
-	again, err := dialTLS(t, node, stranger(t, high, live()))
-	if err != nil {
-		t.Fatal(err)
+	for refused := false; !refused; { // it may come once a second, which passes quickly on a busy machine
+		began := time.Now()
+		refused = !knock(t, node, high) || !knock(t, node, high)
+		if !refused && time.Since(began) < time.Second {
+			t.Fatal("it is let in again at once")
+		}
 	}
-	if _, err := io.ReadAll(again); isTimeout(err) {
-		t.Error("it is let in again at once")
-	}
-	if n := node.Refused()[p2p.LimitedPeer]; n != 1 {
-		t.Errorf("%d connections refused, want 1", n)
+	if node.Refused()[p2p.LimitedPeer] == 0 {
+		t.Error("not counted")
 	}
 	j.treatment.Store(&p2p.Treatment{})
 	node.Reconsider(high.Public())

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of a test. It is only reached when the test fails.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 var testNetwork = [32]byte{'t', 'e', 's', 't'}
 
@@ -53,12 +54,16 @@ func lowHigh() (low, high keys.PrivateKey) {
 	return low, high
 }
 
-func listen(t testing.TB, address string) net.Listener {
+// listen waits for a port that somebody's outgoing connection has for the moment.
+func listen(t testing.TB, address string) (l net.Listener) {
 	t.Helper()
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, address+" to be free", func() (free bool) {
+		var err error
+		if l, err = net.Listen("tcp", address); err != nil && !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 	return l
 }
 
@@ -76,9 +81,9 @@ func start(t testing.TB, key keys.PrivateKey, peers map[keys.PublicKey]string, a
 		Network: testNetwork,
 		Peers:   peers,
 		Limits: p2p.Limits{
-			HandshakeTimeout: 5 * time.Second,
+			HandshakeTimeout: patience / 2, // generous, as is the next but one: the machine may be busy
 			PingEvery:        100 * time.Millisecond,
-			DeadAfter:        4 * time.Second, // generous: the machine may be busy
+			DeadAfter:        10 * time.Second,
 			RedialFrom:       5 * time.Millisecond,
 			RedialTo:         100 * time.Millisecond,
 		},

@@ -151,7 +151,7 @@ func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // patience bounds what should take milliseconds.
 func patience(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -174,7 +174,7 @@ func (c *client) frame() (string, error) {
 func (c *client) take(count int) []string {
 	c.t.Helper()
 	var got []string
-	timeout := time.AfterFunc(20*time.Second, c.cancel)
+	timeout := time.AfterFunc(time.Minute, c.cancel)
 	defer timeout.Stop()
 	for len(got) < count {
 		frame, err := c.frame()

@@ -56,11 +56,17 @@ const ports = 100
 func freeBase(t *testing.T, sequencers int) int {
 	t.Helper()
 	const lowest, highest = 12_000, 32_000
-	for attempt := range (highest - lowest) / ports {
-		base := lowest + ((os.Getpid()+int(turn.Add(1))+attempt)*ports)%(highest-lowest)
+	for range (highest - lowest) / ports {
+		base := lowest + ((os.Getpid()+int(turn.Add(1)))*ports)%(highest-lowest)
+		taken, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(base+ports-1))) // keeps other processes that look for ports away
+		if err != nil {
+			continue
+		}
 		if allFree(base, sequencers) {
+			t.Cleanup(func() { taken.Close() })
 			return base
 		}
+		taken.Close()
 	}
 	t.Fatal("no free ports")
 	return 0

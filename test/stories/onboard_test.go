@@ -61,9 +61,12 @@ func TestFifthSequencer(t *testing.T) {
 	joining.kill()
 	run(t, append([]string{"network", "add-sequencer", "--identity", filepath.Join(home, "identity.toml")}, owner...)...)
 	for _, n := range c.nodes {
-		if on := c.newcomers(n); len(on) != 1 || on[0].GetName() != "sequencer5" || on[0].GetConnected() || on[0].GetAnnounced() {
-			t.Errorf("%s sees on the way %v", n.name, on)
-		}
+		within(t, patience, n.name+" sees who is on the way", func() error { // the change is in force at enough others
+			if on := c.newcomers(n); len(on) != 1 || on[0].GetName() != "sequencer5" || on[0].GetConnected() || on[0].GetAnnounced() {
+				return fmt.Errorf("it sees %v", on)
+			}
+			return nil
+		})
 	}
 	joining = launch(t, "sequencer5", log, arguments...)
 	within(t, patience, "the newcomer gets on", func() error {
@@ -85,12 +88,13 @@ func TestFifthSequencer(t *testing.T) {
 	within(t, 2*patience, "the fifth sequencer orders", fifth.health)
 	c.nodes = append(c.nodes, fifth)
 	c.orders(c.nodes...)
-	if err := onboarding(home, adminv1.GetOnboardingResponse_PHASE_ORDERING); err != nil {
-		t.Error(err)
-	}
-	if on := c.newcomers(c.nodes[1]); len(on) != 0 {
-		t.Errorf("still on the way: %v", on)
-	}
+	within(t, patience, "the fifth sequencer has come to its end", func() error { return onboarding(home, adminv1.GetOnboardingResponse_PHASE_ORDERING) })
+	within(t, patience, "nobody is on the way", func() error {
+		if on := c.newcomers(c.nodes[1]); len(on) != 0 {
+			return fmt.Errorf("still %v", on)
+		}
+		return nil
+	})
 
 	first := c.nodes[0]
 	run(t, append([]string{"network", "remove-sequencer", "--name", first.name}, owner...)...)

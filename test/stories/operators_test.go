@@ -109,7 +109,7 @@ func TestOperatorsAreAskedForCertificates(t *testing.T) {
 	for name, tc := range map[string]struct{ address, says string }{
 		"the listener for clients": {s.config.Public.Listen, "does not speak TLS there"},
 		"that for metrics":         {s.config.Admin.Listen, "does not speak TLS there"},
-		"another host":             {"localhost.invalid:1", "no such host"},
+		"another host":             {"nobody..here:1", "no such host"},
 		"no listener":              {"127.0.0.1:1", "nothing listens there"},
 	} {
 		out, err := run("status", "--admin", tc.address, "--tls-ca", operator.Authority, "--tls-cert", operator.Certificate, "--tls-key", operator.Key)

@@ -42,9 +42,7 @@ func TestReload(t *testing.T) {
 	says("kept the old configuration")
 	rewrite(`level = "loud"`, `level = "debug"`)
 	says("configuration reloaded")
-	if err := s.health(); err != nil {
-		t.Error(err)
-	}
+	c.ready(s)
 	if code := s.stop(); code != 0 {
 		t.Errorf("exit code %d after TERM", code)
 	}

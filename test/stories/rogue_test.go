@@ -106,9 +106,12 @@ func counted(t *testing.T, s *sequencer, series, logged string, do func()) {
 		}
 		return nil
 	})
-	if !strings.Contains(s.stderr(), logged) {
-		t.Errorf("the log of %s does not mention %q", s.name, logged)
-	}
+	within(t, patience, s.name+" logs it", func() error {
+		if !strings.Contains(s.stderr(), logged) {
+			return fmt.Errorf("the log does not mention %q", logged)
+		}
+		return nil
+	})
 }
 
 // offence is a frame that no honest member sends, and what it is to be counted as.
@@ -242,7 +245,11 @@ func (s *sequencer) sockets() (n float64) {
 
 func holdings(nodes []*sequencer) (all []belongings) {
 	for _, s := range nodes {
-		all = append(all, holding(s))
+		now := holding(s)
+		if now.goroutines == 0 {
+			s.t.Fatalf("%s does not say how many goroutines it has", s.name)
+		}
+		all = append(all, now)
 	}
 	return all
 }

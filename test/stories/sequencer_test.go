@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/synod-network/synod/node"
 	"github.com/synod-network/synod/node/config"
@@ -45,7 +44,7 @@ func (s *sequencer) start(flags ...string) {
 }
 
 // client does not keep connections: the other end may be killed between two questions.
-var client = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+var client = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 
 // report is the node's answer about its readiness, with the status code.
 func (s *sequencer) report() (code int, report node.Report, err error) {

@@ -87,7 +87,7 @@ func (a *away) drains() {
 	a.t.Helper()
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
-	limit := time.After(30 * time.Second)
+	limit := time.After(time.Minute)
 	for a.log.Status().Away != "" {
 		select {
 		case <-poll.C:
