@@ -88,7 +88,7 @@ func TestASequencerExchangesItsKeys(t *testing.T) {
 	}
 	thief := c.connect(old, bft.NetworkID(c.net.Genesis.ID), "127.0.0.1:0")
 	for _, n := range []*sequencer{c.nodes[0], other} {
-		counted(t, n, `synod_peer_refused_connections_total{reason="unknown_peer"}`, "unknown_peer", func() {})
+		counted(t, n, unknownPeer, "unknown_peer", func() {})
 	}
 	thief.leave()
 	traffic.finish()
