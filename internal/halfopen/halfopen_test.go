@@ -11,8 +11,11 @@ import (
 	"github.com/synod-network/synod/internal/halfopen/halfopentest"
 )
 
+// span is longer than a busy machine stands still between two lines of a test.
+const span = 2 * time.Second
+
 // pair connects two ends; the second is limited.
-func pair(t *testing.T, span time.Duration) (far, near *net.TCPConn) {
+func pair(t *testing.T) (far, near *net.TCPConn) {
 	t.Helper()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -34,7 +37,8 @@ func pair(t *testing.T, span time.Duration) (far, near *net.TCPConn) {
 
 // TestVanishedMachineIsNoticed: what is written is taken by the kernel, so only the silence of the other end tells.
 func TestVanishedMachineIsNoticed(t *testing.T) {
-	far, near := pair(t, 200*time.Millisecond)
+	t.Parallel()
+	far, near := pair(t)
 	halfopentest.Vanish(t, far)
 	if _, err := near.Write([]byte("are you there?")); err != nil {
 		t.Fatalf("the kernel refused it at once: %v", err)
@@ -49,7 +53,8 @@ func TestReaderThatStopsIsNoticed(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux limits it")
 	}
-	_, near := pair(t, 200*time.Millisecond)
+	t.Parallel()
+	_, near := pair(t)
 	_, err := io.Copy(near, endless{})
 	if !halfopen.IsGone(err) {
 		t.Errorf("the connection ended with %v", err)
