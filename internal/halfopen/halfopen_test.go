@@ -10,9 +10,13 @@ import (
 	"github.com/synod-network/synod/internal/halfopen/halfopentest"
 )
 
+// span is longer than a busy machine stands still between two lines of a test.
+const span = 2 * time.Second
+
 // TestVanishedMachineIsNoticed: what is written is taken by the kernel, so only the silence of the other end tells.
 func TestVanishedMachineIsNoticed(t *testing.T) {
-	far, near := halfopentest.Pair(t, 200*time.Millisecond)
+	t.Parallel()
+	far, near := halfopentest.Pair(t, span)
 	halfopentest.Vanish(t, far)
 	if _, err := near.Write([]byte("are you there?")); err != nil {
 		t.Fatalf("the kernel refused it at once: %v", err)
@@ -27,7 +31,8 @@ func TestReaderThatStopsIsNoticed(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux limits it")
 	}
-	_, near := halfopentest.Pair(t, 200*time.Millisecond)
+	t.Parallel()
+	_, near := halfopentest.Pair(t, span)
 	_, err := io.Copy(near, endless{})
 	if !halfopen.IsGone(err) {
 		t.Errorf("the connection ended with %v", err)

@@ -57,7 +57,15 @@ func TestTrustPeriod(t *testing.T) {
 
 	told := c.nodes[0].handovers()
 	old.start("--set", "trust.period=8s", "--set", "trust.handover="+told[len(told)-1])
-	c.ready(old)
+	within(t, 2*patience, "it takes part again", func() error {
+		select {
+		case <-old.ended: // on a slow machine that hand-over is too old before the state after it is here: it is told the next
+			told = c.nodes[0].handovers()
+			old.start("--set", "trust.period=8s", "--set", "trust.handover="+told[len(told)-1])
+		default:
+		}
+		return old.health()
+	})
 	c.level()
 	traffic := drive(t, []*sequencer{old})
 	c.orders(old)
@@ -73,7 +81,7 @@ func TestTrustPeriod(t *testing.T) {
 	passed := "--set=trust.handover=" + told[len(told)-1]
 	old.start(passed)
 	c.ready(old)
-	if n := strings.Count(old.stderr(), removable); said != 1 || n != 2 {
+	if n := strings.Count(old.stderr(), removable); said == 0 || n != said+1 {
 		t.Errorf("it is said %d times when the hand-over is found, and %d times after a further start, that the setting can be removed", said, n-said)
 	}
 	old.stop()

@@ -66,9 +66,7 @@ func TestPartialConnection(t *testing.T) {
 	sink := newMemory()
 	run(t, sink, nil, n)
 	sink.awaitCount(t, 1)
-	if got := fmt.Sprint(sink.statuses(n.SSE)); got != "[0 1 2]" {
-		t.Error(got)
-	}
+	sink.awaitConnected(t, n.SSE)
 }
 
 func TestStreamsThatDoNotBeginAsTheyShould(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 )
 
 // patience bounds each wait. Nothing takes so long unless it is broken.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // memory is a sink, with the positions and the observations that belong to it. It keeps everything, duplicates too.
 type memory struct {
@@ -102,6 +102,8 @@ func (m *memory) await(t testing.TB, what string, holds func() bool) {
 		select {
 		case <-changed:
 		case <-limit:
+			m.mu.Lock()
+			defer m.mu.Unlock()
 			t.Fatalf("waited for %s; there are %d events, states %v, faults %v", what, count, m.states, m.faults)
 		}
 	}
@@ -113,6 +115,18 @@ func (m *memory) awaitCount(t testing.TB, count int) {
 	m.await(t, fmt.Sprint(count, " events"), func() bool { return len(m.numbered()) >= count })
 }
 
+// awaitConnected waits until observers have heard that a node is connected, which is told after its first events, and wants it to have
+// been left at no time.
+func (m *memory) awaitConnected(t testing.TB, node string) {
+	t.Helper()
+	m.await(t, "the connection", func() bool { return slices.Contains(m.statuses(node), event.Connected) })
+	m.look(func() {
+		if got := fmt.Sprint(m.statuses(node)); got != "[0 1 2]" {
+			t.Errorf("statuses %s", got)
+		}
+	})
+}
+
 func (m *memory) numbered() (all []event.Event) {
 	for _, e := range m.events {
 		if e.HasID {
@@ -120,6 +134,13 @@ func (m *memory) numbered() (all []event.Event) {
 		}
 	}
 	return all
+}
+
+// look lets a test see the memory while a reader may still write to it.
+func (m *memory) look(see func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	see()
 }
 
 func (m *memory) statuses(node string) (all []event.Status) {
@@ -177,7 +198,7 @@ func pretend(t testing.TB, change func(*mocknode.Options)) (*mocknode.Node, *jou
 func reading(n *mocknode.Node) casper.Node {
 	return casper.Node{
 		SSE: n.SSEAddress(), REST: n.RESTAddress(), MaxAttempts: 1000, RetryDelay: time.Millisecond,
-		ConnectTimeout: 2 * time.Second, CheckEvery: 10 * time.Millisecond, Silence: 5 * time.Second,
+		ConnectTimeout: patience / 3, CheckEvery: 10 * time.Millisecond, Silence: patience / 3,
 	}
 }
 
