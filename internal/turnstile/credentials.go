@@ -13,7 +13,9 @@ func Credentials(transport credentials.TransportCredentials) credentials.Transpo
 	return visible{transport}
 }
 
-type visible struct{ credentials.TransportCredentials }
+type visible struct {
+	credentials.TransportCredentials
+}
 
 // visit is what gRPC keeps of a connection, with the connection.
 type visit struct {
@@ -40,7 +42,9 @@ func ProvenByHandshake(transport credentials.TransportCredentials) credentials.T
 	return proving{transport}
 }
 
-type proving struct{ credentials.TransportCredentials }
+type proving struct {
+	credentials.TransportCredentials
+}
 
 // ServerHandshake implements [credentials.TransportCredentials].
 func (p proving) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
@@ -54,6 +58,17 @@ func (p proving) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, 
 // Clone implements [credentials.TransportCredentials].
 func (p proving) Clone() credentials.TransportCredentials {
 	return proving{p.TransportCredentials.Clone()}
+}
+
+// HostOf is the host that a call comes from; see [Host].
+func HostOf(ctx context.Context) string {
+	if conn := Of(ctx); conn != nil {
+		return conn.Host()
+	}
+	if from, ok := peer.FromContext(ctx); ok {
+		return Host(from.Addr)
+	}
+	return ""
 }
 
 // Of is the connection over which a call came, nil if it went through no turnstile.
