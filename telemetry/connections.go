@@ -27,7 +27,7 @@ func newConnections(d *declarer) *Connections {
 
 func byListener(read func(ConnectionsState) float64) func(map[string]ConnectionsState) map[string]float64 {
 	return func(s map[string]ConnectionsState) map[string]float64 {
-		values := make(map[string]float64, len(s))
+		values := map[string]float64{"public": 0, "admin": 0} // every node has these
 		for listener, state := range s {
 			values[listener] = read(state)
 		}
