@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/synod-network/synod/internal/turnstile"
 	"github.com/synod-network/synod/node/exit"
 )
 
@@ -68,6 +69,14 @@ func ServeHTTP(name string, listener net.Listener, handler http.Handler, patienc
 			WriteTimeout:      patience,
 			IdleTimeout:       time.Minute,
 			MaxHeaderBytes:    16 << 10,
+		}
+		if patience == 0 {
+			// Who asked for a stream keeps it: newcomers do not push it out.
+			server.ConnState = func(conn net.Conn, state http.ConnState) {
+				if through, ok := conn.(*turnstile.Conn); ok && state == http.StateActive {
+					through.Prove()
+				}
+			}
 		}
 		served := make(chan error, 1)
 		go func() { served <- server.Serve(listener) }()

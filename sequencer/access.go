@@ -120,6 +120,11 @@ func (a *access) credentials() credentials.TransportCredentials {
 // have none, and learn nothing but whether the service is up.
 const healthMethods = "/grpc.health.v1.Health/"
 
+// isProbe reports whether a method tells nothing but whether and what the server serves.
+func isProbe(method string) bool {
+	return strings.HasPrefix(method, healthMethods) || strings.HasPrefix(method, "/grpc.reflection.")
+}
+
 // admit checks the bearer token of one call.
 func (a *access) admit(ctx context.Context, method string) error {
 	tokens := a.tokens.Load()

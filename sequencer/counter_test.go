@@ -26,6 +26,7 @@ func (c *counter) add(reason sequencer.Reason, count int) {
 func (c *counter) Submitted(reason sequencer.Reason, requests, _ int) { c.add(reason, requests) }
 func (c *counter) Delivered(int, int)                                 {}
 func (c *counter) SubscriptionEnded(sequencer.Reason)                 {}
+func (c *counter) Limited(by sequencer.Limit)                         { c.add(sequencer.Reason(by), 1) }
 func (c *counter) Panicked()                                          { c.add("panic", 1) }
 
 func (c *counter) want(t *testing.T, reason sequencer.Reason, want int) {

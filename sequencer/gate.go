@@ -8,62 +8,99 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+
+	"github.com/synod-network/synod/internal/turnstile"
 )
 
-// gate stands before every call: it survives panics, bounds how many calls are
-// served at once, and checks who calls, in this order. Streams that it lets in
-// end with the draining context, which gRPC's own draining waits for in vain.
+// gate stands before every call, and before anything that it sends is read: it survives panics, checks who calls, and bounds how many
+// calls are served at once. What it lets in is read by an [intake]. Streams end with the draining context, which gRPC's own draining
+// waits for in vain.
 type gate struct {
-	access   *access
-	limit    int64
-	log      *slog.Logger
-	observer Observer
-	draining context.Context
-	services []Service
-	open     atomic.Int64
+	access    *access
+	config    Config
+	log       *slog.Logger
+	observer  Observer
+	draining  context.Context
+	open      atomic.Int64 // calls of the server's own services
+	strangers *turnstile.Calls
+	room      *room
 }
 
-func (g *gate) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (response any, err error) {
-	if g.aside(info.FullMethod) {
-		err = g.survive(ctx, info.FullMethod, func() (err error) {
-			response, err = handler(ctx, request)
+func newGate(access *access, config Config, draining context.Context) *gate {
+	return &gate{access: access, config: config, log: config.Log, observer: config.Observer, draining: draining,
+		strangers: turnstile.NewCalls(config.Strangers), room: newRoom(config.LargeBytes)}
+}
+
+// gated registers services whose calls go through a gate: gRPC's own interceptor of unary calls comes after the message.
+type gated struct {
+	*grpc.Server
+	gate *gate
+}
+
+// RegisterService implements [grpc.ServiceRegistrar].
+func (r gated) RegisterService(description *grpc.ServiceDesc, service any) {
+	changed := *description
+	changed.Methods = slices.Clone(description.Methods)
+	for i := range changed.Methods {
+		m := &changed.Methods[i]
+		m.Handler = r.gate.unary("/"+description.ServiceName+"/"+m.MethodName, m.Handler)
+	}
+	r.Server.RegisterService(&changed, service)
+}
+
+// unary puts the gate before a method.
+func (g *gate) unary(method string, handler grpc.MethodHandler) grpc.MethodHandler {
+	return func(service any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (response any, err error) {
+		err = g.pass(ctx, method, true, func(in *intake) (err error) {
+			response, err = handler(service, in.entry.Context, func(m any) error { return in.receive(m, decode) }, nil)
 			return err
 		})
-		return response, err
+		if err != nil {
+			return nil, err
+		}
+		return response, nil
 	}
-	err = g.pass(ctx, info.FullMethod, func() (err error) {
-		response, err = handler(ctx, request)
-		return err
-	})
-	return response, err
 }
 
+// stream puts the gate before streams.
 func (g *gate) stream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if g.aside(info.FullMethod) {
-		return g.survive(stream.Context(), info.FullMethod, func() error { return handler(server, stream) })
-	}
-	ctx, cancel := context.WithCancelCause(stream.Context())
-	defer cancel(nil)
-	defer context.AfterFunc(g.draining, func() { cancel(errDraining) })()
-	return g.pass(ctx, info.FullMethod, func() error {
-		return handler(server, &drainedStream{ServerStream: stream, ctx: ctx})
+	return g.pass(stream.Context(), info.FullMethod, !info.IsClientStream, func(in *intake) error {
+		ctx := in.entry.Context
+		if g.serviceOf(info.FullMethod) == nil { // others end their streams themselves
+			draining, cancel := context.WithCancelCause(ctx)
+			defer cancel(nil)
+			defer context.AfterFunc(g.draining, func() { cancel(errDraining) })()
+			ctx = draining
+		}
+		return handler(server, &gatedStream{ServerStream: stream, ctx: ctx, intake: in})
 	})
 }
 
-// drainedStream is a stream whose context also ends when the server drains.
-type drainedStream struct {
+// gatedStream is a stream that is read by an intake, with the context of its entry.
+type gatedStream struct {
 	grpc.ServerStream
-	ctx context.Context
+	ctx    context.Context
+	intake *intake
 }
 
-func (s *drainedStream) Context() context.Context { return s.ctx }
+// Context implements [grpc.ServerStream].
+func (s *gatedStream) Context() context.Context { return s.ctx }
 
-// aside reports whether a method belongs to a service that admits its callers itself.
-func (g *gate) aside(method string) bool {
-	return slices.ContainsFunc(g.services, func(s Service) bool { return strings.HasPrefix(method, s.Prefix()) })
+// RecvMsg implements [grpc.ServerStream].
+func (s *gatedStream) RecvMsg(m any) error { return s.intake.receive(m, s.ServerStream.RecvMsg) }
+
+// serviceOf is the service that admits the callers of a method itself, nil if there is none.
+func (g *gate) serviceOf(method string) Service {
+	for _, s := range g.config.Services {
+		if strings.HasPrefix(method, s.Prefix()) {
+			return s
+		}
+	}
+	return nil
 }
 
 // survive turns a panic into a failure.
@@ -78,16 +115,80 @@ func (g *gate) survive(ctx context.Context, method string, call func() error) (e
 	return call()
 }
 
-func (g *gate) pass(ctx context.Context, method string, call func() error) error {
+// pass lets a call in or refuses it; single says that its client sends one message.
+func (g *gate) pass(ctx context.Context, method string, single bool, call func(*intake) error) error {
 	return g.survive(ctx, method, func() error {
-		defer g.open.Add(-1)
-		if g.open.Add(1) > g.limit {
-			return &failure{reason: TooManyStreams, code: codes.ResourceExhausted, retryAfter: streamsRetry,
-				message: fmt.Sprintf("this sequencer serves as many calls as it may, %d: try later or at another one", g.limit)}
-		}
-		if err := g.access.admit(ctx, method); err != nil {
+		entry, err := g.enter(ctx, method)
+		if err != nil {
 			return err
 		}
-		return call()
+		defer entry.Leave()
+		in := g.intake(entry, method, single)
+		defer in.close()
+		return in.ended(call(in))
 	})
+}
+
+// enter begins a call. Whoever needs no token shares few places with all who need none.
+func (g *gate) enter(ctx context.Context, method string) (entry Entry, err error) {
+	if service := g.serviceOf(method); service != nil {
+		entry, err = service.Enter(ctx, method)
+	} else {
+		entry, err = g.enterOwn(ctx, method)
+	}
+	if err != nil {
+		return entry, err
+	}
+	if entry.Caller != "" {
+		if conn := turnstile.Of(ctx); conn != nil {
+			conn.Prove()
+		}
+		return entry, nil
+	}
+	host, leave := turnstile.HostOf(ctx), entry.Leave
+	if !g.strangers.Enter(host) {
+		leave()
+		g.observer.Limited(LimitStrangers)
+		return entry, g.overloaded(method, "as many calls of callers without a token are open here, or from this host, as may be: try later or at another sequencer")
+	}
+	entry.Leave = func() {
+		leave()
+		g.strangers.Leave(host)
+	}
+	return entry, nil
+}
+
+// probeBytes are enough for a message of health checks and of reflection.
+const probeBytes = 16 << 10
+
+// enterOwn begins a call of the server's own services.
+func (g *gate) enterOwn(ctx context.Context, method string) (Entry, error) {
+	if err := g.access.admit(ctx, method); err != nil {
+		return Entry{}, err
+	}
+	if isProbe(method) {
+		return Entry{Context: ctx, Most: probeBytes, Leave: func() {}}, nil
+	}
+	if g.open.Add(1) > int64(g.config.Streams) {
+		g.open.Add(-1)
+		return Entry{}, &failure{reason: TooManyStreams, code: codes.ResourceExhausted, retryAfter: streamsRetry,
+			message: fmt.Sprintf("this sequencer serves as many calls as it may, %d: try later or at another one", g.config.Streams)}
+	}
+	return Entry{Context: ctx, Caller: "a client of the ordering service", Leave: func() { g.open.Add(-1) }}, nil
+}
+
+// overloaded is a refusal in the words of the service that a method is of.
+func (g *gate) overloaded(method, message string) error {
+	if service := g.serviceOf(method); service != nil {
+		return service.Overloaded(message, streamsRetry)
+	}
+	return &failure{reason: TooManyStreams, code: codes.ResourceExhausted, retryAfter: streamsRetry, message: message}
+}
+
+// patienceWith is how long a message of a caller may take to arrive.
+func (g *gate) patienceWith(entry Entry) time.Duration {
+	if entry.Caller == "" {
+		return g.config.StrangersPatience
+	}
+	return g.config.Patience
 }

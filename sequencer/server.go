@@ -15,15 +15,21 @@ import (
 	orderingv1 "github.com/synod-network/synod/api/synod/ordering/v1"
 	"github.com/synod-network/synod/internal/grpcbuf"
 	"github.com/synod-network/synod/internal/grpclink"
+	"github.com/synod-network/synod/internal/turnstile"
 	"github.com/synod-network/synod/ordering"
 )
 
-// Windows let a stream run at full rate over a link of 10 ms and 1 Gbit/s, and
-// bound what one connection can make the server hold. In bytes.
+// In bytes. A stream's window is what its client sends before anybody reads: it lets small messages run at 25 MB/s over a link of 10 ms, and is
+// opened further for each larger message once there is room for it (see [room]). gRPC gives the window of a connection back at once, whether
+// what came was read or not: it bounds nothing.
 const (
-	streamWindow     = 1 << 20
+	streamWindow     = 256 << 10
 	connectionWindow = 4 << 20
+	headerBytes      = 16 << 10 // of the metadata of a call
 )
+
+// handshakePatience is how long a connection may take to begin: TLS and the preface of HTTP/2.
+const handshakePatience = 10 * time.Second
 
 // Server is the listener for clients: the ordering service, and others beside it.
 type Server struct {
@@ -39,7 +45,8 @@ type Server struct {
 }
 
 // New returns a server for the orderer on a listener, which it owns from then
-// on. It fails if the files that config names cannot be used, or if strangers
+// on, and which should bound its connections ([turnstile.Turnstile]): those over which
+// a token was shown that holds count as proven. It fails if the files that config names cannot be used, or if strangers
 // could reach the listener unauthenticated; the caller then still owns it.
 func New(orderer ordering.Orderer, listener net.Listener, config Config) (*Server, error) {
 	config = config.withDefaults()
@@ -48,7 +55,7 @@ func New(orderer ordering.Orderer, listener net.Listener, config Config) (*Serve
 		return nil, fmt.Errorf("sequencer service: %w", err)
 	}
 	draining, drain := context.WithCancelCause(context.Background())
-	gate := &gate{access: access, limit: int64(config.Streams), log: config.Log, observer: config.Observer, draining: draining, services: config.Services}
+	gate := newGate(access, config, draining)
 	s := &Server{
 		config:   config,
 		listener: listener,
@@ -59,9 +66,12 @@ func New(orderer ordering.Orderer, listener net.Listener, config Config) (*Serve
 		draining: draining,
 		drain:    drain,
 		grpc: grpclink.Server(
-			grpc.Creds(access.credentials()),
-			grpc.UnaryInterceptor(gate.unary),
+			grpc.Creds(turnstile.Credentials(access.credentials())),
+			grpc.InTapHandle(tapped),
 			grpc.StreamInterceptor(gate.stream),
+			grpc.ConnectionTimeout(handshakePatience),
+			grpclink.Idle(config.Idle),
+			grpc.MaxHeaderListSize(headerBytes),
 			grpc.MaxRecvMsgSize(config.MessageBytes),
 			grpcbuf.Serve(),
 			grpc.MaxConcurrentStreams(uint32(config.StreamsPerConnection)),
@@ -69,14 +79,15 @@ func New(orderer ordering.Orderer, listener net.Listener, config Config) (*Serve
 			grpc.InitialConnWindowSize(connectionWindow),
 		),
 	}
+	registrar := gated{s.grpc, gate}
 	if config.Ordering {
-		orderingv1.RegisterOrderingServiceServer(s.grpc, s.service)
+		orderingv1.RegisterOrderingServiceServer(registrar, s.service)
 	}
 	for _, service := range config.Services {
-		service.Register(s.grpc)
+		service.Register(registrar)
 	}
-	healthpb.RegisterHealthServer(s.grpc, s.health)
-	reflection.Register(s.grpc)
+	healthpb.RegisterHealthServer(registrar, s.health)
+	reflection.Register(registrar)
 	s.reportHealth()
 	return s, nil
 }

@@ -45,10 +45,22 @@ func start(t *testing.T, limits ordertest.MemoryConfig, config sequencer.Config,
 	return serve(t, memory, memory.Node(0), config, options...)
 }
 
+// serveOn is start on a listener.
+func serveOn(t *testing.T, listener net.Listener, config sequencer.Config) *station {
+	t.Helper()
+	memory := ordertest.StartMemory(t, ordertest.MemoryConfig{})
+	return serveAt(t, listener, memory, memory.Node(0), config)
+}
+
 func serve(t *testing.T, memory *ordertest.Memory, orderer ordering.Orderer, config sequencer.Config, options ...grpc.DialOption) *station {
 	t.Helper()
+	return serveAt(t, listen(t, "127.0.0.1:0"), memory, orderer, config, options...)
+}
+
+func serveAt(t *testing.T, listener net.Listener, memory *ordertest.Memory, orderer ordering.Orderer, config sequencer.Config, options ...grpc.DialOption) *station {
+	t.Helper()
 	config.ReadyEvery, config.Ordering = time.Millisecond, true
-	server, err := sequencer.New(orderer, listen(t, "127.0.0.1:0"), config)
+	server, err := sequencer.New(orderer, listener, config)
 	if err != nil {
 		t.Fatal(err)
 	}

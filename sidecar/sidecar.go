@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/synod-network/synod/internal/halfopen"
+	"github.com/synod-network/synod/internal/openfiles"
+	"github.com/synod-network/synod/internal/turnstile"
 	"github.com/synod-network/synod/node"
 	"github.com/synod-network/synod/sidecar/admin"
 	"github.com/synod-network/synod/sidecar/event"
@@ -224,6 +226,9 @@ func (p *parts) serveREST(ctx context.Context) error {
 	return p.listen(ctx, "rest", "rest_server.port", p.o.REST.Address, p.board.Timed(handler), 0)
 }
 
+// servers share the connections that the limit of open files allows.
+const servers = 3
+
 // listen adds a server. Its answers may take as long as patience, or 0 where some are streams: who takes nothing of those is given up by
 // [halfopen].
 func (p *parts) listen(ctx context.Context, name, key, address string, handler http.Handler, patience time.Duration) error {
@@ -232,9 +237,10 @@ func (p *parts) listen(ctx context.Context, name, key, address string, handler h
 	if err != nil {
 		return err
 	}
+	gate := turnstile.New(turnstile.Limits{Total: openfiles.Connections(openfiles.Limit()) / servers})
 	p.ports[name] = listener.Addr().String()
 	p.o.Log.Info("listening", "server", name, "address", listener.Addr().String())
-	p.stages = append(p.stages, node.ServeHTTP(name, halfopen.Listener(listener, p.o.Patience), handler, patience))
+	p.stages = append(p.stages, node.ServeHTTP(name, gate.Listener(halfopen.Listener(listener, p.o.Patience)), handler, patience))
 	return nil
 }
 

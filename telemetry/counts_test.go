@@ -76,6 +76,13 @@ func TestWhatIsToldIsCounted(t *testing.T) {
 		{"a request taken", func() { m.Ingress.Count(telemetry.Accepted, 5) }, []string{"ingress_bytes_total{outcome=accepted} 5",
 			"ingress_request_size_bytes{} count 1", "ingress_request_size_bytes{} sum 5", "ingress_requests_total{outcome=accepted} 1"}},
 		{"a request refused", func() { m.Ingress.Count(telemetry.NotReady, 5) }, []string{"ingress_bytes_total{outcome=not_ready} 5", "ingress_requests_total{outcome=not_ready} 1"}},
+		{"a call limited", func() { m.Ingress.Limited(telemetry.LimitBytes) }, []string{"ingress_limited_calls_total{limit=bytes} 1"}},
+		{"connections", func() {
+			m.Connections.Observe(func() map[string]telemetry.ConnectionsState {
+				return map[string]telemetry.ConnectionsState{"public": {Open: 1, Limit: 2, PushedOut: 3, Refused: 4}}
+			})
+		}, []string{"connections_limit{listener=public} 2", "connections_open{listener=public} 1", "connections_pushed_out_total{listener=public} 3",
+			"connections_refused_total{listener=public} 4"}},
 		{"opinions", func() {
 			m.Trust.Observe(func() telemetry.TrustState {
 				return telemetry.TrustState{

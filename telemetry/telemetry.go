@@ -36,6 +36,8 @@ type Metrics struct {
 	Delivery *Delivery
 	Members  *Members
 
+	Connections *Connections
+
 	catalogue []Description
 }
 
@@ -52,6 +54,7 @@ func New(registry prometheus.Registerer) *Metrics {
 	m.Catchup = newCatchup(d)
 	m.Delivery = newDelivery(d)
 	m.Members = newMembers(d)
+	m.Connections = newConnections(d)
 	declareBuild(d)
 	declareUptime(d)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

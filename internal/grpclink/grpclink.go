@@ -35,3 +35,8 @@ func Server(options ...grpc.ServerOption) *grpc.Server {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingSilent, Timeout: PingPatience}),
 	}, options...)...)
 }
+
+// Idle is the option for a server that lets connections go over which no call was open for so long.
+func Idle(span time.Duration) grpc.ServerOption {
+	return grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingSilent, Timeout: PingPatience, MaxConnectionIdle: span})
+}

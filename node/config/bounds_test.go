@@ -41,7 +41,9 @@ func TestBounds(t *testing.T) {
 		{"public.listen=10.0.0.1:7 public.tls_cert_file=c public.tls_key_file=k", ""},
 		{"public.tls_key_file=k", "public.tls_cert_file: "},
 		{"public.registrations_per_second=0", "public.registrations_per_second: "},
-		{"public.host_registrations_per_second=0", "public.registrations_per_second: "},
+		{"public.host_registrations_per_second=0", "public.host_registrations_per_second: "},
+		{"public.connections=-1", "public.connections: "}, {"public.host_connections=-1", "public.connections: "}, {"public.connections=1 public.host_connections=1", ""},
+		{"public.large_messages=63MiB", "public.large_messages: "}, {"public.large_messages=64MiB", ""},
 		{"public.registrations_per_second=1 public.host_registrations_per_second=1", ""},
 		{"peer.listen=7", "peer.listen: "},
 		{"peer.advertised=127.0.0.1:7", ""},
@@ -62,8 +64,8 @@ func TestBounds(t *testing.T) {
 
 		// Each listener has its own port, unless the system is to choose.
 		{"public.listen=127.0.0.1:0 peer.listen=127.0.0.1:0 admin.listen=127.0.0.1:0", ""},
-		{"peer.listen=127.0.0.1:7 admin.listen=127.0.0.1:7", `admin.listen: "127.0.0.1:7" is also peer.listen`},
-		{operators + " admin.pprof_listen=127.0.0.1:7", `admin.pprof_listen: "127.0.0.1:7" is also admin.grpc_listen`},
+		{"peer.listen=127.0.0.1:7 admin.listen=127.0.0.1:7", `admin.listen: "127.0.0.1:7" has the port of peer.listen`},
+		{operators + " admin.pprof_listen=127.0.0.1:7", `admin.pprof_listen: "127.0.0.1:7" has the port of admin.grpc_listen`},
 
 		{"storage.retain_commits=1000", ""},
 		{"storage.retain_commits=999", "storage.retain_commits: "},

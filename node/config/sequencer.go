@@ -42,6 +42,10 @@ type Public struct {
 	Ordering  bool   `toml:"ordering" doc:"Serve the ordering service too: opaque requests of anybody, as they are ordered. It is for measuring; members do not need it."`
 	TokenFile string `toml:"token_file" doc:"File with the bearer tokens of which the ordering service's clients must present one; empty to serve whoever can connect, on loopback only."`
 
+	Connections     int64 `toml:"connections" doc:"Connections of clients open at the same time; 0 for what the limit of open files allows: all but 1024 of it, at least a quarter, at most 16384. At the limit the oldest one goes over which no token was shown."`
+	HostConnections int64 `toml:"host_connections" doc:"The same from one host, or one IPv6 network of 64 bits; 0 for half of connections."`
+	LargeMessages   Size  `toml:"large_messages" doc:"Bytes of clients' messages above 256KiB that may be under way at the same time; one member may have a quarter of it, and all who have no token yet an eighth. Above it callers are told to retry."`
+
 	RegistrationsPerSecond     int64 `toml:"registrations_per_second" doc:"Topology changes, such as the registration of new members, taken from everybody in a second, 1 to 1000000; bursts may be five times as many."`
 	HostRegistrationsPerSecond int64 `toml:"host_registrations_per_second" doc:"The same from one host."`
 }
@@ -140,7 +144,7 @@ func DefaultSequencer() *Sequencer {
 		KeyFile:     "key.pem",
 		KeysDir:     "keys",
 		GenesisFile: "../genesis.toml",
-		Public:      Public{Listen: "127.0.0.1:7111", RegistrationsPerSecond: 10, HostRegistrationsPerSecond: 2},
+		Public:      Public{Listen: "127.0.0.1:7111", LargeMessages: 256 * MiB, RegistrationsPerSecond: 10, HostRegistrationsPerSecond: 2},
 		Peer:        Peer{Listen: "127.0.0.1:7112"},
 		Admin:       Admin{Listen: "127.0.0.1:7113", Pprof: "127.0.0.1:7114"},
 		Storage:     Storage{RetainCommits: 100_000, RetainBytes: 20 * GiB, SegmentSize: 64 * MiB},
@@ -302,6 +306,10 @@ func (c *Sequencer) validateLimits() error {
 		return Keyf("queue.bytes", "%s is too small to hold the largest request; use 64MiB", c.Queue.Bytes)
 	case c.Queue.Bytes > TiB:
 		return Keyf("queue.bytes", "%s is more than any memory holds; write 1TiB or less, 64MiB suits most nodes", c.Queue.Bytes)
+	case c.Public.Connections < 0 || c.Public.HostConnections < 0:
+		return Keyf("public.connections", "and public.host_connections must not be below 0; use 0 for the default")
+	case c.Public.LargeMessages < 64*MiB:
+		return Keyf("public.large_messages", "%s is too small, since one member may have a quarter of it and a message 16MiB; use 256MiB", c.Public.LargeMessages)
 	case c.Queue.Requests < 1:
 		return Keyf("queue.requests", "%d lets nothing in; use 100000", c.Queue.Requests)
 	case c.Queue.Requests > mostQueued:

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/synod-network/synod/bft"
+	"github.com/synod-network/synod/internal/openfiles"
 )
 
 // Keys of the index. Values of blocks and commits are locations; the others are the records themselves.
@@ -147,7 +148,7 @@ func openIndex(fs vfs.FS, dir string, logger pebble.Logger, onError func(error))
 	defer cache.Unref()
 	db, err := pebble.Open(dir, &pebble.Options{
 		FS: fs, Cache: cache, Logger: logger, FormatMajorVersion: pebble.FormatNewest,
-		MemTableSize: 4 << 20, MaxOpenFiles: 256,
+		MemTableSize: 4 << 20, MaxOpenFiles: openfiles.Index(openfiles.Limit()),
 		EventListener: &pebble.EventListener{BackgroundError: onError},
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/synod-network/synod/bft"
+	"github.com/synod-network/synod/internal/openfiles"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -215,7 +216,11 @@ func (s *Store) release() error {
 // fail makes the first storage error final.
 func (s *Store) fail(err error) {
 	s.failOnce.Do(func() {
-		s.failure = fmt.Errorf("%w: %s: %w; mend the disk or make room on it, then start the node again", ErrFailed, s.opts.Dir, err)
+		advice := "mend the disk or make room on it, then start the node again"
+		if openfiles.Exhausted(err) {
+			advice = openfiles.Advice(err)
+		}
+		s.failure = fmt.Errorf("%w: %s: %w; %s", ErrFailed, s.opts.Dir, err, advice)
 		close(s.failed)
 	})
 }

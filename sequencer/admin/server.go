@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/synod-network/synod/internal/grpclink"
+	"github.com/synod-network/synod/internal/turnstile"
 )
 
 // Config is what a listener for operators needs.
@@ -42,10 +43,13 @@ type Service interface{ Register(grpc.ServiceRegistrar) }
 
 // Bounds on what callers can make the listener hold. Operators are few.
 const (
-	maxMessage    = 1 << 20 // bytes
-	maxStreams    = 64      // on one connection
-	readyEvery    = 500 * time.Millisecond
-	drainPatience = 2 * time.Second
+	maxMessage        = 1 << 20 // bytes
+	maxStreams        = 64      // on one connection
+	headerBytes       = 16 << 10
+	idle              = 10 * time.Minute // without a call, and the connection is closed
+	handshakePatience = 10 * time.Second
+	readyEvery        = 500 * time.Millisecond
+	drainPatience     = 2 * time.Second
 )
 
 // Server is the listener for operators.
@@ -68,7 +72,7 @@ func New(listener net.Listener, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin listener: %w", err)
 	}
-	s.grpc = grpclink.Server(grpc.Creds(transport), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
+	s.grpc = grpclink.Server(grpc.Creds(turnstile.ProvenByHandshake(transport)), grpc.ConnectionTimeout(handshakePatience), grpclink.Idle(idle), grpc.MaxHeaderListSize(headerBytes), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream))
 	for _, service := range cfg.Services {
 		service.Register(s.grpc)

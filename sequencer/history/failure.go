@@ -7,15 +7,22 @@ import (
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/synod-network/synod/internal/openfiles"
 )
 
 // fail makes the store unusable after the first error of the disk while writing.
 func (s *Store) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failure == nil {
-		s.failure = fmt.Errorf("%w: %s: %w; free or repair the disk and start again", ErrFailed, s.opts.Dir, err)
+	if s.failure != nil {
+		return
 	}
+	advice := "free or repair the disk and start again"
+	if openfiles.Exhausted(err) {
+		advice = openfiles.Advice(err)
+	}
+	s.failure = fmt.Errorf("%w: %s: %w; %s", ErrFailed, s.opts.Dir, err, advice)
 }
 
 func (s *Store) failed() error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/synod-network/synod/internal/openfiles"
 	"github.com/synod-network/synod/sequencer/sequencing"
 )
 
@@ -146,7 +147,7 @@ func (s *Store) openIndex() (err error) {
 	defer recovered(&err)
 	s.db, err = pebble.Open(filepath.Join(s.opts.Dir, "index"), &pebble.Options{
 		FS: s.opts.FS, Cache: cache, Logger: indexLog{s.opts.Log, s.fail}, FormatMajorVersion: pebble.FormatNewest,
-		MemTableSize: 8 << 20, MaxOpenFiles: 256,
+		MemTableSize: 8 << 20, MaxOpenFiles: openfiles.Index(openfiles.Limit()),
 		EventListener: &pebble.EventListener{BackgroundError: s.fail},
 	})
 	if pebble.IsCorruptionError(err) {

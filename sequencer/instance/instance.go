@@ -4,6 +4,7 @@
 package instance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/synod-network/synod/bft"
+	"github.com/synod-network/synod/internal/grpclink"
+	"github.com/synod-network/synod/internal/halfopen"
+	"github.com/synod-network/synod/internal/openfiles"
+	"github.com/synod-network/synod/internal/turnstile"
 	"github.com/synod-network/synod/internal/version"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/node"
@@ -68,6 +73,8 @@ type Instance struct {
 	metrics   *prometheus.Registry
 
 	listeners map[string]net.Listener
+	// turnstiles bound the connections of listeners; that for peers has bounds of its own.
+	turnstiles map[string]*turnstile.Turnstile
 
 	crashed context.Context
 	crash   context.CancelFunc
@@ -91,7 +98,7 @@ type Options struct {
 // New opens the store and the listeners. Close gives them back if the instance
 // is not run.
 func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err error) {
-	i := &Instance{Config: c, Health: node.NewHealth(), level: &slog.LevelVar{}, metrics: prometheus.NewRegistry(), listeners: map[string]net.Listener{}, changed: make(changes, 1), verifier: keys.NewBatchVerifier(rememberedKeys)}
+	i := &Instance{Config: c, Health: node.NewHealth(), level: &slog.LevelVar{}, metrics: prometheus.NewRegistry(), listeners: map[string]net.Listener{}, turnstiles: map[string]*turnstile.Turnstile{}, changed: make(changes, 1), verifier: keys.NewBatchVerifier(rememberedKeys)}
 	i.onboard = &onboard{Instance: i}
 	i.crashed, i.crash = context.WithCancel(context.Background())
 	i.level.Set(slog.Level(c.Log.Level))
@@ -216,9 +223,32 @@ func (i *Instance) listen(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if limits, ok := i.connections()[l.use]; ok {
+			i.turnstiles[l.use] = turnstile.New(limits)
+			// A wrapped connection hides its socket from gRPC, which would set the same limit.
+			listener = i.turnstiles[l.use].Listener(halfopen.Listener(listener, grpclink.PingPatience))
+		}
 		i.listeners[l.use] = listener
 	}
 	return nil
+}
+
+// connections are the limits of connections, by listener. Operators and what scrapes metrics are few.
+func (i *Instance) connections() map[string]turnstile.Limits {
+	public := turnstile.Limits{Total: int(i.Config.Public.Connections), Host: int(i.Config.Public.HostConnections)}
+	public.Total = cmp.Or(public.Total, openfiles.Connections(openfiles.Limit()))
+	public.Host = cmp.Or(public.Host, max(1, public.Total/2))
+	return map[string]turnstile.Limits{"public": public, "admin": {Total: 32}, "admin-grpc": {Total: 32}, "pprof": {Total: 8}}
+}
+
+// connected is what a scrape tells of connections.
+func (i *Instance) connected() map[string]telemetry.ConnectionsState {
+	limits, all := i.connections(), map[string]telemetry.ConnectionsState{}
+	for use, t := range i.turnstiles {
+		counts := t.Counts()
+		all[use] = telemetry.ConnectionsState{Open: counts.Open, Limit: limits[use].Total, PushedOut: counts.PushedOut, Refused: counts.Refused}
+	}
+	return all
 }
 
 func (i *Instance) replicaConfig(m *telemetry.Metrics, o Options) replica.Config {
@@ -257,12 +287,13 @@ func (i *Instance) serve(m *telemetry.Metrics) (err error) {
 	}
 	i.service, err = sequencer.New(i.orderer, i.listeners["public"], sequencer.Config{
 		CertificateFile: c.Public.TLSCert, KeyFile: c.Public.TLSKey, TokenFile: c.Public.TokenFile, Ordering: c.Public.Ordering, Services: []sequencer.Service{membersService{i.members}},
-		Drain: time.Duration(c.Shutdown.DrainTimeout), Log: i.Log, Observer: observer{m},
+		LargeBytes: int64(c.Public.LargeMessages), Drain: time.Duration(c.Shutdown.DrainTimeout), Log: i.Log, Observer: observer{m},
 	})
 	if err != nil {
 		return exit.With(exit.BadConfig, err)
 	}
 	m.Members.Observe(i.membersNow)
+	m.Connections.Observe(i.connected)
 	m.Delivery.Observe(func() telemetry.DeliveryState {
 		open, lag := i.service.Subscribers()
 		return telemetry.DeliveryState{Subscribers: open, MaxLag: lag}
@@ -274,6 +305,11 @@ func (i *Instance) serve(m *telemetry.Metrics) (err error) {
 type membersService struct{ *members.Service }
 
 func (membersService) Prefix() string { return "/synod.sequencer.v1." }
+
+func (s membersService) Enter(ctx context.Context, method string) (sequencer.Entry, error) {
+	entered, err := s.Service.Enter(ctx, method)
+	return sequencer.Entry(entered), err
+}
 
 // Stages are the parts of the running sequencer, in the order of their start.
 func (i *Instance) Stages() []node.Stage {
@@ -420,6 +456,8 @@ func (o observer) Submitted(reason sequencer.Reason, requests, bytes int) {
 		}
 	}
 }
+
+func (o observer) Limited(by sequencer.Limit) { o.m.Ingress.Limited(telemetry.Limit(by)) }
 
 func (o observer) Delivered(_, bytes int) {
 	o.m.Delivery.Blocks.Inc()

@@ -19,8 +19,8 @@ import (
 const Version = 1
 
 // Handshake implements the API.
-func (s *Service) Handshake(_ context.Context, request *sequencerv1.HandshakeRequest) (*sequencerv1.HandshakeResponse, error) {
-	leave, refused := s.enter()
+func (s *Service) Handshake(ctx context.Context, request *sequencerv1.HandshakeRequest) (*sequencerv1.HandshakeResponse, error) {
+	leave, refused := s.enter(ctx)
 	if refused != nil {
 		return nil, refused
 	}
@@ -50,8 +50,8 @@ func (s *Service) ofThisNetwork(id []byte) *failure {
 }
 
 // Challenge implements the API.
-func (s *Service) Challenge(_ context.Context, request *sequencerv1.ChallengeRequest) (*sequencerv1.ChallengeResponse, error) {
-	leave, refused := s.enter()
+func (s *Service) Challenge(ctx context.Context, request *sequencerv1.ChallengeRequest) (*sequencerv1.ChallengeResponse, error) {
+	leave, refused := s.enter(ctx)
 	if refused != nil {
 		return nil, refused
 	}
@@ -72,8 +72,8 @@ func (s *Service) Challenge(_ context.Context, request *sequencerv1.ChallengeReq
 }
 
 // Authenticate implements the API.
-func (s *Service) Authenticate(_ context.Context, request *sequencerv1.AuthenticateRequest) (*sequencerv1.AuthenticateResponse, error) {
-	leave, refused := s.enter()
+func (s *Service) Authenticate(ctx context.Context, request *sequencerv1.AuthenticateRequest) (*sequencerv1.AuthenticateResponse, error) {
+	leave, refused := s.enter(ctx)
 	if refused != nil {
 		return nil, refused
 	}

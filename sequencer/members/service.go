@@ -87,8 +87,11 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// enter begins a call of anybody. The caller calls leave when it ends.
-func (s *Service) enter() (leave func(), refused *failure) {
+// enter begins a call of anybody, unless [Service.Enter] has. The caller calls leave when it ends.
+func (s *Service) enter(ctx context.Context) (leave func(), refused *failure) {
+	if _, ok := ctx.Value(enteredKey{}).(caller); ok {
+		return func() {}, nil
+	}
 	select {
 	case <-s.stopping:
 		return nil, shuttingDown()
@@ -117,9 +120,12 @@ func (s *Service) share(t *genuine) int {
 	return max(1, s.config.Calls/2/max(1, int(t.sequencers.Load())-1))
 }
 
-// enterAs begins a call of a member.
+// enterAs begins a call of a member, unless [Service.Enter] has.
 func (s *Service) enterAs(ctx context.Context) (c caller, leave func(), refused *failure) {
-	leaveAll, refused := s.enter()
+	if c, ok := ctx.Value(enteredKey{}).(caller); ok && c.token != nil {
+		return c, func() {}, nil
+	}
+	leaveAll, refused := s.enter(ctx)
 	if refused != nil {
 		return c, nil, refused
 	}
@@ -211,8 +217,8 @@ func (s *Service) activeMember(name string) (m topology.Member, authentication [
 }
 
 // GetTime implements the API.
-func (s *Service) GetTime(context.Context, *sequencerv1.GetTimeRequest) (*sequencerv1.GetTimeResponse, error) {
-	leave, refused := s.enter()
+func (s *Service) GetTime(ctx context.Context, _ *sequencerv1.GetTimeRequest) (*sequencerv1.GetTimeResponse, error) {
+	leave, refused := s.enter(ctx)
 	if refused != nil {
 		return nil, refused
 	}

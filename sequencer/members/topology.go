@@ -2,7 +2,6 @@ package members
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"strconv"
 	"sync"
@@ -11,9 +10,9 @@ import (
 
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/peer"
 
 	sequencerv1 "github.com/synod-network/synod/api/synod/sequencer/v1"
+	"github.com/synod-network/synod/internal/turnstile"
 	"github.com/synod-network/synod/sequencer/membership"
 	"github.com/synod-network/synod/sequencer/sequencing"
 	"github.com/synod-network/synod/topology"
@@ -30,7 +29,7 @@ const (
 
 // RegisterTopology implements the API.
 func (s *Service) RegisterTopology(ctx context.Context, request *sequencerv1.RegisterTopologyRequest) (*sequencerv1.RegisterTopologyResponse, error) {
-	leave, refused := s.enter()
+	leave, refused := s.enter(ctx)
 	if refused != nil {
 		return nil, refused
 	}
@@ -152,7 +151,7 @@ func refusedTopology(index int, r *topology.Rejection) *failure {
 // however many they are, keep nobody out who comes once.
 func (s *Service) mayRegister(ctx context.Context) *failure {
 	now := s.config.Now()
-	host := s.hosts.put(hostOf(ctx), &visitor{Limiter: rate.NewLimiter(rate.Limit(s.config.HostRegistrations), burstOf(s.config.HostRegistrations))})
+	host := s.hosts.put(turnstile.HostOf(ctx), &visitor{Limiter: rate.NewLimiter(rate.Limit(s.config.HostRegistrations), burstOf(s.config.HostRegistrations))})
 	returns := now.UnixNano()-host.last.Swap(now.UnixNano()) < int64(lately)
 	reserved := returns && s.registrations.TokensAt(now) < float64(burstOf(s.config.Registrations))/2
 	if !host.AllowN(now, 1) || reserved || !s.registrations.AllowN(now, 1) {
@@ -172,23 +171,6 @@ const lately = time.Minute
 
 // burstOf is how many may come at once where so many may come each second.
 func burstOf(perSecond float64) int { return max(1, int(5*perSecond)) }
-
-// hostOf is where a call comes from. Of IPv6 it is the network of 64 bits: whoever has one address there has all.
-func hostOf(ctx context.Context) string {
-	from, ok := peer.FromContext(ctx)
-	if !ok {
-		return ""
-	}
-	at, err := netip.ParseAddrPort(from.Addr.String())
-	if err != nil {
-		return from.Addr.Network()
-	}
-	address := at.Addr().WithZone("").Unmap()
-	if address.Is4() {
-		return address.String()
-	}
-	return netip.PrefixFrom(address, 64).Masked().String()
-}
 
 // encodedTopology is the last encoding that was asked for.
 type encodedTopology struct {
@@ -219,7 +201,7 @@ func (s *Service) encoded() (data []byte, digest topology.Digest, changed sequen
 
 // DownloadTopology implements the API.
 func (s *Service) DownloadTopology(request *sequencerv1.DownloadTopologyRequest, stream grpc.ServerStreamingServer[sequencerv1.DownloadTopologyResponse]) error {
-	leave, refused := s.enter()
+	leave, refused := s.enter(stream.Context())
 	if refused != nil {
 		return refused
 	}

@@ -24,6 +24,12 @@ type process struct {
 // launch starts synod with arguments; its standard error goes to the file log.
 func launch(t *testing.T, name, log string, arguments ...string) *process {
 	t.Helper()
+	return launchWith(t, name, log, binary, arguments...)
+}
+
+// launchWith starts another program, which becomes synod.
+func launchWith(t *testing.T, name, log, program string, arguments ...string) *process {
+	t.Helper()
 	errs, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +40,7 @@ func launch(t *testing.T, name, log string, arguments ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t, name: name, log: log, out: out, ended: make(chan struct{})}
-	p.command = exec.Command(binary, arguments...)
+	p.command = exec.Command(program, arguments...)
 	p.command.Stderr, p.command.Stdout = errs, out
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ type sequencer struct {
 	at     network.Node
 	name   string
 	config *config.Sequencer
+	files  int // that it may have open; 0 for as many as the test
 	*process
 }
 
@@ -40,6 +41,10 @@ func newSequencer(t *testing.T, at network.Node) *sequencer {
 func (s *sequencer) start(flags ...string) {
 	s.t.Helper()
 	arguments := append([]string{"sequencer", "--config", s.at.ConfigFile, "--set", "log.format=json"}, flags...)
+	if s.files > 0 {
+		s.process = launchWith(s.t, s.name, s.at.Dir+"/log", "sh", append([]string{"-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(s.files), binary}, arguments...)...)
+		return
+	}
 	s.process = launch(s.t, s.name, s.at.Dir+"/log", arguments...)
 }
 
