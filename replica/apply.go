@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/synod-network/synod/bft"
@@ -159,11 +160,16 @@ func (r *Replica) startApplication() (bft.CommitIndex, error) {
 		return 0, err
 	}
 	if h, ok := r.cfg.Store.Handover(epoch); pending != nil && ok {
-		if h.End <= index {
-			return index + 1, r.forgetInstall(h, pending)
+		if h.End > index {
+			r.log.Info("finishing to install the state after a hand-over, which a stop interrupted", slog.Uint64("epoch", uint64(h.Epoch)), slog.Uint64("commit", uint64(h.End)))
+			r.installing.Store(true)
+			err := r.install(h, pending, func(id bft.Digest) ([]byte, error) { return r.cfg.Store.Meta(pieceKey(id)) })
+			r.installing.Store(false)
+			return h.End + 1, err
 		}
-		err := r.install(h, pending, func(id bft.Digest) ([]byte, error) { return r.cfg.Store.Meta(pieceKey(id)) })
-		return h.End + 1, err
+		if err := r.forgetInstall(h, pending); err != nil {
+			return 0, err
+		}
 	}
 	if state != nil {
 		for h, ok := r.cfg.Store.Handover(running.Epoch - 1); ok && h.End >= index; h, ok = r.cfg.Store.Handover(h.Epoch - 1) {

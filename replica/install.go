@@ -14,7 +14,8 @@ import (
 //
 //  1. It fetches the manifest that the hand-over's digest proves, and then the
 //     pieces that the manifest lists, from all peers. Each piece is stored when it
-//     arrives, so that a stop loses nothing.
+//     arrives, so that a stop loses nothing, also if the state that is fetched
+//     afterwards is a newer one: what both list is fetched once.
 //  2. Once all are here, a record says so on disk, and behind it the hand-overs:
 //     from here on the member is in the new epoch.
 //  3. The application installs the state and keeps it; record and pieces go. If
@@ -22,6 +23,7 @@ import (
 
 // Keys of small values in the store.
 const (
+	fetchKey       = "application/fetch"
 	installKey     = "application/install"
 	proposeFromKey = "engine/propose-from"
 )
@@ -73,6 +75,28 @@ func (r *Replica) install(h *bft.Handover, record []byte, piece func(bft.Digest)
 	}
 	r.server.setSnapshot(&snapshot{epoch: h.Epoch, index: h.End, state: state})
 	return r.forgetInstall(h, record)
+}
+
+// beginFetch notes what is fetched from now on, and forgets the pieces of an
+// earlier attempt that are of no use for it.
+func (r *Replica) beginFetch(t *transfer) {
+	const digest = len(bft.Digest{})
+	if earlier, err := r.cfg.Store.Meta(fetchKey); err == nil && len(earlier) >= digest {
+		if list, err := r.cfg.Application.Verify(bft.Digest(earlier[:digest]), earlier[digest:]); err == nil {
+			for i := range list.Count() {
+				if _, listed := t.pieces[list.ID(i)]; !listed {
+					r.forgetPiece(list.ID(i))
+				}
+			}
+		}
+	}
+	r.writer.add(work{key: fetchKey, value: append(t.handover.State[:], t.manifest...)})
+}
+
+func (r *Replica) forgetPiece(id bft.Digest) {
+	if data, err := r.cfg.Store.Meta(pieceKey(id)); err == nil && len(data) > 0 {
+		r.writer.add(work{key: pieceKey(id)})
+	}
 }
 
 // forgetInstall empties the record and the pieces of a state that is installed.

@@ -142,7 +142,7 @@ func (r *Replica) take(e envelope) error {
 		return nil
 	}
 	if m, ok := e.input.(snapshotInput); ok {
-		return r.snapshotMessage(m)
+		return r.snapshotMessage(e.from, m)
 	}
 	return r.step(e.input)
 }

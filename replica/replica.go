@@ -49,6 +49,10 @@ type Config struct {
 	// ServeBytesPerSecond bounds what is read from disk for members that are
 	// behind, so that live ordering is not slowed; 0 means 48 MiB.
 	ServeBytesPerSecond int
+	// TransferPatience is how long nothing of a state that is fetched may come
+	// before a newer one is looked for; a peer that owes pieces may be silent
+	// for a fifth of it. 0 means 10 s.
+	TransferPatience time.Duration
 
 	// Trust is whom to believe after having been away for long.
 	Trust bft.Trust
@@ -142,6 +146,9 @@ func New(cfg Config) (*Replica, error) {
 	}
 	if cfg.ServeBytesPerSecond == 0 {
 		cfg.ServeBytesPerSecond = 48 << 20
+	}
+	if cfg.TransferPatience == 0 {
+		cfg.TransferPatience = 10 * time.Second
 	}
 	if cfg.Limits == (bft.Limits{}) {
 		cfg.Limits = bft.DefaultLimits()

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/synod-network/synod/bft"
@@ -49,38 +50,6 @@ func (m snapshotInput) parts() [][]byte {
 	return [][]byte{binary.BigEndian.AppendUint32(b, m.piece), m.data}
 }
 
-// transfer fetches a snapshot from peers: the manifest first, which the
-// hand-over's state digest proves, then each piece, which the manifest proves.
-// The loop owns it.
-type transfer struct {
-	fetched
-	list     Pieces // nil until the manifest is here
-	missing  int
-	next     int // peer to ask next
-	asked    time.Time
-	attempts int // since the last progress
-}
-
-func (t *transfer) takeManifest(manifest []byte, list Pieces) {
-	t.manifest, t.list, t.missing = manifest, list, 0
-	for i := range list.Count() {
-		if _, twice := t.pieces[list.ID(i)]; !twice {
-			t.pieces[list.ID(i)] = nil
-			t.missing++
-		}
-	}
-}
-
-// takePiece reports whether the piece is one that was missing.
-func (t *transfer) takePiece(i uint32, data []byte) bool {
-	if t.list == nil || int(i) >= t.list.Count() || t.pieces[t.list.ID(int(i))] != nil || len(data) == 0 || t.list.Check(int(i), data) != nil {
-		return false
-	}
-	t.pieces[t.list.ID(int(i))] = data
-	t.missing--
-	return true
-}
-
 // Transfer is how much is here of a state that is fetched. Pieces is 0 until it is known of how many the state consists.
 type Transfer struct {
 	Epoch        bft.Epoch // after which the state is
@@ -108,71 +77,63 @@ func (r *Replica) Fetching() *Transfer { return r.fetching.Load() }
 // Installing reports whether the application is taking over a state that is here.
 func (r *Replica) Installing() bool { return r.installing.Load() }
 
-func (t *transfer) complete() bool { return t.list != nil && t.missing == 0 }
-
 // startTransfer begins to fetch the application's state after a hand-over.
 func (r *Replica) startTransfer(h *bft.Handover) {
-	r.transfer = &transfer{fetched: fetched{handover: h, pieces: map[bft.Digest][]byte{}}}
-	r.log.Info("peers no longer keep the commits this sequencer lacks; fetching the state after the newest hand-over", "epoch", uint64(h.Epoch), "commit", uint64(h.End))
+	r.transfer = newTransfer(h, r.cfg.TransferPatience, time.Now())
+	r.log.Info("fetching the state after the newest hand-over, which peers give instead of the commits that this sequencer lacks", "epoch", uint64(h.Epoch), "commit", uint64(h.End))
 	r.askSnapshot()
 }
 
-// askSnapshot asks the next connected peer for what is missing.
+// askSnapshot asks connected peers for what is missing.
 func (r *Replica) askSnapshot() {
-	t := r.transfer
-	t.asked = time.Now()
-	var up []keys.PublicKey
-	for _, p := range r.links.Stats() {
-		if p.Bulk.Connected {
-			up = append(up, p.Peer)
+	for _, a := range r.transfer.next(time.Now(), r.donors()) {
+		m := snapshotInput{kind: kindPieceRequest, epoch: r.transfer.handover.Epoch, piece: a.place}
+		if a.place == manifestPlace {
+			m.kind, m.piece = kindManifestRequest, 0
 		}
-	}
-	if len(up) == 0 {
-		return
-	}
-	if t.list == nil {
-		t.next++
-		r.sendSnapshot(up[t.next%len(up)], snapshotInput{kind: kindManifestRequest, epoch: t.handover.Epoch})
-		return
-	}
-	asked := 0
-	for i := 0; i < t.list.Count() && asked < piecesAtATime; i++ {
-		if t.pieces[t.list.ID(i)] != nil {
-			continue
-		}
-		asked++
-		t.next++
-		r.sendSnapshot(up[t.next%len(up)], snapshotInput{kind: kindPieceRequest, epoch: t.handover.Epoch, piece: uint32(i)})
+		// What is lost with a link is asked for again.
+		_ = r.links.Send(keys.PublicKey(a.to), p2p.Bulk, m.parts()...)
 	}
 }
 
-const (
-	// snapshotPatience is how long a peer may take to send a piece before
-	// another is asked; after snapshotAttempts in vain nobody has the state.
-	snapshotPatience = time.Second
-	snapshotAttempts = 10
-	// piecesAtATime bounds the pieces of a snapshot asked for at once.
-	piecesAtATime = 8
-)
+// donors are the peers that can be asked.
+func (r *Replica) donors() (up []bft.PublicKey) {
+	for _, p := range r.links.Stats() {
+		if p.Bulk.Connected {
+			up = append(up, bft.PublicKey(p.Peer))
+		}
+	}
+	return up
+}
 
 // pursueSnapshot asks again for what has not come, and gives up a state that
-// nobody has any more.
+// nobody has any more: the engine then looks for a newer one.
 func (r *Replica) pursueSnapshot() error {
 	t := r.transfer
-	if t == nil || time.Since(t.asked) < snapshotPatience {
+	if t == nil {
 		return nil
 	}
-	if t.attempts++; t.attempts > snapshotAttempts {
+	if now := time.Now(); t.hopeless(now) {
 		r.transfer = nil
-		r.log.Warn("no peer has the state after the hand-over any more; asking for a newer one", slog.Uint64("epoch", uint64(t.handover.Epoch)))
+		r.log.Warn("no peer gives the state after the hand-over; asking which is the newest, and for that. What is here already is kept",
+			slog.Uint64("epoch", uint64(t.handover.Epoch)), slog.Int("missing", t.missing), slog.Any("sent_what_is_wrong", r.liars(t)))
 		return r.step(bft.SnapshotUnavailable{Handover: t.handover})
 	}
+	t.expire(time.Now(), r.donors())
 	r.askSnapshot()
 	return nil
 }
 
-func (r *Replica) sendSnapshot(to keys.PublicKey, m snapshotInput) {
-	_ = r.links.Send(to, p2p.Bulk, m.parts()...)
+// liars names the peers that sent what is wrong.
+func (r *Replica) liars(t *transfer) []string {
+	names := []string{}
+	for key, d := range t.donors {
+		if d.lies > 0 {
+			names = append(names, r.name(key))
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // asks reports whether a message asks for something, which the server answers; the loop takes the answers of others.
@@ -181,41 +142,43 @@ func (m snapshotInput) asks() bool {
 }
 
 // snapshotMessage takes what a peer answered.
-func (r *Replica) snapshotMessage(m snapshotInput) error {
+func (r *Replica) snapshotMessage(from bft.PublicKey, m snapshotInput) error {
 	t := r.transfer
 	if t == nil || m.epoch != t.handover.Epoch {
 		return nil
 	}
-	progress := false
-	if m.kind == kindManifest && t.list == nil {
-		if list, err := r.cfg.Application.Verify(t.handover.State, m.data); err == nil {
-			progress = true
-			t.takeManifest(m.data, list)
+	worth, err := t.take(time.Now(), from, m, r.cfg.Application.Verify)
+	switch worth {
+	case wrong:
+		r.observe(bft.Event{Kind: bft.EventBadAnswer, Member: from, Text: err.Error()})
+	case useful:
+		if m.kind == kindManifest {
 			r.resume(t)
+		} else {
+			// Kept for the case that this sequencer stops before it has all.
+			r.writer.add(work{key: pieceKey(t.list.ID(int(m.piece))), value: m.data})
 		}
-	} else if progress = t.takePiece(m.piece, m.data); progress {
-		// Kept for the case that this sequencer stops before it has all.
-		r.writer.add(work{key: pieceKey(t.list.ID(int(m.piece))), value: m.data})
 	}
-	if !progress {
-		return nil
+	if t.complete() {
+		return r.fetchedAll(t)
 	}
-	t.attempts = 0
-	if !t.complete() {
-		if t.missing%piecesAtATime == 0 || m.kind == kindManifest {
-			r.askSnapshot()
-		}
-		return nil
-	}
-	return r.fetchedAll(t)
+	r.askSnapshot()
+	return nil
 }
 
 // resume takes over the pieces that an earlier run has fetched.
 func (r *Replica) resume(t *transfer) {
+	r.beginFetch(t)
+	taken := 0
 	for i := range t.list.Count() {
-		if data, err := r.cfg.Store.Meta(pieceKey(t.list.ID(i))); err == nil {
-			t.takePiece(uint32(i), data)
+		if data, err := r.cfg.Store.Meta(pieceKey(t.list.ID(i))); err == nil && len(data) > 0 {
+			if fresh, _ := t.keep(uint32(i), data, nil); fresh { // damaged on disk: fetched again
+				taken++
+			}
 		}
+	}
+	if taken > 0 {
+		r.log.Info("going on with the state of which an earlier run fetched a part", slog.Int("here", taken), slog.Int("missing", t.missing))
 	}
 }
 

@@ -99,13 +99,22 @@ func readiness() *cobra.Command {
 }
 
 func orderingTopology() *cobra.Command {
-	return adminCall(&cobra.Command{Use: "topology", Short: "Show who orders, who leads and who is demoted", Args: noArgs},
+	return adminCall(&cobra.Command{
+		Use: "topology", Short: "Show who orders, who leads and who is demoted, and the hand-over since which it is so", Args: noArgs,
+		Long: "The digest of the hand-over is what the operator of a newcomer needs for synod sequencer join --handover, and that of a sequencer which\n" +
+			"was away for long for trust.handover. Tell it to them on a way that both of you trust.",
+	},
 		func(ctx context.Context, conn *grpc.ClientConn, _ []string) (*adminv1.GetOrderingTopologyResponse, error) {
 			return adminv1.NewBftServiceClient(conn).GetOrderingTopology(ctx, &adminv1.GetOrderingTopologyRequest{})
 		},
 		func(out io.Writer, r *adminv1.GetOrderingTopologyResponse) error {
 			if err := table(out, "EPOCH\tROUND\tQUORUM\tFAULTS BORNE", func(row func(string, ...any)) {
 				row("%d\t%d\t%d\t%d", r.GetEpoch(), r.GetRound(), r.GetQuorum(), r.GetMaxFaults())
+			}); err != nil {
+				return err
+			}
+			if err := table(out, "BEGAN AFTER BLOCK\tWITH THE HAND-OVER", func(row func(string, ...any)) {
+				row("%d\t%s", r.GetAfterHeight(), r.GetHandover())
 			}); err != nil {
 				return err
 			}

@@ -21,8 +21,9 @@ func newSequencerJoin() *cobra.Command {
 		Long: "Makes keys, configuration and an identity file for one more sequencer, unless the directory holds them, and runs it. It\n" +
 			"follows the order; once the owners have listed it (synod network add-sequencer with the identity file) and it has\n" +
 			"caught up, it says so and orders from the next epoch on. It trusts the genesis file and, if one is given, the digest of\n" +
-			"a hand-over; what it fetches from others is checked against these. Stopped, it goes on where it was: run it again, with\n" +
-			"this command or with synod sequencer --config. Meanwhile synod bft onboarding --net DIR tells how far it is.",
+			"a hand-over, as synod bft topology shows it at any other sequencer; what it fetches is checked against these. Stopped, it goes\n" +
+			"on where it was: run it again, with this command or with synod sequencer --config. Of a directory that exists only --handover\n" +
+			"is taken anew. Meanwhile synod bft onboarding --net DIR tells how far it is.",
 		Example: "  synod sequencer join --dir ./sequencer5 --name sequencer5 --genesis ./net/genesis.toml --base-port 7150 \\\n" +
 			"    --peer sequencer1=127.0.0.1:7112 --peer sequencer2=127.0.0.1:7122 --endpoint 127.0.0.1:7111",
 		Args: noArgs,
@@ -36,7 +37,7 @@ func newSequencerJoin() *cobra.Command {
 	peers := flags.StringArray("peer", nil, "another sequencer, as `name=host:port`, or name=key@host:port if it is not in the genesis; repeatable")
 	endpoints := flags.StringArray("endpoint", nil, "`host:port` of a sequencer's public listener, to say that this one is ready; repeatable")
 	authorities := flags.String("tls-ca", "", "`file` of certificates (PEM) to trust at those listeners (default no TLS)")
-	handover := flags.String("handover", "", "`digest` of a hand-over that another operator told you (default none)")
+	handover := flags.String("handover", "", "`digest` of a hand-over that another operator told you; goes before the one in the directory (default none)")
 	readyFile := flags.String("ready-file", "", "`file` to write once it can order, with where it listens (default none)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if newcomer.Name == "" || newcomer.GenesisFile == "" {
@@ -56,6 +57,10 @@ func newSequencerJoin() *cobra.Command {
 		if _, err := trusted(*authorities); err != nil {
 			return err
 		}
+		var anew []string // what the directory may hold otherwise
+		if told != (config.Digest{}) {
+			anew = []string{"trust.handover=" + *handover}
+		}
 		newcomer.Adjust = func(c *config.Sequencer) {
 			listen := func(host string, digit int) string { return fmt.Sprintf("%s:%d", host, *basePort+digit) }
 			c.Public.Listen, c.Peer.Listen = listen("127.0.0.1", 1), listen(*host, 2)
@@ -69,7 +74,7 @@ func newSequencerJoin() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "identity for the owners: %s; they run\n", identity)
 		fmt.Fprintf(cmd.OutOrStdout(), "synod network add-sequencer --identity %s\n", identity)
-		return runSequencer(cmd.Context(), file, nil, *readyFile, false)
+		return runSequencer(cmd.Context(), file, anew, *readyFile, false)
 	}
 	return cmd
 }

@@ -39,6 +39,9 @@ type cluster struct {
 	keys    []keys.PrivateKey
 	links   links
 	peers   map[keys.PublicKey]string
+	// application makes a member's application from its tally; adjust changes what its replica is started with.
+	application func(member int, t *tally) replica.Application
+	adjust      func(member int, r *replica.Config)
 
 	mu    sync.Mutex
 	nodes []*member
@@ -95,11 +98,17 @@ func (l *links) setCut(cut bool) {
 	}
 }
 
-func startCluster(t ordertest.T, dir string) *cluster {
+func startCluster(t ordertest.T, dir string, changes ...func(*cluster, *bft.Params)) *cluster {
 	params := bft.DefaultParams()
 	params.EpochDuration = 2 * bft.Second // several hand-overs in each case
 	params.GCDepth = 50
-	c := &cluster{t: t, dir: dir, nodes: make([]*member, members), links: links{conns: map[net.Conn]bool{}}}
+	c := &cluster{
+		t: t, dir: dir, nodes: make([]*member, members), links: links{conns: map[net.Conn]bool{}},
+		application: func(_ int, t *tally) replica.Application { return t }, adjust: func(int, *replica.Config) {},
+	}
+	for _, change := range changes {
+		change(c, &params)
+	}
 	var public []bft.PublicKey
 	for range members {
 		k, err := keys.Generate(rand.Reader)
@@ -154,13 +163,15 @@ func (c *cluster) run(i int, l net.Listener, peers map[keys.PublicKey]string) {
 	if err != nil {
 		c.t.Fatalf("member %d: %v", i, err)
 	}
-	r, err := replica.New(replica.Config{
-		Genesis: c.genesis, Key: c.keys[i], Store: s, Application: newTally(c.genesis, c.storeOptions(i).Dir),
+	cfg := replica.Config{
+		Genesis: c.genesis, Key: c.keys[i], Store: s, Application: c.application(i, newTally(c.genesis, c.storeOptions(i).Dir)),
 		Listener: l, Peers: peers, Queue: replica.QueueLimits{Requests: 100_000, Bytes: queueBytes},
 		ChainBytes: 64 << 10, // most reads come from disk
 		Metrics:    telemetry.New(prometheus.NewRegistry()), Dial: c.links.dial,
 		Warden: w,
-	})
+	}
+	c.adjust(i, &cfg)
+	r, err := replica.New(cfg)
 	if err != nil {
 		c.t.Fatalf("member %d: %v", i, err)
 	}
@@ -230,12 +241,12 @@ func TestKeepsThePromise(t *testing.T) {
 }
 
 // running is a cluster that is stopped at the end of a test, and how long the test may take.
-func running(t *testing.T) (*cluster, context.Context) {
+func running(t *testing.T, changes ...func(*cluster, *bft.Params)) (*cluster, context.Context) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	c := startCluster(t, t.TempDir())
+	c := startCluster(t, t.TempDir(), changes...)
 	t.Cleanup(func() {
 		for i := range members {
 			c.stop(i)

@@ -15,7 +15,8 @@ import (
 	"github.com/synod-network/synod/replica"
 )
 
-// tally is an application that counts, and keeps the committee as it is. It keeps its state in a file.
+// tally is an application that counts, and keeps the committee as it is. It keeps its state in a file. Its state may have
+// ballast: pieces that never change.
 type tally struct {
 	members []bft.PublicKey
 	params  bft.Params
@@ -24,6 +25,7 @@ type tally struct {
 	blocks   uint64
 	requests uint64
 	last     bft.Digest
+	ballast  tallyState
 }
 
 var _ replica.Application = (*tally)(nil)
@@ -32,13 +34,16 @@ func newTally(genesis *bft.Committee, dir string) *tally {
 	return &tally{members: genesis.Members, params: genesis.Params, file: filepath.Join(dir, "tally")}
 }
 
-// tallyState is a snapshot in pieces of 16 bytes; its manifest lists their digests.
+// tallyState is a snapshot in pieces; its manifest lists their digests.
 type tallyState [][]byte
+
+// tallyPiece is the size of a piece in bytes.
+const tallyPiece = 16
 
 func (t *tally) state() tallyState {
 	b := binary.BigEndian.AppendUint64(nil, t.blocks)
 	b = binary.BigEndian.AppendUint64(b, t.requests)
-	return slices.Collect(slices.Chunk(append(b, t.last[:]...), 16))
+	return append(slices.Collect(slices.Chunk(append(b, t.last[:]...), tallyPiece)), t.ballast...)
 }
 
 func (s tallyState) Manifest() (m []byte) {
@@ -64,11 +69,13 @@ func (t *tally) Start() (bft.CommitIndex, replica.Snapshot, error) {
 }
 
 func (t *tally) set(data []byte) error {
-	if len(data) != 8+8+len(t.last) {
+	const counts = 8 + 8 + len(t.last)
+	if len(data) < counts || len(data)%tallyPiece != 0 {
 		return fmt.Errorf("the state of the tally has %d bytes", len(data))
 	}
 	t.blocks, t.requests = binary.BigEndian.Uint64(data), binary.BigEndian.Uint64(data[8:])
 	copy(t.last[:], data[16:])
+	t.ballast = slices.Collect(slices.Chunk(data[counts:], tallyPiece))
 	return nil
 }
 

@@ -196,6 +196,7 @@ func (s *Bft) GetOrderingTopology(context.Context, *adminv1.GetOrderingTopologyR
 	}
 	out := &adminv1.GetOrderingTopologyResponse{
 		Epoch: uint64(p.Epoch), Round: uint64(p.Round), Quorum: int32(c.Quorum()), MaxFaults: int32(c.Witness() - 1), Parameters: parameters(c.Params),
+		Handover: hex.EncodeToString(c.Anchor[:]), AfterHeight: uint64(c.Base),
 	}
 	for a, key := range c.Members {
 		demoted := slices.Contains(p.Demoted, bft.Author(a))

@@ -46,7 +46,7 @@ func text(k keys.PublicKey) string { return hex.EncodeToString(k[:]) }
 
 // four is the engine of the first of four sequencers: the second is connected, the third is not, the fourth was removed by an operator.
 func four() *engine {
-	c := &bft.Committee{Epoch: 4, Params: bft.DefaultParams()}
+	c := &bft.Committee{Epoch: 4, Params: bft.DefaultParams(), Base: 33, Anchor: bft.Digest{0xab, 31: 0xcd}}
 	for i := byte(1); i <= 4; i++ {
 		c.Members = append(c.Members, bft.PublicKey(nodeKey(i)))
 	}
@@ -253,6 +253,9 @@ func TestOrderingTopology(t *testing.T) {
 	}
 	if p := answer.GetParameters(); len(p) != 8 || p["epoch_duration"] != (time.Duration(bft.DefaultParams().EpochDuration)*time.Microsecond).String() {
 		t.Errorf("parameters %v", p)
+	}
+	if want := "ab" + strings.Repeat("0", 60) + "cd"; answer.GetHandover() != want || answer.GetAfterHeight() != 33 {
+		t.Errorf("began after %d with %s, want 33 and %s", answer.GetAfterHeight(), answer.GetHandover(), want)
 	}
 	e.committee = nil
 	_, err = s.GetOrderingTopology(t.Context(), &adminv1.GetOrderingTopologyRequest{})

@@ -58,12 +58,12 @@ func (f Facts) Phase() Phase {
 	switch {
 	case f.Orders && f.Member:
 		return Ordering
-	case f.Distrusting:
-		return Trusting
-	case f.Fetching:
+	case f.Fetching: // also what it will trust once it is here
 		return Fetching
 	case f.Installing:
 		return Installing
+	case f.Distrusting:
+		return Trusting
 	case !f.Known && !f.Listed:
 		return Unlisted // the others admit it once it is listed
 	case !f.Known:

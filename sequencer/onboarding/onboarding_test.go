@@ -20,6 +20,7 @@ func TestPhases(t *testing.T) {
 		{"a member that starts again", facts{Listed: true, Announced: true, Member: true}, onboarding.Connecting},
 		{"a member without a quorum", facts{Listed: true, Announced: true, Member: true, Known: true, Decided: 5, Applied: 5}, onboarding.Connecting},
 		{"away for long", facts{Listed: true, Member: true, Known: true, Distrusting: true, BehindEpochs: 3}, onboarding.Trusting},
+		{"the trusted hand-over is found", facts{Listed: true, Known: true, Distrusting: true, Fetching: true, BehindEpochs: 3}, onboarding.Fetching},
 		{"too far behind for blocks", facts{Known: true, Fetching: true, BehindEpochs: 9}, onboarding.Fetching},
 		{"all pieces are here", facts{Known: true, Installing: true}, onboarding.Installing},
 		{"listed after what it has replayed", facts{Known: true, BehindEpochs: 2, Applied: 10, Decided: 10}, onboarding.Replaying},

@@ -3,14 +3,17 @@ package stories
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // cable is the way from some nodes to one address, which can be cut: what is sent then stays on the way, as in a network that lost
-// a route, and comes through once it is mended.
+// a route, and comes through once it is mended. It can be long.
 type cable struct {
 	listener net.Listener
 	to       string
+	latency  atomic.Int64 // time.Duration that what is sent is on its way
 
 	mu    sync.Mutex
 	whole chan struct{} // closed while the cable is whole
@@ -109,6 +112,7 @@ func (c *cable) copy(to, from net.Conn) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
+		<-time.After(time.Duration(c.latency.Load()))
 		c.passable()
 		if n > 0 {
 			if _, err := to.Write(buffer[:n]); err != nil {

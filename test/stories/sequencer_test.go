@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -26,6 +27,8 @@ type sequencer struct {
 	name   string
 	config *config.Sequencer
 	files  int // that it may have open; 0 for as many as the test
+	// operators is where its operators' certificate lies: with the network, or with itself.
+	operators string
 	*process
 }
 
@@ -35,7 +38,7 @@ func newSequencer(t *testing.T, at network.Node) *sequencer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &sequencer{t: t, at: at, name: at.Name, config: c}
+	return &sequencer{t: t, at: at, name: at.Name, config: c, operators: filepath.Dir(at.Dir)}
 }
 
 func (s *sequencer) start(flags ...string) {

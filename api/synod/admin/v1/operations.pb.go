@@ -1799,13 +1799,17 @@ func (*GetOrderingTopologyRequest) Descriptor() ([]byte, []int) {
 }
 
 type GetOrderingTopologyResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Round         uint64                 `protobuf:"varint,2,opt,name=round,proto3" json:"round,omitempty"`
-	Members       []*OrderingMember      `protobuf:"bytes,3,rep,name=members,proto3" json:"members,omitempty"`
-	Quorum        int32                  `protobuf:"varint,4,opt,name=quorum,proto3" json:"quorum,omitempty"`
-	MaxFaults     int32                  `protobuf:"varint,5,opt,name=max_faults,json=maxFaults,proto3" json:"max_faults,omitempty"`
-	Parameters    map[string]string      `protobuf:"bytes,6,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Epoch      uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Round      uint64                 `protobuf:"varint,2,opt,name=round,proto3" json:"round,omitempty"`
+	Members    []*OrderingMember      `protobuf:"bytes,3,rep,name=members,proto3" json:"members,omitempty"`
+	Quorum     int32                  `protobuf:"varint,4,opt,name=quorum,proto3" json:"quorum,omitempty"`
+	MaxFaults  int32                  `protobuf:"varint,5,opt,name=max_faults,json=maxFaults,proto3" json:"max_faults,omitempty"`
+	Parameters map[string]string      `protobuf:"bytes,6,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The digest of the hand-over with which the epoch began, in hexadecimal: what a newcomer, or a sequencer that was away for long, is told
+	// to trust. In the first epoch it is that of the genesis.
+	Handover      string `protobuf:"bytes,7,opt,name=handover,proto3" json:"handover,omitempty"`
+	AfterHeight   uint64 `protobuf:"varint,8,opt,name=after_height,json=afterHeight,proto3" json:"after_height,omitempty"` // the last ordered block of the epoch before
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1880,6 +1884,20 @@ func (x *GetOrderingTopologyResponse) GetParameters() map[string]string {
 		return x.Parameters
 	}
 	return nil
+}
+
+func (x *GetOrderingTopologyResponse) GetHandover() string {
+	if x != nil {
+		return x.Handover
+	}
+	return ""
+}
+
+func (x *GetOrderingTopologyResponse) GetAfterHeight() uint64 {
+	if x != nil {
+		return x.AfterHeight
+	}
+	return 0
 }
 
 type OrderingMember struct {
@@ -3778,7 +3796,7 @@ const file_synod_admin_v1_operations_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12+\n" +
 	"\x11connected_members\x18\x03 \x01(\x05R\x10connectedMembers\x12'\n" +
 	"\x0frequired_quorum\x18\x04 \x01(\x05R\x0erequiredQuorum\"\x1c\n" +
-	"\x1aGetOrderingTopologyRequest\"\xd6\x02\n" +
+	"\x1aGetOrderingTopologyRequest\"\x95\x03\n" +
 	"\x1bGetOrderingTopologyResponse\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x14\n" +
 	"\x05round\x18\x02 \x01(\x04R\x05round\x128\n" +
@@ -3788,7 +3806,9 @@ const file_synod_admin_v1_operations_proto_rawDesc = "" +
 	"max_faults\x18\x05 \x01(\x05R\tmaxFaults\x12[\n" +
 	"\n" +
 	"parameters\x18\x06 \x03(\v2;.synod.admin.v1.GetOrderingTopologyResponse.ParametersEntryR\n" +
-	"parameters\x1a=\n" +
+	"parameters\x12\x1a\n" +
+	"\bhandover\x18\a \x01(\tR\bhandover\x12!\n" +
+	"\fafter_height\x18\b \x01(\x04R\vafterHeight\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"h\n" +
