@@ -135,10 +135,15 @@ func TestRoomForLargeMessages(t *testing.T) {
 	w := newWire(t, s.server.Address().String())
 	ctx := metadata.AppendToOutgoingContext(patience(t), "authorization", "Bearer "+token)
 	large := &orderingv1.SubmitRequest{Requests: [][]byte{make([]byte, 6<<20)}}
-	_, end := w.withheld(submit, token, 5<<20, 4<<20)
+	answer, end := w.withheld(submit, token, 5<<20, 4<<20)
 	for { // until the one withheld has its room
 		_, err := s.client.Submit(ctx, large)
 		if err == nil {
+			select {
+			case <-answer: // it came while the other one had the room
+				answer, end = w.withheld(submit, token, 5<<20, 4<<20)
+			default:
+			}
 			continue
 		}
 		if _, retry := wantFailure(t, err, codes.ResourceExhausted, sequencer.TooManyStreams); retry.GetRetryDelay().AsDuration() <= 0 {
