@@ -91,6 +91,11 @@ func TestWhatIsToldIsCounted(t *testing.T) {
 			"p2p_evidence_total{kind=equivocation} 15", "p2p_limited_peers{} 8", "p2p_peer_actions_total{action=junk_frame} 7",
 			"p2p_peer_ban_until_seconds{peer=b} 9", "p2p_peer_score{peer=b} -0.5", "p2p_peer_strikes{peer=b} 2", "p2p_quorum_guard_total{} 12",
 			"p2p_self_suspect{} 1", "p2p_self_suspicions_total{} 14", "p2p_unbans_total{cause=expired} 4"}},
+		{"health", func() {
+			m.Health.Observe(func() telemetry.HealthState {
+				return telemetry.HealthState{Ready: true, Checks: []telemetry.CheckState{{Name: "store", Live: true, OK: true}, {Name: "ordering", OK: true}, {Name: "shutdown"}}}
+			})
+		}, []string{"ready{} 1", "health_check{check=store,kind=live} 1", "health_check{check=ordering,kind=ready} 1"}},
 		{"members", func() {
 			m.Members.Observe(func() telemetry.MembersState {
 				return telemetry.MembersState{Members: 1, Disabled: 2, Subscribers: 3, LagSeconds: 4, PruningAgeSeconds: 5, Namespaces: 6, NamespacesLimit: 7, Mappings: 8}

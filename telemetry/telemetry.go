@@ -35,6 +35,7 @@ type Metrics struct {
 	Catchup  *Catchup
 	Delivery *Delivery
 	Members  *Members
+	Health   *Health
 
 	catalogue []Description
 }
@@ -52,6 +53,7 @@ func New(registry prometheus.Registerer) *Metrics {
 	m.Catchup = newCatchup(d)
 	m.Delivery = newDelivery(d)
 	m.Members = newMembers(d)
+	m.Health = newHealth(d)
 	declareBuild(d)
 	declareUptime(d)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

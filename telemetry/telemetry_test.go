@@ -43,8 +43,8 @@ func TestEverythingExistsFromTheStart(t *testing.T) {
 	for _, family := range families {
 		exposed[family.GetName()] = true
 	}
-	byState := map[string]bool{ // one value for each member, or peer, that the first snapshot names
-		"synod_engine_demoted": true, "synod_engine_clock_drift_seconds": true,
+	byState := map[string]bool{ // one value for each member, peer or check that the first snapshot names
+		"synod_engine_demoted": true, "synod_engine_clock_drift_seconds": true, "synod_health_check": true,
 	}
 	for _, d := range m.Catalogue() {
 		if !exposed[d.Name] && !byState[d.Name] && !strings.HasPrefix(d.Name, "synod_peer_") && !strings.HasPrefix(d.Name, "synod_p2p_") {

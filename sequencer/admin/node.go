@@ -111,8 +111,8 @@ func (s *Node) standings(p *bft.Progress, committee *bft.Committee) (list []*adm
 func (s *Node) GetHealth(context.Context, *adminv1.GetHealthRequest) (*adminv1.GetHealthResponse, error) {
 	live, ready := s.cfg.Health.IsLive(), s.cfg.Health.IsReady()
 	out := &adminv1.GetHealthResponse{Live: live.OK, Ready: ready.OK}
-	for i, c := range ready.Checks { // those of liveness come first
-		out.Checks = append(out.Checks, &adminv1.HealthCheck{Name: c.Name, Liveness: i < len(live.Checks), Ok: c.OK, Reason: c.Reason})
+	for _, c := range ready.Checks {
+		out.Checks = append(out.Checks, &adminv1.HealthCheck{Name: c.Name, Liveness: c.Live, Ok: c.OK, Reason: c.Reason})
 	}
 	return out, nil
 }

@@ -158,6 +158,7 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	}
 	i.Health.Live("store", i.store.Err)
 	i.Health.Ready("ordering", i.orderer.Ready)
+	m.Health.Observe(i.healthNow)
 	return i, nil
 }
 

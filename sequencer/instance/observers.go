@@ -77,3 +77,13 @@ func (i *Instance) membersNow() (s telemetry.MembersState) {
 	}
 	return s
 }
+
+// healthNow is what a scrape tells of the checks, which are those of /health.
+func (i *Instance) healthNow() telemetry.HealthState {
+	report := i.Health.Every()
+	s := telemetry.HealthState{Ready: report.OK}
+	for _, c := range report.Checks {
+		s.Checks = append(s.Checks, telemetry.CheckState{Name: c.Name, Live: c.Live, OK: c.OK})
+	}
+	return s
+}
