@@ -34,6 +34,8 @@ type NodeConfig struct {
 	Peers   Peers
 	// Scores are this sequencer's of its peers; nil for none.
 	Scores func() map[keys.PublicKey]float64
+	// Subscribers counts the subscriptions open now, and the members that have one; nil for none.
+	Subscribers func() (subscriptions, members int)
 	// Onboarding tells of sequencers on their way to order.
 	Onboarding Onboarding
 	Log        *slog.Logger
@@ -66,6 +68,10 @@ func (s *Node) GetStatus(context.Context, *adminv1.GetStatusRequest) (*adminv1.G
 	}
 	requests, _ := c.Replica.Queued()
 	out.QueuedRequests = uint64(requests)
+	if c.Subscribers != nil {
+		subscriptions, members := c.Subscribers()
+		out.Subscriptions, out.ConnectedMembers = int32(subscriptions), int32(members)
+	}
 	p, committee := c.Replica.Progress(), c.Replica.Committee()
 	if p == nil || committee == nil {
 		return out, nil

@@ -196,6 +196,17 @@ func (p *positions) close(u *subscription) {
 	delete(p.all, u)
 }
 
+// Connected is the number of members with a subscription open now.
+func (s *Service) Connected() int {
+	s.positions.mu.Lock()
+	defer s.positions.mu.Unlock()
+	members := map[sequencing.MemberID]bool{}
+	for u := range s.positions.all {
+		members[u.caller.id] = true
+	}
+	return len(members)
+}
+
 // Subscribers is the number of subscriptions open now, and how far the slowest of them
 // is behind, in µs of agreed time. One without events is a tick behind at most.
 func (s *Service) Subscribers() (open int, lag sequencing.Time) {
