@@ -36,6 +36,7 @@ type Metrics struct {
 	Delivery *Delivery
 	Members  *Members
 	Health   *Health
+	Replica  *Replica
 
 	catalogue []Description
 }
@@ -54,6 +55,7 @@ func New(registry prometheus.Registerer) *Metrics {
 	m.Delivery = newDelivery(d)
 	m.Members = newMembers(d)
 	m.Health = newHealth(d)
+	m.Replica = newReplica(d)
 	declareBuild(d)
 	declareUptime(d)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

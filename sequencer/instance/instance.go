@@ -108,6 +108,7 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 		return nil, err
 	}
 	m := telemetry.New(i.metrics)
+	know(m.Members)
 	if err := i.openStore(m); err != nil {
 		return nil, err
 	}

@@ -75,12 +75,13 @@ func (s *Service) Challenge(_ context.Context, request *sequencerv1.ChallengeReq
 func (s *Service) Authenticate(_ context.Context, request *sequencerv1.AuthenticateRequest) (*sequencerv1.AuthenticateResponse, error) {
 	leave, refused := s.enter()
 	if refused != nil {
+		s.config.Observer.Authenticated(refused.observed())
 		return nil, refused
 	}
 	defer leave()
 	response, refused := s.logIn(request)
 	if refused != nil {
-		s.config.Observer.Authenticated(refused.reason)
+		s.config.Observer.Authenticated(refused.observed())
 		return nil, refused
 	}
 	s.config.Observer.Authenticated("")
