@@ -390,6 +390,9 @@ type Progress struct {
 	Drift []Time
 	// Blocks, Waiting and WaitingBytes measure memory.
 	Blocks, Waiting, WaitingBytes int
+	// Claimed is the highest commit that this member has, or that any one peer
+	// says it has, which may lie.
+	Claimed CommitIndex
 	// Behind is how many commits honest members are ahead, BehindEpochs how
 	// many epochs, as far as Known: as soon as enough members have told.
 	Behind       CommitIndex
@@ -419,6 +422,7 @@ func (e *Engine) Progress() Progress {
 	}
 	p.Ignored = p.Proposing && e.now.Mono-max(e.propose.since, e.propose.orderedAt) > ignoredAfter && !e.stalled()
 	commit, epoch, known := e.credible()
+	p.Claimed = max(e.catchUp.best(), e.last.Index)
 	p.Behind, p.BehindEpochs, p.Known = max(commit, e.last.Index)-e.last.Index, max(epoch, e.committee.Epoch)-e.committee.Epoch, known
 	return p
 }

@@ -69,7 +69,8 @@ func medianOverAll(leader *vertex, start Time) Time {
 // commit makes a commit the newest one: decided here or certified by others.
 // It reports whether the leaders of later rounds changed.
 func (e *Engine) commit(c *Commit) (leadersChanged bool) {
-	if next := e.catchUp.next(); next != nil && next.digest != c.digest {
+	next := e.catchUp.next()
+	if next != nil && next.digest != c.digest {
 		e.halt(fmt.Sprintf("commit %d decided here is %s, but others certified %s: this member's order diverges; keep its data for analysis and rejoin it with an empty store", c.Index, c.digest, next.digest))
 		return false
 	}
@@ -104,7 +105,7 @@ func (e *Engine) commit(c *Commit) (leadersChanged bool) {
 	e.unsynced = append(e.unsynced, unsyncedCommit{seq: e.persist.Seq, vote: e.last})
 	e.persist.Commits = append(e.persist.Commits, &CommitRecord{Commit: c, Schedule: e.schedule.clone()})
 	e.ended = c.Time >= e.committee.Start+e.committee.Params.EpochDuration
-	e.emit(Deliver{Commit: c, EndsEpoch: e.ended, After: e.propose.ownSeq})
+	e.emit(Deliver{Commit: c, EndsEpoch: e.ended, Certified: next != nil, After: e.propose.ownSeq})
 	e.propose.committed()
 	e.catchUp.committed(c)
 	e.trimVotes()

@@ -436,5 +436,6 @@ func (e *Engine) retransmit() {
 	}
 	p.sentAt = e.now.Mono
 	e.emit(Send{To: slices.Clone(to), Message: &BlockMessage{Block: p.own}, After: p.ownSeq})
+	e.report(Event{Kind: EventRetransmitted, Round: p.own.Round, Count: len(to)})
 	e.tickAt(e.now.Mono + pause)
 }

@@ -137,10 +137,12 @@ type (
 	// another one, under which the network may decide otherwise. The payloads
 	// of the commit's blocks were all named by earlier Persist effects. If
 	// EndsEpoch is set the runtime answers with EpochEnded once the commit is
-	// applied.
+	// applied. Certified says that others had certified the commit before it
+	// was decided here: this member was behind.
 	Deliver struct {
 		Commit    *Commit
 		EndsEpoch bool
+		Certified bool
 		After     uint64
 	}
 
@@ -248,6 +250,8 @@ const (
 	EventFalseEvidence EventKind = "false_evidence"
 	// EventFetch: missing blocks are asked for.
 	EventFetch EventKind = "fetch"
+	// EventRetransmitted: the newest own block was sent again.
+	EventRetransmitted EventKind = "retransmitted"
 )
 
 // Event is one observation by the engine.

@@ -68,6 +68,7 @@ type Report struct {
 // CheckResult is the outcome of one check.
 type CheckResult struct {
 	Name   string `json:"name"`
+	Live   bool   `json:"-"` // it asks whether the process is worth keeping, else whether it is usable
 	OK     bool   `json:"ok"`
 	Reason string `json:"reason,omitempty"` // why it is not OK, for people
 }
@@ -77,28 +78,35 @@ func (h *Health) IsLive() Report {
 	h.mu.Lock()
 	checks := h.live
 	h.mu.Unlock()
-	return run(checks)
+	return run(checks, true)
 }
 
 // IsReady runs the checks for being usable, those for being live included.
 func (h *Health) IsReady() Report {
-	h.mu.Lock()
-	live, ready, stopping := h.live, h.ready, h.stopping
-	h.mu.Unlock()
-	report := run(live)
-	rest := run(ready)
-	report.OK = report.OK && rest.OK && !stopping
-	report.Checks = append(report.Checks, rest.Checks...)
-	if stopping {
-		report.Checks = append(report.Checks, CheckResult{Name: "shutdown", Reason: "the process is stopping"})
+	report := h.Every()
+	if n := len(report.Checks) - 1; report.Checks[n].OK {
+		report.Checks = report.Checks[:n] // that it does not stop is nothing to tell of
 	}
 	return report
 }
 
-func run(checks []namedCheck) Report {
-	report := Report{OK: true, Checks: make([]CheckResult, 0, len(checks))}
+// Every is IsReady with all checks at all times, "shutdown" as the last, for what follows each of them.
+func (h *Health) Every() Report {
+	h.mu.Lock()
+	live, ready, stopping := h.live, h.ready, h.stopping
+	h.mu.Unlock()
+	report, rest := run(live, true), run(ready, false)
+	shutdown := CheckResult{Name: "shutdown", OK: !stopping}
+	if stopping {
+		shutdown.Reason = "the process is stopping"
+	}
+	return Report{OK: report.OK && rest.OK && !stopping, Checks: append(append(report.Checks, rest.Checks...), shutdown)}
+}
+
+func run(checks []namedCheck, live bool) Report {
+	report := Report{OK: true, Checks: make([]CheckResult, 0, len(checks)+2)}
 	for _, c := range checks {
-		result := CheckResult{Name: c.name, OK: true}
+		result := CheckResult{Name: c.name, Live: live, OK: true}
 		if err := c.check(); err != nil {
 			result.OK, result.Reason = false, err.Error()
 			report.OK = false

@@ -49,6 +49,34 @@ func TestHealthCheckThatFailsLiveIsNotReady(t *testing.T) {
 	}
 }
 
+// Every names all checks at all times, so that none appears first when it fails.
+func TestEveryCheckIsNamedWhetherItFailsOrNot(t *testing.T) {
+	health := node.NewHealth()
+	health.Live("storage", func() error { return nil })
+	var missing error
+	health.Ready("quorum", func() error { return missing })
+	for _, tc := range []struct {
+		do   func()
+		ok   bool
+		want [3]bool
+	}{
+		{func() {}, true, [3]bool{true, true, true}},
+		{func() { missing = errors.New("2 of 4 sequencers connected, 3 needed") }, false, [3]bool{true, false, true}},
+		{health.Shutdown, false, [3]bool{true, false, false}},
+	} {
+		tc.do()
+		report := health.Every()
+		if report.OK != tc.ok || len(report.Checks) != 3 {
+			t.Fatalf("%+v", report)
+		}
+		for n, name := range []string{"storage", "quorum", "shutdown"} {
+			if c := report.Checks[n]; c.Name != name || c.Live != (n == 0) || c.OK != tc.want[n] {
+				t.Errorf("check %d: %+v", n, c)
+			}
+		}
+	}
+}
+
 func TestWatchReportsEachChangeOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/synod-network/synod/bft"
 	"github.com/synod-network/synod/ordering"
 	"github.com/synod-network/synod/replica/store"
+	"github.com/synod-network/synod/telemetry"
 )
 
 // apply feeds the application, block by block, from what it has kept on: first
@@ -48,7 +50,11 @@ func (r *Replica) applyOne(o *Ordered) error {
 	if err := r.cfg.Application.Apply(o.Block()); err != nil {
 		return fmt.Errorf("apply commit %d: %w", o.Index, err)
 	}
-	r.metrics.Ordering.Applied(int(o.Requests), o.size())
+	mode := telemetry.CaughtUp
+	if o.live {
+		mode = telemetry.Live
+	}
+	r.metrics.Ordering.Applied(int(o.Requests), o.requestBytes(), mode, r.cfg.Now().Sub(time.UnixMicro(int64(o.Time))))
 	var ended *bft.EpochEnded
 	if r.endsEpoch(o.Commit) {
 		answer, err := r.cfg.Application.EndEpoch()

@@ -14,6 +14,8 @@ import (
 type Ordered struct {
 	*bft.Commit
 	Payloads []ordering.Payload
+	// live: it was decided here as it came to be, and not read from disk.
+	live bool
 }
 
 // chain holds the commits decided so far: the newest ones in memory, the others
@@ -51,11 +53,12 @@ func newChain(s *store.Store, limit int) *chain {
 	return c
 }
 
-func (c *chain) append(o *Ordered) {
+// append makes a commit the newest one, unless it is known already.
+func (c *chain) append(o *Ordered) (grew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if o.Index <= c.head {
-		return
+		return false
 	}
 	c.recent = append(c.recent, o)
 	c.bytes += o.size()
@@ -63,6 +66,14 @@ func (c *chain) append(o *Ordered) {
 	c.trim()
 	close(c.grown)
 	c.grown = make(chan struct{})
+	return true
+}
+
+// inMemory is how many commits are kept in memory, and their size.
+func (c *chain) inMemory() (commits, bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.recent), c.bytes
 }
 
 // Block is the commit in the words of the promise.
@@ -73,6 +84,15 @@ func (o *Ordered) Block() ordering.Block {
 	}
 }
 
+// requestBytes is the size of the requests alone.
+func (o *Ordered) requestBytes() (n int) {
+	for _, p := range o.Payloads {
+		n += len(p.Data) - p.Count*ordering.EncodedSize(0)
+	}
+	return n
+}
+
+// size is what the commit takes in memory, about.
 func (o *Ordered) size() (n int) {
 	for _, p := range o.Payloads {
 		n += len(p.Data)

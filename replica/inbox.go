@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/synod-network/synod/bft"
 	"golang.org/x/sync/semaphore"
@@ -25,25 +26,37 @@ type envelope struct {
 type inbox struct {
 	room *semaphore.Weighted
 	ch   chan envelope
+	// held is the weight that the envelopes here have taken of the room.
+	held atomic.Int64
 }
 
+// inboxMessages bounds them by number.
+const inboxMessages = 1024
+
 func newInbox() *inbox {
-	return &inbox{room: semaphore.NewWeighted(inboxBytes), ch: make(chan envelope, 1024)}
+	return &inbox{room: semaphore.NewWeighted(inboxBytes), ch: make(chan envelope, inboxMessages)}
 }
+
+// size is what waits, envelopes with room and no place in the queue included in the bytes.
+func (b *inbox) size() (messages int, bytes int64) { return len(b.ch), b.held.Load() }
 
 func (b *inbox) put(ctx context.Context, e envelope, size int) error {
 	e.weight = min(int64(size)+512, inboxBytes)
 	if err := b.room.Acquire(ctx, e.weight); err != nil {
 		return err
 	}
+	b.held.Add(e.weight)
 	select {
 	case b.ch <- e:
 		return nil
 	case <-ctx.Done():
-		b.room.Release(e.weight)
+		b.done(e)
 		return ctx.Err()
 	}
 }
 
 // done frees the room of an envelope that the loop has taken in.
-func (b *inbox) done(e envelope) { b.room.Release(e.weight) }
+func (b *inbox) done(e envelope) {
+	b.held.Add(-e.weight)
+	b.room.Release(e.weight)
+}

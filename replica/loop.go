@@ -328,7 +328,7 @@ func (r *Replica) deliverDurable() error {
 // subscribers read it. Blocks recovered from disk, or dropped from memory, are
 // read back.
 func (r *Replica) deliver(f bft.Deliver) error {
-	o := &Ordered{Commit: f.Commit}
+	o := &Ordered{Commit: f.Commit, live: !f.Certified}
 	for _, ref := range f.Commit.Blocks {
 		var payload ordering.Payload
 		if b, ok := r.recent.take(ref); ok {
@@ -343,7 +343,12 @@ func (r *Replica) deliver(f bft.Deliver) error {
 		}
 		r.ordered(ref)
 	}
-	r.chain.append(o)
+	if r.chain.append(o) && f.Commit.Epoch == r.engineEpoch {
+		r.metrics.Engine.Committed(r.names[f.Commit.Leader.Author])
+		for _, ref := range f.Commit.Blocks {
+			r.metrics.Engine.Ordered(r.names[ref.Author])
+		}
+	}
 	return nil
 }
 

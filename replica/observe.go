@@ -25,7 +25,16 @@ func (r *Replica) nameMembers(c *bft.Committee) {
 	for _, k := range c.Members {
 		names = append(names, r.name(k))
 	}
+	r.names = names
 	r.metrics.SetMembers(names)
+}
+
+// nameInMetrics is what a member of the running committee was called when that began.
+func (r *Replica) nameInMetrics(k bft.PublicKey) string {
+	if a, ok := r.committee.Load().Author(k); ok {
+		return r.names[a]
+	}
+	return r.name(k)
 }
 
 // observe turns what the engine reports into metrics and log lines.
@@ -49,9 +58,11 @@ func (r *Replica) observe(e bft.Event) {
 		m.LeaderTimeouts.Inc()
 		r.log.Debug("went on without the leader", slog.String("leader", r.name(e.Member)), slog.Uint64("round", uint64(e.Round)))
 	case bft.EventSlotSkipped:
-		m.Slot(r.name(e.Member), false)
+		m.Skipped(r.nameInMetrics(e.Member))
 	case bft.EventScheduleChanged:
 		r.log.Info("leaders changed", slog.Int("demoted", e.Count), slog.Uint64("round", uint64(e.Round)))
+	case bft.EventRetransmitted:
+		m.Retransmitted.Inc()
 	case bft.EventFetch:
 		m.Fetches.Inc()
 	case bft.EventEvicted:
@@ -123,12 +134,13 @@ func (r *Replica) Observe() {
 		if p == nil {
 			return telemetry.CatchupState{}
 		}
-		state := telemetry.CatchupState{Active: p.CatchUp, Highest: uint64(p.Commit + p.Behind)}
+		state := telemetry.CatchupState{Active: p.CatchUp, Highest: uint64(p.Commit + p.Behind), Claimed: uint64(p.Claimed)}
 		if p.CatchUp {
 			state.Target = state.Highest
 		}
 		return state
 	})
+	m.Replica.Observe(r.waiting)
 	m.Peers.Observe(r.peersState)
 	m.Trust.Observe(r.trustState)
 	m.Store.Observe(func() telemetry.StoreState {
@@ -141,6 +153,18 @@ func (r *Replica) Observe() {
 	})
 }
 
+// waiting is what a scrape sees of the queues inside.
+func (r *Replica) waiting() (s telemetry.ReplicaState) {
+	messages, bytes := r.inbox.size()
+	s.Inbox, s.InboxLimit = telemetry.Waiting{Messages: int64(messages), Bytes: bytes}, telemetry.Waiting{Messages: inboxMessages, Bytes: inboxBytes}
+	records, waits := r.writer.size()
+	s.Writer, s.WriterLimit = telemetry.Waiting{Messages: int64(records), Bytes: int64(waits)}, persistBytes
+	commits, kept := r.chain.inMemory()
+	s.Chain, s.ChainLimit = telemetry.Waiting{Messages: int64(commits), Bytes: int64(kept)}, int64(r.cfg.ChainBytes)
+	s.Serving = r.server.open()
+	return s
+}
+
 func (r *Replica) engineState() telemetry.EngineState {
 	p, c := r.progress.Load(), r.committee.Load()
 	if p == nil || c == nil {
@@ -149,10 +173,13 @@ func (r *Replica) engineState() telemetry.EngineState {
 	s := telemetry.EngineState{
 		Epoch: uint64(p.Epoch), Round: uint64(p.Round), CommittedRound: uint64(p.Leader), Decided: uint64(p.Commit),
 		Applied: uint64(p.Applied), Members: c.Size(), Quorum: c.Quorum(), MaxFaults: c.Witness() - 1,
-		WaitingBlocks: p.Waiting, Demoted: map[string]bool{}, ClockDrift: map[string]time.Duration{},
+		WaitingBlocks: p.Waiting, Demoted: map[string]bool{}, MemberRound: map[string]uint64{}, ClockDrift: map[string]time.Duration{},
 	}
 	for a, k := range c.Members {
 		s.Demoted[r.name(k)] = false
+		if a < len(p.NewestRound) {
+			s.MemberRound[r.name(k)] = uint64(p.NewestRound[a])
+		}
 		if a < len(p.Drift) {
 			s.ClockDrift[r.name(k)] = time.Duration(p.Drift[a]) * time.Microsecond
 		}

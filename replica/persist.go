@@ -83,6 +83,13 @@ func (w work) size() (n int) {
 	return n
 }
 
+// size is what waits; bytes include what is being written.
+func (p *persister) size() (records, bytes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.pending), p.bytes
+}
+
 // congested reports whether the disk is behind.
 func (p *persister) congested() bool {
 	p.mu.Lock()

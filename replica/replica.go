@@ -120,6 +120,7 @@ type Replica struct {
 	// sealing is the payload that the running step may put into a block.
 	sealing     *sealed
 	engineEpoch bft.Epoch
+	names       []string // of the committee's members in its order, as its metrics have them
 	published   time.Time
 
 	// installs reach the goroutine of the application.

@@ -63,6 +63,16 @@ func (s *server) add(from bft.PublicKey, q request) {
 	}
 }
 
+// open is how many requests wait.
+func (s *server) open() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, mine := range s.waiting {
+		n += len(mine)
+	}
+	return n
+}
+
 func (s *server) take() (from bft.PublicKey, q request, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

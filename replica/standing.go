@@ -101,12 +101,17 @@ func (r *Replica) trustState() telemetry.TrustState {
 	report := r.warden.Report()
 	c := report.Counters
 	s := telemetry.TrustState{
-		Scores: map[string]float64{}, Strikes: map[string]int{}, BanUntil: map[string]float64{}, Actions: map[string]uint64{}, Bans: map[telemetry.BanLabels]uint64{},
+		Scores: map[string]float64{}, Strikes: map[string]int{}, BanUntil: map[string]float64{}, Actions: map[telemetry.ActionLabels]uint64{}, Bans: map[telemetry.BanLabels]uint64{},
 		Unbans: map[string]uint64{}, Banned: map[string]int{}, PutOff: c.PutOff, Evidence: map[string]uint64{},
 		Guarded: c.QuorumGuard, Suspects: report.SuspectsUntil != 0, Suspicions: c.Suspicions,
 		Rejections: r.links.Refused()[p2p.BannedPeer],
 	}
+	others := c.Actions
 	for _, o := range report.Peers {
+		for a, n := range o.Actions {
+			s.Actions[telemetry.ActionLabels{Action: string(a), Peer: r.name(bft.PublicKey(o.Peer))}] += n
+			others[a] -= n
+		}
 		kind := "other"
 		if o.Member {
 			kind = "member"
@@ -129,8 +134,8 @@ func (r *Replica) trustState() telemetry.TrustState {
 			s.BannedBy++
 		}
 	}
-	for a, n := range c.Actions {
-		s.Actions[string(a)] = n
+	for a, n := range others {
+		s.Actions[telemetry.ActionLabels{Action: string(a), Peer: "other"}] = n
 	}
 	for kind, n := range c.Bans {
 		s.Bans[telemetry.BanLabels{Reason: string(kind.Reason), Origin: string(kind.Origin)}] = n

@@ -523,7 +523,7 @@ func (m *member) submit(r []byte) bool {
 func (m *member) tellEvent(e bft.Event) {
 	m.world.report.Observed[e.Kind]++
 	switch e.Kind {
-	case bft.EventFetch, bft.EventEvicted, bft.EventSlotSkipped, bft.EventAdopted:
+	case bft.EventFetch, bft.EventEvicted, bft.EventSlotSkipped, bft.EventAdopted, bft.EventRetransmitted:
 		return
 	}
 	who := ""

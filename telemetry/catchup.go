@@ -16,6 +16,8 @@ type CatchupState struct {
 	Target uint64 // highest commit proven to exist; 0 when not catching up
 	// Highest is the highest commit that an honest member must know, or the own one.
 	Highest uint64
+	// Claimed is the highest commit that any one peer says it has, or the own one.
+	Claimed uint64
 }
 
 func newCatchup(d *declarer) *Catchup {
@@ -31,6 +33,7 @@ func newCatchup(d *declarer) *Catchup {
 		return 0
 	})
 	c.gauge(d, "catchup_highest_height", "Highest ordered block that this node or, by what enough of them say, its peers know.", func(s CatchupState) float64 { return float64(s.Highest) })
+	c.gauge(d, "catchup_claimed_height", "Highest ordered block that this node or, by its own word alone, any of its peers knows. A peer may lie: what is far above catchup_highest_height is one that does, or members that are cut off.", func(s CatchupState) float64 { return float64(s.Claimed) })
 	c.gauge(d, "catchup_target_height", "Height that this node catches up to; 0 when it is not behind.", func(s CatchupState) float64 { return float64(s.Target) })
 	d.registry.MustRegister(c)
 	return c

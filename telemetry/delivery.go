@@ -9,7 +9,6 @@ type Ending string
 const (
 	EndedByClient Ending = "client"   // hung up or cancelled
 	EndedByDrain  Ending = "stopping" // this node stops
-	EndedSlow     Ending = "slow"     // did not read for too long
 	EndedPruned   Ending = "pruned"   // asked for a height that is no longer kept
 	EndedFailed   Ending = "failed"   // an error of this node
 )
@@ -33,7 +32,7 @@ func newDelivery(d *declarer) *Delivery {
 		Blocks: d.counter("delivery_blocks_total", "Ordered blocks delivered, counted for each subscriber."),
 		Bytes:  d.counter("delivery_bytes_total", "Bytes of requests delivered, counted for each subscriber."),
 		ended: counters(d, "delivery_ended_subscriptions_total", "Subscriptions that ended, by reason.", "reason", []Ending{
-			EndedByClient, EndedByDrain, EndedSlow, EndedPruned, EndedFailed,
+			EndedByClient, EndedByDrain, EndedPruned, EndedFailed,
 		}),
 	}
 	v.gauge(d, "delivery_subscribers", "Subscriptions open now.", func(s DeliveryState) float64 { return float64(s.Subscribers) })

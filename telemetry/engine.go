@@ -12,15 +12,11 @@ type Rejection string
 
 // The reasons for rejecting a block.
 const (
-	RejectMalformed Rejection = "malformed" // does not decode
+	RejectMalformed Rejection = "malformed" // does not decode, or breaks a rule for blocks of its epoch
 	RejectNetwork   Rejection = "network"   // another network's
 	RejectEpoch     Rejection = "epoch"     // another epoch's
-	RejectAuthor    Rejection = "author"    // not a member
 	RejectSignature Rejection = "signature"
-	RejectPayload   Rejection = "payload" // digest, size or number of requests
-	RejectParents   Rejection = "parents" // too few, out of order, or twice the same author
-	RejectTime      Rejection = "time"    // not after the author's previous block
-	RejectWindow    Rejection = "window"  // too far ahead or too many waiting; can be fetched again
+	RejectWindow    Rejection = "window" // too many waiting; can be fetched again
 )
 
 // EvidenceKind is a proof of misbehaviour.
@@ -48,6 +44,7 @@ type Engine struct {
 	evidence  map[EvidenceKind]prometheus.Counter
 	committed *prometheus.CounterVec
 	skipped   *prometheus.CounterVec
+	ordered   *prometheus.CounterVec
 	members   []string
 }
 
@@ -62,6 +59,7 @@ type EngineState struct {
 	MaxFaults      int
 	WaitingBlocks  int                      // blocks whose ancestors are missing
 	Demoted        map[string]bool          // every member → not leading at present
+	MemberRound    map[string]uint64        // every member → round of its newest block here
 	ClockDrift     map[string]time.Duration // member → timestamp of its newest block minus the own clock when it came
 }
 
@@ -74,11 +72,12 @@ func newEngine(d *declarer) *Engine {
 		Retransmitted:  d.counter("engine_blocks_retransmitted_total", "Times this node sent its newest block again."),
 		Step:           d.histogram("engine_step_seconds", "Time the engine takes for one input.", prometheus.ExponentialBuckets(1e-6, 4, 10)),
 		rejected: counters(d, "engine_blocks_rejected_total", "Blocks from peers that were not accepted, by reason.", "reason", []Rejection{
-			RejectMalformed, RejectNetwork, RejectEpoch, RejectAuthor, RejectSignature, RejectPayload, RejectParents, RejectTime, RejectWindow,
+			RejectMalformed, RejectNetwork, RejectEpoch, RejectSignature, RejectWindow,
 		}),
 		evidence:  counters(d, "engine_evidence_total", "Proofs of misbehaviour, by kind. Any increase calls for a person.", "kind", []EvidenceKind{Equivocation, TimeViolation, Divergence}),
 		committed: d.counterVec("engine_slots_committed_total", "Leader slots decided with a commit, by leader.", "member"),
 		skipped:   d.counterVec("engine_slots_skipped_total", "Leader slots decided without a commit, by leader.", "member"),
+		ordered:   d.counterVec("engine_blocks_ordered_total", "Blocks in the commits that this node delivered, by author. A block is its author's vote: as many as engine_committed_round rises are all.", "member"),
 	}
 	e.declareState(d)
 	d.registry.MustRegister(e)
@@ -109,6 +108,7 @@ func (e *Engine) declareState(d *declarer) {
 		}
 		return values
 	})
+	e.gaugeBy(d, "engine_member_round", "Round of the newest block that this node has by the member.", "member", func(s EngineState) map[string]float64 { return floats(s.MemberRound) })
 	e.gaugeBy(d, "engine_clock_drift_seconds", "Time stamped on the member's newest block minus this node's clock when it came; includes the way.", "member", func(s EngineState) map[string]float64 {
 		values := make(map[string]float64, len(s.ClockDrift))
 		for member, drift := range s.ClockDrift {
@@ -124,23 +124,25 @@ func (e *Engine) Rejected(reason Rejection) { e.rejected[reason].Inc() }
 // Evidence records a proof of misbehaviour.
 func (e *Engine) Evidence(kind EvidenceKind) { e.evidence[kind].Inc() }
 
-// Slot records the decision on a leader's slot.
-func (e *Engine) Slot(leader string, committed bool) {
-	if committed {
-		e.committed.WithLabelValues(leader).Inc()
-		return
-	}
-	e.skipped.WithLabelValues(leader).Inc()
-}
+// Committed records a commit by its leader.
+func (e *Engine) Committed(leader string) { e.committed.WithLabelValues(leader).Inc() }
+
+// Skipped records that a leader's slot was decided without a commit.
+func (e *Engine) Skipped(leader string) { e.skipped.WithLabelValues(leader).Inc() }
+
+// Ordered records a block of a commit by its author.
+func (e *Engine) Ordered(author string) { e.ordered.WithLabelValues(author).Inc() }
 
 func (e *Engine) setMembers(names []string) {
 	for _, gone := range missing(e.members, names) {
 		e.committed.DeleteLabelValues(gone)
 		e.skipped.DeleteLabelValues(gone)
+		e.ordered.DeleteLabelValues(gone)
 	}
 	for _, name := range names {
 		e.committed.WithLabelValues(name)
 		e.skipped.WithLabelValues(name)
+		e.ordered.WithLabelValues(name)
 	}
 	e.members = names
 }

@@ -11,17 +11,18 @@ type Members struct {
 	endings         *prometheus.CounterVec
 	// TokensRefused counts calls without a token that holds.
 	TokensRefused prometheus.Counter
-	// TrafficRefused counts submissions whose sender could not pay.
-	TrafficRefused prometheus.Counter
 	// Events and Bytes count what subscribers were told.
 	Events, Bytes prometheus.Counter
 	size, cost    prometheus.Histogram
 	sequenced     map[Sequenced]prometheus.Counter
+	codes         *prometheus.CounterVec
+	unpaid        map[Where]prometheus.Counter
 }
 
 // MembersState is the members and their subscriptions now.
 type MembersState struct {
 	Members, Disabled, Subscribers int
+	Connected                      int // members with a subscription
 	// LagSeconds is how far the slowest subscriber is behind, in agreed time.
 	LagSeconds float64
 	// PruningAgeSeconds is the age of the oldest event that an active member has not acknowledged.
@@ -42,6 +43,15 @@ const (
 	Dropped         Sequenced = "dropped" // nobody was told: it could be anybody's
 )
 
+// Where says who noticed that a sender cannot pay.
+type Where string
+
+// The places.
+const (
+	AtIngress Where = "ingress" // this sequencer, which did not have the submission ordered
+	InOrder   Where = "order"   // every sequencer, after the submission was ordered
+)
+
 // accepted is the outcome without a reason.
 const accepted = "accepted"
 
@@ -52,13 +62,15 @@ func newMembers(d *declarer) *Members {
 		registrations:   d.counterVec("members_registrations_total", "Topology changes handed in, by what became of them.", "outcome"),
 		endings:         d.counterVec("members_ended_subscriptions_total", "Subscriptions of members that ended, by reason.", "reason"),
 		TokensRefused:   d.counter("members_tokens_refused_total", "Calls without a token that holds."),
-		TrafficRefused:  d.counter("members_traffic_refused_total", "Submissions whose sender could not pay for them."),
 		Events:          d.counter("members_delivered_events_total", "Events told to subscribers."),
 		Bytes:           d.counter("members_delivered_bytes_total", "Bytes of the events told to subscribers."),
 		size:            d.histogram("members_submission_size_bytes", "Size of the signed requests that were queued.", sizeBuckets()),
 		cost:            d.histogram("members_submission_cost_bytes", "Cost of the submissions that were queued, in bytes of traffic.", sizeBuckets()),
 		sequenced: counters(d, "members_sequenced_requests_total", "Ordered requests, by what they led to.", "outcome",
 			[]Sequenced{Delivered, Contributed, RefusedBySender, TopologyChanged, Dropped}),
+		codes: d.counterVec("members_refused_requests_total", "Ordered requests that were refused or dropped, by the code of why.", "code"),
+		unpaid: counters(d, "members_traffic_refused_total", "Submissions whose sender could not pay for them: at the ingress of this sequencer, or in the order, where all sequencers count those of all.",
+			"where", []Where{AtIngress, InOrder}),
 	}
 	for _, vec := range []*prometheus.CounterVec{m.authentications, m.submissions, m.registrations} {
 		vec.WithLabelValues(accepted)
@@ -67,6 +79,7 @@ func newMembers(d *declarer) *Members {
 	m.gauge(d, "members_registered", "Members that have taken part.", func(s MembersState) float64 { return float64(s.Members) })
 	m.gauge(d, "members_disabled", "Members that were shut out.", func(s MembersState) float64 { return float64(s.Disabled) })
 	m.gauge(d, "members_subscribers", "Subscriptions of members open now.", func(s MembersState) float64 { return float64(s.Subscribers) })
+	m.gauge(d, "members_connected", "Members with a subscription open now.", func(s MembersState) float64 { return float64(s.Connected) })
 	m.gauge(d, "members_max_lag_seconds", "How far the slowest subscriber is behind, in agreed time.", func(s MembersState) float64 { return s.LagSeconds })
 	m.gauge(d, "members_pruning_age_seconds", "Age of the oldest event that an active member has not acknowledged.", func(s MembersState) float64 { return s.PruningAgeSeconds })
 	m.gauge(d, "members_unpermitted_namespaces", "Namespaces in the topology, ever, without the owners' permission.", func(s MembersState) float64 { return float64(s.Namespaces) })
@@ -75,6 +88,24 @@ func newMembers(d *declarer) *Members {
 	d.registry.MustRegister(m)
 	return m
 }
+
+// Know makes the counters of all reasons for refusing members, and of all codes of ordered requests, exist at 0.
+func (m *Members) Know(reasons, codes []string) {
+	for _, reason := range reasons {
+		for _, vec := range []*prometheus.CounterVec{m.authentications, m.submissions, m.registrations, m.endings} {
+			vec.WithLabelValues(reason)
+		}
+	}
+	for _, code := range codes {
+		m.codes.WithLabelValues(code)
+	}
+}
+
+// TrafficRefused counts a submission whose sender could not pay.
+func (m *Members) TrafficRefused(where Where) { m.unpaid[where].Inc() }
+
+// Refused counts an ordered request that was refused or dropped.
+func (m *Members) Refused(code string) { m.codes.WithLabelValues(code).Inc() }
 
 // outcome is a reason as a label: the reasons are few and fixed.
 func outcome(reason string) string {

@@ -43,6 +43,11 @@ func (s *scraped[S]) counterBy(d *declarer, name, help, label string, read func(
 	s.declare(d, prometheus.CounterValue, name, help, []string{label}, eachKey(read))
 }
 
+// gaugeOf declares a gauge with several labels.
+func (s *scraped[S]) gaugeOf(d *declarer, name, help string, labels []string, emit func(S, func(float64, ...string))) {
+	s.declare(d, prometheus.GaugeValue, name, help, labels, emit)
+}
+
 // counterOf declares a counter with several labels.
 func (s *scraped[S]) counterOf(d *declarer, name, help string, labels []string, emit func(S, func(float64, ...string))) {
 	s.declare(d, prometheus.CounterValue, name, help, labels, emit)

@@ -11,9 +11,7 @@ type StoreOperation string
 
 // The operations of the store.
 const (
-	StoreRead  StoreOperation = "read"
-	StoreWrite StoreOperation = "write"
-	StoreSync  StoreOperation = "sync"
+	StoreWrite StoreOperation = "write" // or the sync after it
 	StorePrune StoreOperation = "prune"
 )
 
@@ -36,8 +34,8 @@ func newStore(d *declarer) *Store {
 	s := &Store{
 		Written: d.counter("store_written_bytes_total", "Bytes handed to the disk."),
 		sync:    d.histogram("store_sync_seconds", "Time until a group commit is durable.", latencyBuckets()),
-		errors: counters(d, "store_errors_total", "Storage operations that failed. A failed write or sync stops the node.", "operation", []StoreOperation{
-			StoreRead, StoreWrite, StoreSync, StorePrune,
+		errors: counters(d, "store_errors_total", "Storage operations that failed. Each stops the node; a write is one up to its sync.", "operation", []StoreOperation{
+			StoreWrite, StorePrune,
 		}),
 	}
 	s.gauge(d, "store_bytes", "Bytes that the store takes on disk.", func(s StoreState) float64 { return float64(s.Bytes) })

@@ -35,6 +35,8 @@ type Metrics struct {
 	Catchup  *Catchup
 	Delivery *Delivery
 	Members  *Members
+	Health   *Health
+	Replica  *Replica
 
 	Connections *Connections
 
@@ -54,6 +56,8 @@ func New(registry prometheus.Registerer) *Metrics {
 	m.Catchup = newCatchup(d)
 	m.Delivery = newDelivery(d)
 	m.Members = newMembers(d)
+	m.Health = newHealth(d)
+	m.Replica = newReplica(d)
 	m.Connections = newConnections(d)
 	declareBuild(d)
 	declareUptime(d)

@@ -35,6 +35,7 @@ func TestNamesFollowPrometheusConventions(t *testing.T) {
 // TestEverythingExistsFromTheStart: a rate over a counter that appears with its first event misses that event.
 func TestEverythingExistsFromTheStart(t *testing.T) {
 	m, registry := newMetrics(t)
+	m.Members.Know([]string{"REFUSED"}, []string{"expired"})
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -43,8 +44,8 @@ func TestEverythingExistsFromTheStart(t *testing.T) {
 	for _, family := range families {
 		exposed[family.GetName()] = true
 	}
-	byState := map[string]bool{ // one value for each member, or peer, that the first snapshot names
-		"synod_engine_demoted": true, "synod_engine_clock_drift_seconds": true,
+	byState := map[string]bool{ // one value for each member, peer or check that the first snapshot names
+		"synod_engine_demoted": true, "synod_engine_clock_drift_seconds": true, "synod_engine_member_round": true, "synod_health_check": true,
 	}
 	for _, d := range m.Catalogue() {
 		if !exposed[d.Name] && !byState[d.Name] && !strings.HasPrefix(d.Name, "synod_peer_") && !strings.HasPrefix(d.Name, "synod_p2p_") {
@@ -111,7 +112,7 @@ synod_ingress_bytes_total{outcome="too_large"} 0
 
 func TestMembersThatLeftAreForgotten(t *testing.T) {
 	m, registry := newMetrics(t)
-	m.Engine.Slot("sequencer1", false)
+	m.Engine.Skipped("sequencer1")
 	m.SetMembers([]string{"sequencer2", "sequencer3"})
 	const want = `
 # HELP synod_engine_slots_skipped_total Leader slots decided without a commit, by leader.

@@ -8,7 +8,7 @@ type TrustState struct {
 	Scores     map[string]float64 // of each member but this one
 	Strikes    map[string]int     // of each member but this one: bans that count for the length of the next
 	BanUntil   map[string]float64 // of the same: when its ban ends, in Unix seconds; 0 if it has none
-	Actions    map[string]uint64
+	Actions    map[ActionLabels]uint64
 	Bans       map[BanLabels]uint64
 	Unbans     map[string]uint64 // by cause
 	Banned     map[string]int    // by kind: "member" or "other"
@@ -22,6 +22,9 @@ type TrustState struct {
 	Suspicions uint64
 	Evidence   map[string]uint64 // by kind
 }
+
+// ActionLabels sorts what peers did: by what it was, and by the member who did it, or "other" for all that are none.
+type ActionLabels struct{ Action, Peer string }
 
 // BanLabels sorts bans.
 type BanLabels struct{ Reason, Origin string }
@@ -37,7 +40,11 @@ func newTrust(d *declarer) *Trust {
 		return strikes
 	})
 	t.gaugeBy(d, "p2p_peer_ban_until_seconds", "When the ban of the member ends, as a Unix time; 0 if it has none.", "peer", func(s TrustState) map[string]float64 { return s.BanUntil })
-	t.counterBy(d, "p2p_peer_actions_total", "What peers did that moves their scores, by action.", "action", func(s TrustState) map[string]float64 { return floats(s.Actions) })
+	t.counterOf(d, "p2p_peer_actions_total", "What peers did that moves their scores, by action and by member since it is one; of all others together as other.", []string{"action", "peer"}, func(s TrustState, value func(float64, ...string)) {
+		for labels, n := range s.Actions {
+			value(float64(n), labels.Action, labels.Peer)
+		}
+	})
 	t.counterOf(d, "p2p_bans_total", "Bans begun, by reason and by who decided.", []string{"reason", "origin"}, func(s TrustState, value func(float64, ...string)) {
 		for labels, n := range s.Bans {
 			value(float64(n), labels.Reason, labels.Origin)

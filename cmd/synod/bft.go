@@ -76,14 +76,25 @@ func peerStatus() *cobra.Command {
 			return adminv1.NewBftServiceClient(conn).GetPeerNetworkStatus(ctx, &adminv1.GetPeerNetworkStatusRequest{Peers: args})
 		},
 		func(out io.Writer, r *adminv1.GetPeerNetworkStatusResponse) error {
-			return table(out, "PEER\tHEALTH\tSINCE\tROUND TRIP\tIN\tOUT\tWHY", func(row func(string, ...any)) {
+			return table(out, "PEER\tHEALTH\tDIALED BY\tSINCE\tROUND TRIP\tIN\tOUT\tWHY", func(row func(string, ...any)) {
 				for _, p := range r.GetPeers() {
 					health := strings.ToLower(strings.TrimPrefix(p.GetHealth().String(), "HEALTH_"))
-					row("%s\t%s\t%s\t%s\t%d\t%d\t%s", p.GetEndpoint().GetName(), health, clock(p.GetSince()),
+					row("%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s", p.GetEndpoint().GetName(), health, dialedBy(p), clock(p.GetSince()),
 						time.Duration(p.GetRoundTripUs())*time.Microsecond, p.GetBytesIn(), p.GetBytesOut(), dash(p.GetDescription()))
 				}
 			})
 		})
+}
+
+// dialedBy is which end made the connection.
+func dialedBy(p *adminv1.PeerConnectionStatus) string {
+	switch {
+	case p.GetHealth() != adminv1.PeerConnectionStatus_HEALTH_AUTHENTICATED:
+		return "-"
+	case p.GetOutgoing():
+		return "this"
+	}
+	return "peer"
 }
 
 func readiness() *cobra.Command {

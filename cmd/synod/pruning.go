@@ -23,6 +23,7 @@ func pruningStatus() *cobra.Command {
 		func(out io.Writer, r *adminv1.GetPruningStatusResponse) error {
 			return table(out, "", func(row func(string, ...any)) {
 				row("blocks kept\t%d to %d", r.GetLowestHeight(), r.GetHeight())
+				row("epochs kept\t%d to %d", r.GetLowestEpoch(), r.GetEpoch())
 				row("last block\t%s", clock(r.GetLastBlockAt()))
 				row("store\t%d bytes", r.GetStoreBytes())
 				row("events dropped up to\t%s", clock(r.GetEventsPrunedTo()))

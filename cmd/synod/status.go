@@ -89,6 +89,7 @@ func newStatus() *cobra.Command {
 				row("last block\t%s", clock(s.GetLastBlockAt()))
 				row("peers\t%d of %d connected", s.GetConnectedPeers(), max(0, s.GetMembers()-1))
 				row("in committee\t%s, proposing: %s, catching up: %s", yesNo(s.GetMember()), yesNo(s.GetProposing()), yesNo(s.GetCatchingUp()))
+				row("subscriptions\t%d, of %d members", s.GetSubscriptions(), s.GetConnectedMembers())
 				row("queued\t%d requests", s.GetQueuedRequests())
 			})
 		})

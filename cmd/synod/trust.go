@@ -144,8 +144,10 @@ type (
 		PutOff    string         `json:"ban_put_off"`
 		BannedBy  *shownBannedBy `json:"bans_this_node"`
 		Proofs    int32          `json:"proofs"`
-		History   []shownLine    `json:"history,omitempty"`
-		Evidence  []shownProof   `json:"evidence,omitempty"`
+		// Actions are those of a member since the start.
+		Actions  map[string]uint64 `json:"actions,omitempty"`
+		History  []shownLine       `json:"history,omitempty"`
+		Evidence []shownProof      `json:"evidence,omitempty"`
 	}
 	shownBan struct {
 		From   time.Time `json:"from"`
@@ -226,7 +228,7 @@ func trustListOf(a *adminv1.ListPeerTrustResponse) shownTrust {
 func trustPeerOf(p *adminv1.PeerTrust) shownPeer {
 	s := shownPeer{
 		Name: p.GetName(), Key: p.GetKey(), Member: p.GetMember(), Connected: p.GetConnected(), Score: p.GetScore(), Standing: p.GetStanding(),
-		Protected: p.GetProtected(), Strikes: p.GetStrikes(), PutOff: p.GetPutOff(), Proofs: p.GetProofs(),
+		Protected: p.GetProtected(), Strikes: p.GetStrikes(), PutOff: p.GetPutOff(), Proofs: p.GetProofs(), Actions: p.GetActions(),
 	}
 	if b := p.GetBan(); b != nil {
 		s.Ban = &shownBan{micros(b.GetFrom()), micros(b.GetUntil()), b.GetReason(), b.GetDetail(), b.GetOrigin(), p.GetOnHold()}

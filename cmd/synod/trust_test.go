@@ -176,6 +176,7 @@ func asMetrics(a *adminv1.ListPeerTrustResponse) map[string]float64 {
 			v["banned_by_peers"]++
 		}
 	}
+	doneBy(v, c.GetActions(), a.GetPeers(), func(p *adminv1.PeerTrust) (string, map[string]uint64) { return p.GetName(), p.GetActions() })
 	if a.GetSelfSuspectUntil() != 0 {
 		v["self_suspect"] = 1
 	}
@@ -183,13 +184,27 @@ func asMetrics(a *adminv1.ListPeerTrustResponse) map[string]float64 {
 		v["bans_total "+b.GetOrigin()+" "+b.GetReason()] = float64(b.GetCount())
 	}
 	for name, counts := range map[string]map[string]uint64{
-		"peer_actions_total": c.GetActions(), "unbans_total": c.GetUnbans(), "evidence_total": c.GetEvidence(), "bans_put_off_total": c.GetPutOff(),
+		"unbans_total": c.GetUnbans(), "evidence_total": c.GetEvidence(), "bans_put_off_total": c.GetPutOff(),
 	} {
 		for label, n := range counts {
 			v[name+" "+label] = float64(n)
 		}
 	}
 	return v
+}
+
+// doneBy enters what each member did, and what all others did, which is the rest.
+func doneBy[P any](v map[string]float64, all map[string]uint64, peers []P, of func(P) (string, map[string]uint64)) {
+	for action, n := range all {
+		v["peer_actions_total "+action+" other"] = float64(n)
+	}
+	for _, p := range peers {
+		name, actions := of(p)
+		for action, n := range actions {
+			v["peer_actions_total "+action+" "+name] = float64(n)
+			v["peer_actions_total "+action+" other"] -= float64(n)
+		}
+	}
 }
 
 // asPrinted are the same numbers as `synod trust list --json` prints them.
@@ -209,6 +224,7 @@ func asPrinted(l shownTrust) map[string]float64 {
 			v["banned_peers member"]++
 		}
 	}
+	doneBy(v, l.Counts.Actions, l.Peers, func(p shownPeer) (string, map[string]uint64) { return p.Name, p.Actions })
 	v["banned_peers other"] = float64(l.Banned) - v["banned_peers member"]
 	if l.SelfSuspectUntil != nil {
 		v["self_suspect"] = 1
@@ -219,7 +235,7 @@ func asPrinted(l shownTrust) map[string]float64 {
 		}
 	}
 	for name, counts := range map[string]map[string]uint64{
-		"peer_actions_total": l.Counts.Actions, "unbans_total": l.Counts.Unbans, "evidence_total": l.Counts.Evidence, "bans_put_off_total": l.Counts.PutOff,
+		"unbans_total": l.Counts.Unbans, "evidence_total": l.Counts.Evidence, "bans_put_off_total": l.Counts.PutOff,
 	} {
 		for label, n := range counts {
 			v[name+" "+label] = float64(n)
@@ -247,7 +263,8 @@ func TestTrustMetricsAndCommandAgree(t *testing.T) {
 		{"nothing", func() {}, map[string]float64{"peer_score sequencer2": 0, "banned_peers member": 0, "evidence_total equivocation": 0}},
 		{"a ban of a member by hand", func() { w.synod("trust", "ban", "sequencer3", "--duration", "30m") }, map[string]float64{"peer_ban_until_seconds sequencer3": 1767227400, "peer_strikes sequencer3": 0, "bans_total operator manual": 1}},
 		{"its end", func() { w.synod("trust", "unban", "sequencer3") }, map[string]float64{"peer_ban_until_seconds sequencer3": 0, "unbans_total operator": 1}},
-		{"some junk", func() { times(4, func() { w.warden.Record(member(1), trust.JunkFrame, "junk") }) }, map[string]float64{"peer_score sequencer2": -0.4, "peer_actions_total junk_frame": 4}},
+		{"some junk", func() { times(4, func() { w.warden.Record(member(1), trust.JunkFrame, "junk") }) }, map[string]float64{"peer_score sequencer2": -0.4, "peer_actions_total junk_frame sequencer2": 4, "peer_actions_total junk_frame other": 0, "peer_actions_total junk_frame sequencer3": 0}},
+		{"the junk of a stranger", func() { times(3, func() { w.warden.Record(stranger, trust.JunkFrame, "junk") }) }, map[string]float64{"peer_actions_total junk_frame other": 3, "peer_actions_total junk_frame sequencer2": 4}},
 		{"more junk", func() { times(2, func() { w.warden.Record(member(1), trust.JunkFrame, "junk") }) }, map[string]float64{"limited_peers": 1}},
 		{"an equivocation", func() { w.warden.Prove(member(2), trust.Equivocation, "two", []byte{1}) }, map[string]float64{"banned_peers member": 1, "evidence_total equivocation": 1, "bans_total automatic equivocation": 1, "peer_strikes sequencer3": 1, "peer_score sequencer3": -1}},
 		{"a second one to ban", func() { times(9, func() { w.warden.Record(member(1), trust.JunkFrame, "junk") }) }, map[string]float64{"banned_peers member": 1, "quorum_guard_total": 1, "bans_put_off_total quorum_guard": 1}},

@@ -52,7 +52,10 @@ func (l *line) dial(attempt, life context.Context, address string) (*candidate, 
 		c.close()
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
-	if err := c.conn.HandshakeContext(attempt); err != nil {
+	l.greets(true)
+	err = c.conn.HandshakeContext(attempt)
+	l.greets(false)
+	if err != nil {
 		c.close()
 		return nil, fmt.Errorf("dial %s: %w", address, explain(err))
 	}

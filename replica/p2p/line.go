@@ -43,7 +43,9 @@ type line struct {
 	link    *link // nil while not connected
 	since   time.Time
 	begun   time.Time // when the newest link came up
-	lastErr error
+	// greeting: a dial has reached the address, and the handshake goes on.
+	greeting bool
+	lastErr  error
 }
 
 func newLine(p *peer, lane Lane, address string) *line {
@@ -100,6 +102,12 @@ func (l *line) current() *link {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.link
+}
+
+func (l *line) greets(now bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.greeting = now
 }
 
 // move sets the address. A working link stays; a dial to the old address is called off and the new one tried at once.

@@ -233,6 +233,41 @@ func TestOnlyTheOtherEndKnowsAnAddress(t *testing.T) {
 	b := start(t, high, map[keys.PublicKey]string{low.Public(): a.address})
 	connected(t, a, b)
 	talk(t, a, b)
+	if a.lane(b, p2p.Live).Outgoing || !b.lane(a, p2p.Live).Outgoing {
+		t.Error("the end that was dialed says that it dialed")
+	}
+}
+
+// Whoever answers a dial and does not say who it is, is reached and not known; it is seen as that until it hangs up or the time is over.
+func TestOneThatDoesNotSayWhoItIs(t *testing.T) {
+	low, high := lowHigh()
+	mute := listen(t, "127.0.0.1:0")
+	held := make(chan net.Conn, 2)
+	go func() {
+		for range 2 {
+			conn, err := mute.Accept()
+			if err != nil {
+				return
+			}
+			held <- conn
+		}
+	}()
+	a := start(t, low, map[keys.PublicKey]string{high.Public(): mute.Addr().String()}, func(c *p2p.Config) {
+		c.Limits.HandshakeTimeout = time.Hour
+		c.Limits.RedialFrom, c.Limits.RedialTo = time.Hour, time.Hour
+	})
+	b := &node{key: high.Public()}
+	eventually(t, "both lanes reached", func() bool { return a.lane(b, p2p.Live).Greeting && a.lane(b, p2p.Bulk).Greeting })
+	if s := a.lane(b, p2p.Live); s.Connected || s.Outgoing {
+		t.Errorf("taken for a link: %+v", s)
+	}
+	for range 2 {
+		receive(t, held, "a connection").Close()
+	}
+	eventually(t, "both lanes lost", func() bool {
+		live, bulk := a.lane(b, p2p.Live), a.lane(b, p2p.Bulk)
+		return !live.Greeting && !bulk.Greeting && live.LastError != ""
+	})
 }
 
 // Both dial at the same time, again and again: they always end up with one connection each and keep it.

@@ -21,6 +21,8 @@ type LaneStats struct {
 	Connected bool
 	Since     time.Time     // of the connection or of its loss; zero if there never was one
 	Remote    string        // address of the other end while connected
+	Outgoing  bool          // this node dialed the connection there is
+	Greeting  bool          // not connected: this node has reached the address, and the ends have not proved their keys yet
 	RoundTrip time.Duration // smoothed, with the time spent behind other frames; zero before the first
 	LastError string        // why the last link or dial ended; kept while connected
 
@@ -80,10 +82,11 @@ func (l *line) stats() LaneStats {
 	defer l.mu.Unlock()
 	s.Since = l.since
 	if l.link != nil {
-		s.Connected = true
+		s.Connected, s.Outgoing = true, l.link.candidate.outgoing
 		s.Remote = l.link.candidate.wire.RemoteAddr().String()
 		s.QueuedBytes = l.link.queue.queued()
 	}
+	s.Greeting = l.greeting && !s.Connected
 	if l.lastErr != nil {
 		s.LastError = l.lastErr.Error()
 	}

@@ -27,7 +27,9 @@ type Ledger struct {
 	suspect  Instant // until when this node suspects itself
 
 	counters Counters
-	events   []Event
+	// done is what each of the committee's other members did since it was last in it, at most since the start.
+	done   map[Peer]map[Action]uint64
+	events []Event
 }
 
 // entry is what is remembered of one peer.
@@ -103,7 +105,7 @@ type BannedBy struct {
 func New(params Params, self Peer, now Instant) *Ledger {
 	l := &Ledger{
 		params: params, self: self, now: now, lackFrom: now,
-		entries: map[Peer]*entry{}, linked: map[Peer]bool{}, counters: newCounters(),
+		entries: map[Peer]*entry{}, linked: map[Peer]bool{}, counters: newCounters(), done: map[Peer]map[Action]uint64{},
 	}
 	return l
 }
@@ -160,6 +162,13 @@ func (l *Ledger) negligible(e *entry) bool {
 // SetMembers says who is in the committee. Bans beyond f of its members are lifted.
 func (l *Ledger) SetMembers(now Instant, members []Peer) {
 	l.members = slices.SortedFunc(slices.Values(members), Peer.Compare)
+	done := l.done
+	l.done = make(map[Peer]map[Action]uint64, len(l.members))
+	for _, m := range l.members {
+		if l.done[m] = done[m]; l.done[m] == nil {
+			l.done[m] = newCounters().Actions
+		}
+	}
 	l.trimBans()
 	l.advance(now)
 	l.trimBans()
@@ -187,6 +196,9 @@ func (l *Ledger) Record(now Instant, peer Peer, action Action, detail string) {
 	}
 	e := l.entry(peer)
 	l.counters.Actions[action]++
+	if done := l.done[peer]; done != nil {
+		done[action]++
+	}
 	before := l.scoreOf(e)
 	if effect.Class == Blame {
 		l.blame(e, -effect.Step)

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/synod-network/synod/keys"
@@ -144,6 +145,8 @@ type Opinion struct {
 	Evidence  []Evidence
 	History   []Line
 	BannedBy  *BannedBy
+	// Actions count what a member did since it is one, at most since the start of the process; nil for others.
+	Actions map[Action]uint64
 }
 
 // Opinions returns what the node thinks of each member and each peer that it remembers, by key.
@@ -178,7 +181,7 @@ func (l *Ledger) Opinion(now Instant, p Peer) Opinion {
 }
 
 func (l *Ledger) opinion(p Peer) Opinion {
-	o := Opinion{Peer: p, Member: l.isMember(p), Linked: l.linked[p]}
+	o := Opinion{Peer: p, Member: l.isMember(p), Linked: l.linked[p], Actions: maps.Clone(l.done[p])}
 	e := l.entries[p]
 	if e == nil {
 		return o

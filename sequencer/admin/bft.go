@@ -156,8 +156,11 @@ func (s *Bft) status(p Peer, link p2p.PeerStats, linked bool) *adminv1.PeerConne
 	}
 	live := link.Live
 	out.Health = adminv1.PeerConnectionStatus_HEALTH_DISCONNECTED
-	if live.Connected {
-		out.Health = adminv1.PeerConnectionStatus_HEALTH_AUTHENTICATED
+	switch {
+	case live.Greeting:
+		out.Health = adminv1.PeerConnectionStatus_HEALTH_UNAUTHENTICATED
+	case live.Connected:
+		out.Health, out.Outgoing = adminv1.PeerConnectionStatus_HEALTH_AUTHENTICATED, live.Outgoing
 	}
 	out.Description, out.RemoteAddress, out.RoundTripUs = live.LastError, live.Remote, uint64(live.RoundTrip.Microseconds())
 	out.BytesIn, out.BytesOut, out.Connects = live.BytesIn+link.Bulk.BytesIn, live.BytesOut+link.Bulk.BytesOut, live.Connects

@@ -54,7 +54,7 @@ func four() *engine {
 		committee: c,
 		progress:  &bft.Progress{Epoch: 4, Round: 77, Commit: 90, Behind: 6, BehindEpochs: 2, Member: true, Proposing: true, Demoted: []bft.Author{2}, Newest: []bft.Time{10, 20, 30, 0}, NewestRound: []bft.Round{77, 76, 40, 0}},
 		links: []p2p.PeerStats{
-			{Peer: nodeKey(2), Live: p2p.LaneStats{Connected: true, Since: time.UnixMicro(7), Remote: "h:22", RoundTrip: 1500 * time.Microsecond, BytesIn: 5, BytesOut: 6, Connects: 2}, Bulk: p2p.LaneStats{BytesIn: 50, BytesOut: 60}},
+			{Peer: nodeKey(2), Live: p2p.LaneStats{Connected: true, Outgoing: true, Since: time.UnixMicro(7), Remote: "h:22", RoundTrip: 1500 * time.Microsecond, BytesIn: 5, BytesOut: 6, Connects: 2}, Bulk: p2p.LaneStats{BytesIn: 50, BytesOut: 60}},
 			{Peer: nodeKey(3), Live: p2p.LaneStats{LastError: "connection refused"}},
 		},
 	}
@@ -188,6 +188,17 @@ func TestAnEndpointThatCannotBeStored(t *testing.T) {
 	}
 }
 
+// TestAPeerThatIsReachedAndNotKnown: between a dial and the proof of the keys a peer is neither disconnected nor authenticated.
+func TestAPeerThatIsReachedAndNotKnown(t *testing.T) {
+	e := four()
+	e.links[1].Live.Greeting = true
+	s, _ := bftOf(t, e)
+	answer, err := s.GetPeerNetworkStatus(t.Context(), &adminv1.GetPeerNetworkStatusRequest{Peers: []string{"sequencer3"}})
+	if err != nil || answer.GetPeers()[0].GetHealth() != adminv1.PeerConnectionStatus_HEALTH_UNAUTHENTICATED || answer.GetPeers()[0].GetOutgoing() {
+		t.Errorf("%v, %v", answer, err)
+	}
+}
+
 // TestPeerNetworkStatus: of all peers or of those named, each with the state of its link.
 func TestPeerNetworkStatus(t *testing.T) {
 	s, _ := bftOf(t, four())
@@ -201,6 +212,9 @@ func TestPeerNetworkStatus(t *testing.T) {
 	up, down, removed := answer.GetPeers()[0], answer.GetPeers()[1], answer.GetPeers()[2]
 	if up.GetHealth() != adminv1.PeerConnectionStatus_HEALTH_AUTHENTICATED || up.GetRoundTripUs() != 1500 || up.GetRemoteAddress() != "h:22" || up.GetBytesIn() != 55 || up.GetBytesOut() != 66 || up.GetConnects() != 2 || up.GetSince() != 7 {
 		t.Errorf("connected: %v", up)
+	}
+	if !up.GetOutgoing() || down.GetOutgoing() {
+		t.Errorf("who dialed: %v, %v", up, down)
 	}
 	if down.GetHealth() != adminv1.PeerConnectionStatus_HEALTH_DISCONNECTED || down.GetDescription() != "connection refused" || down.GetSince() != 0 {
 		t.Errorf("disconnected: %v", down)
@@ -280,7 +294,8 @@ func TestNodeStatus(t *testing.T) {
 	s := admin.NewNode(admin.NodeConfig{
 		Name: "sequencer1", Key: nodeKey(1), Network: [32]byte{8}, NetworkName: "main", Version: "v1", Started: time.UnixMicro(99), Listeners: map[string]string{"public": "h:1"},
 		Health: health, Level: &slog.LevelVar{}, Orderer: e, Replica: e, Peers: named(endpoints), Log: slog.New(slog.DiscardHandler),
-		Scores: func() map[keys.PublicKey]float64 { return map[keys.PublicKey]float64{nodeKey(3): -0.5} },
+		Subscribers: func() (int, int) { return 7, 5 },
+		Scores:      func() map[keys.PublicKey]float64 { return map[keys.PublicKey]float64{nodeKey(3): -0.5} },
 	})
 	status := func() *adminv1.GetStatusResponse {
 		t.Helper()
@@ -299,6 +314,9 @@ func TestNodeStatus(t *testing.T) {
 	}
 	if !a.GetReady() || !a.GetMember() || !a.GetProposing() || a.GetMembers() != 4 || a.GetConnectedPeers() != 1 || len(a.GetStandings()) != 4 {
 		t.Errorf("what it takes part in: %v", a)
+	}
+	if a.GetSubscriptions() != 7 || a.GetConnectedMembers() != 5 {
+		t.Errorf("who reads: %v", a)
 	}
 	for i, want := range []*adminv1.MemberStanding{
 		{Self: true, Connected: true, Round: 77, LastBlockAt: 10}, {Connected: true, Round: 76, LastBlockAt: 20, RoundTripUs: 1500}, {Demoted: true, Round: 40, LastBlockAt: 30, Score: -0.5}, {},

@@ -34,6 +34,8 @@ type NodeConfig struct {
 	Peers   Peers
 	// Scores are this sequencer's of its peers; nil for none.
 	Scores func() map[keys.PublicKey]float64
+	// Subscribers counts the subscriptions open now, and the members that have one; nil for none.
+	Subscribers func() (subscriptions, members int)
 	// Onboarding tells of sequencers on their way to order.
 	Onboarding Onboarding
 	Log        *slog.Logger
@@ -66,6 +68,10 @@ func (s *Node) GetStatus(context.Context, *adminv1.GetStatusRequest) (*adminv1.G
 	}
 	requests, _ := c.Replica.Queued()
 	out.QueuedRequests = uint64(requests)
+	if c.Subscribers != nil {
+		subscriptions, members := c.Subscribers()
+		out.Subscriptions, out.ConnectedMembers = int32(subscriptions), int32(members)
+	}
 	p, committee := c.Replica.Progress(), c.Replica.Committee()
 	if p == nil || committee == nil {
 		return out, nil
@@ -111,8 +117,8 @@ func (s *Node) standings(p *bft.Progress, committee *bft.Committee) (list []*adm
 func (s *Node) GetHealth(context.Context, *adminv1.GetHealthRequest) (*adminv1.GetHealthResponse, error) {
 	live, ready := s.cfg.Health.IsLive(), s.cfg.Health.IsReady()
 	out := &adminv1.GetHealthResponse{Live: live.OK, Ready: ready.OK}
-	for i, c := range ready.Checks { // those of liveness come first
-		out.Checks = append(out.Checks, &adminv1.HealthCheck{Name: c.Name, Liveness: i < len(live.Checks), Ok: c.OK, Reason: c.Reason})
+	for _, c := range ready.Checks {
+		out.Checks = append(out.Checks, &adminv1.HealthCheck{Name: c.Name, Liveness: c.Live, Ok: c.OK, Reason: c.Reason})
 	}
 	return out, nil
 }

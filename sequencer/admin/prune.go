@@ -26,6 +26,8 @@ type Blocks interface {
 	// Prune drops the oldest blocks but keeps as many as asked for and whatever a restart, or a peer that is behind, needs. It
 	// returns the oldest that is kept.
 	Prune(ctx context.Context, keep uint64) (lowest uint64, err error)
+	// LowestEpoch is the epoch of the oldest block that is kept, the running one if none is.
+	LowestEpoch() uint64
 	// Bytes is what the store takes on disk.
 	Bytes() int64
 }

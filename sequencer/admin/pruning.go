@@ -140,7 +140,7 @@ func (p *Pruner) GetPruningStatus(context.Context, *adminv1.GetPruningStatusRequ
 	history, blocks := p.prune.history, p.prune.blocks
 	s := blocks.Status()
 	return &adminv1.GetPruningStatusResponse{
-		Epoch: s.Epoch, Height: uint64(s.Head), LastBlockAt: s.Time, LowestHeight: uint64(s.Lowest), StoreBytes: uint64(blocks.Bytes()),
+		Epoch: s.Epoch, Height: uint64(s.Head), LastBlockAt: s.Time, LowestHeight: uint64(s.Lowest), LowestEpoch: blocks.LowestEpoch(), StoreBytes: uint64(blocks.Bytes()),
 		MembersNeedFrom: int64(history.PruningPoint()), OrderTime: int64(history.Time()), EventsPrunedTo: int64(history.Pruned()),
 	}, nil
 }

@@ -39,6 +39,7 @@ func at(t time.Time) sequencing.Time { return sequencing.Time(t.UnixMicro()) }
 
 func (k *kept) Time() sequencing.Time         { return at(time.Now()) }
 func (k *kept) PruningPoint() sequencing.Time { return at(time.Now().Add(-k.acknowledged)) }
+func (k *kept) LowestEpoch() uint64           { return 3 }
 func (k *kept) Bytes() int64                  { return 1 << 20 }
 
 func (k *kept) Pruned() sequencing.Time {
@@ -142,6 +143,9 @@ func TestPrunesByTheSchedule(t *testing.T) {
 		got, _ := p.GetPruningSchedule(t.Context(), &adminv1.GetPruningScheduleRequest{})
 		if got.GetLastAt() != first.UnixMicro() || got.GetNextAt() != first.Add(24*time.Hour).UnixMicro() || !strings.Contains(got.GetLastResult(), "retention allows") {
 			t.Errorf("schedule %v", got)
+		}
+		if status, err := p.GetPruningStatus(t.Context(), &adminv1.GetPruningStatusRequest{}); err != nil || status.GetLowestHeight() != 30_001 || status.GetLowestEpoch() != 3 {
+			t.Errorf("status %v, %v", status, err)
 		}
 		until(1, 23, 0)
 		if k.Pruned() != at(first.Add(-24*time.Hour)) {

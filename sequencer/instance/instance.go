@@ -115,6 +115,7 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 		return nil, err
 	}
 	m := telemetry.New(i.metrics)
+	know(m.Members)
 	if err := i.openStore(m); err != nil {
 		return nil, err
 	}
@@ -165,6 +166,7 @@ func New(ctx context.Context, c *config.Sequencer, o Options) (_ *Instance, err 
 	}
 	i.Health.Live("store", i.store.Err)
 	i.Health.Ready("ordering", i.orderer.Ready)
+	m.Health.Observe(i.healthNow)
 	return i, nil
 }
 

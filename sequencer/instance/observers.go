@@ -22,7 +22,7 @@ func (o toldToMembers) Registered(reason members.Reason)    { o.m.Registered(str
 func (o toldToMembers) Submitted(reason members.Reason, bytes int) {
 	o.m.Submitted(string(reason), bytes)
 	if reason == members.TrafficExhausted {
-		o.m.TrafficRefused.Inc()
+		o.m.TrafficRefused(telemetry.AtIngress)
 	}
 }
 
@@ -54,9 +54,36 @@ func (a applied) Sequenced(out *sequencing.Output) {
 		a.m.Sequenced(what, counts[kind])
 	}
 	a.m.Sequenced(telemetry.Dropped, len(out.Dropped))
+	for i := range out.Records {
+		if out.Records[i].Kind == sequencing.Refused {
+			a.refused(out.Records[i].Refusal.Code)
+		}
+	}
+	for i := range out.Dropped {
+		a.refused(out.Dropped[i].Code)
+	}
 	if counts[sequencing.TopologyChanged] > 0 {
 		a.changed.tell()
 	}
+}
+
+func (a applied) refused(code sequencing.Code) {
+	a.m.Refused(code.String())
+	if code == sequencing.TrafficExhausted || code == sequencing.CannotPay {
+		a.m.TrafficRefused(telemetry.InOrder)
+	}
+}
+
+// know has all that may be counted of members be there at 0.
+func know(m *telemetry.Members) {
+	var reasons, codes []string
+	for _, reason := range members.Reasons() {
+		reasons = append(reasons, string(reason))
+	}
+	for _, code := range sequencing.Codes() {
+		codes = append(codes, code.String())
+	}
+	m.Know(reasons, codes)
 }
 
 // membersNow is what a scrape tells of members.
@@ -72,8 +99,19 @@ func (i *Instance) membersNow() (s telemetry.MembersState) {
 	s.Namespaces, s.NamespacesLimit, s.Mappings = usage.Strangers, int(usage.Onboarding.Namespaces), usage.Mappings
 	open, lag := i.members.Subscribers()
 	s.Subscribers, s.LagSeconds = open, time.Duration(lag*sequencing.Time(time.Microsecond)).Seconds()
+	s.Connected = i.members.Connected()
 	if point, now := i.state.PruningPoint(), i.state.Time(); point > 0 && now > point {
 		s.PruningAgeSeconds = time.Duration((now - point) * sequencing.Time(time.Microsecond)).Seconds()
+	}
+	return s
+}
+
+// healthNow is what a scrape tells of the checks, which are those of /health.
+func (i *Instance) healthNow() telemetry.HealthState {
+	report := i.Health.Every()
+	s := telemetry.HealthState{Ready: report.OK}
+	for _, c := range report.Checks {
+		s.Checks = append(s.Checks, telemetry.CheckState{Name: c.Name, Live: c.Live, OK: c.OK})
 	}
 	return s
 }

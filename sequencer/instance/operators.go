@@ -40,7 +40,7 @@ func (i *Instance) serveOperators(plain bool) (err error) {
 		Services: []admin.Service{
 			admin.NewNode(admin.NodeConfig{
 				Name: i.Config.Name, Key: own, Network: i.Genesis.ID, NetworkName: i.Genesis.Name, Version: version.Read().String(), Started: time.Now(),
-				Listeners: i.Ready().Listeners, Health: i.Health, Level: i.level, Orderer: i.orderer, Replica: i.replica, Peers: peers, Scores: i.scores, Onboarding: i.onboard, Log: i.Log,
+				Listeners: i.Ready().Listeners, Health: i.Health, Level: i.level, Orderer: i.orderer, Replica: i.replica, Peers: peers, Scores: i.scores, Subscribers: i.subscribers, Onboarding: i.onboard, Log: i.Log,
 			}),
 			admin.NewBft(own, i.replica, peers, i.Log),
 			admin.NewMembers(admin.MembersConfig{
@@ -51,6 +51,12 @@ func (i *Instance) serveOperators(plain bool) (err error) {
 		},
 	})
 	return err
+}
+
+// subscribers are the open subscriptions of members, and the members that have one.
+func (i *Instance) subscribers() (subscriptions, members int) {
+	subscriptions, _ = i.members.Subscribers()
+	return subscriptions, i.members.Connected()
 }
 
 // scores are this sequencer's of its peers.
@@ -138,6 +144,15 @@ func (b blocks) Status() ordering.Status { return b.i.orderer.Status() }
 func (b blocks) Prune(ctx context.Context, keep uint64) (uint64, error) {
 	lowest, err := b.i.replica.Prune(ctx, bft.CommitIndex(keep))
 	return uint64(lowest), err
+}
+
+// LowestEpoch implements [admin.Blocks].
+func (b blocks) LowestEpoch() uint64 {
+	s := b.i.orderer.Status()
+	if c, ok := b.i.store.Commit(bft.CommitIndex(s.Lowest)); ok {
+		return uint64(c.Epoch)
+	}
+	return s.Epoch // nothing is kept, or it is not on disk yet
 }
 
 // Bytes implements [admin.Blocks].

@@ -129,7 +129,7 @@ func (c Config) withDefaults() Config {
 
 // Observer is told what the service does, to count it. Its methods are called from
 // many goroutines, on hot paths: they must be quick and must not block. An empty
-// reason says that nothing was wrong.
+// reason says that nothing was wrong; the others are [Reasons].
 type Observer interface {
 	// Authenticated tells of each attempt to get a token.
 	Authenticated(reason Reason)

@@ -1,9 +1,12 @@
 package members
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -54,6 +57,12 @@ var reasons = map[Reason]codes.Code{
 	ShuttingDown: codes.Unavailable, Internal: codes.Internal,
 }
 
+// ClientLeft is what an [Observer] is told of a call that its client gave up. No client sees it.
+const ClientLeft Reason = "CLIENT_LEFT"
+
+// Reasons lists what an [Observer] may be told of what was refused or ended.
+func Reasons() []Reason { return append(slices.Sorted(maps.Keys(reasons)), ClientLeft) }
+
 // Waits asked of clients, where nothing else names one.
 const (
 	notReadyRetry = 500 * time.Millisecond
@@ -70,6 +79,9 @@ type failure struct {
 
 	plain codes.Code // without a reason
 }
+
+// observed is the reason as it is counted: never empty.
+func (f *failure) observed() Reason { return cmp.Or(f.reason, ClientLeft) }
 
 func (f *failure) Error() string { return f.message }
 

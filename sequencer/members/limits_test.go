@@ -36,6 +36,9 @@ func TestSubscriptionsOfAMemberAreBounded(t *testing.T) {
 	if _, err := n.subscribe(n.as(bob), bob, 0).stream.Header(); err != nil { // others have their own
 		t.Error(err)
 	}
+	if members := n.service.Connected(); members != 2 {
+		t.Errorf("%d members are connected", members)
+	}
 	open[0].cancel()
 	s.until("the end of a subscription", func() bool { count, _ := n.service.Subscribers(); return count == 5 })
 	again := n.subscribe(asAlice, alice, 0)

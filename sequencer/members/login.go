@@ -75,12 +75,13 @@ func (s *Service) Challenge(ctx context.Context, request *sequencerv1.ChallengeR
 func (s *Service) Authenticate(ctx context.Context, request *sequencerv1.AuthenticateRequest) (*sequencerv1.AuthenticateResponse, error) {
 	leave, refused := s.enter(ctx)
 	if refused != nil {
+		s.config.Observer.Authenticated(refused.observed())
 		return nil, refused
 	}
 	defer leave()
 	response, refused := s.logIn(request)
 	if refused != nil {
-		s.config.Observer.Authenticated(refused.reason)
+		s.config.Observer.Authenticated(refused.observed())
 		return nil, refused
 	}
 	s.config.Observer.Authenticated("")

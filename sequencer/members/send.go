@@ -80,7 +80,7 @@ func (s *Service) submitted(refused *failure, size int) {
 		s.config.Observer.Submitted("", size)
 		return
 	}
-	s.config.Observer.Submitted(refused.reason, size)
+	s.config.Observer.Submitted(refused.observed(), size)
 }
 
 // order hands requests to the orderer, and tells if it refuses.

@@ -193,6 +193,17 @@ func (p *positions) share() int {
 	return max(minPageBytes, min(mostPageBytes, pagesBytes/max(1, len(p.all))))
 }
 
+// Connected is the number of members with a subscription open now.
+func (s *Service) Connected() int {
+	s.positions.mu.Lock()
+	defer s.positions.mu.Unlock()
+	members := map[sequencing.MemberID]bool{}
+	for u := range s.positions.all {
+		members[u.caller.id] = true
+	}
+	return len(members)
+}
+
 // Subscribers is the number of subscriptions open now, and how far the slowest of them
 // is behind, in µs of agreed time. One without events is a tick behind at most.
 func (s *Service) Subscribers() (open int, lag sequencing.Time) {

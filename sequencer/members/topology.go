@@ -31,12 +31,13 @@ const (
 func (s *Service) RegisterTopology(ctx context.Context, request *sequencerv1.RegisterTopologyRequest) (*sequencerv1.RegisterTopologyResponse, error) {
 	leave, refused := s.enter(ctx)
 	if refused != nil {
+		s.config.Observer.Registered(refused.observed())
 		return nil, refused
 	}
 	defer leave()
 	response, refused := s.register(ctx, request.GetTransactions())
 	if refused != nil {
-		s.config.Observer.Registered(refused.reason)
+		s.config.Observer.Registered(refused.observed())
 		return nil, refused
 	}
 	s.config.Observer.Registered("")

@@ -96,6 +96,16 @@ var codes = [lastCode + 1]struct {
 	TrafficExhausted:    {"traffic_exhausted", Exhausted, "the submission costs more traffic than the sender has left: %q bytes; wait for the base allowance, or buy traffic"},
 }
 
+// Codes lists all codes.
+func Codes() (list []Code) {
+	for c := range codes {
+		if codes[c].name != "" {
+			list = append(list, Code(c))
+		}
+	}
+	return list
+}
+
 // String returns the stable name of the code.
 func (c Code) String() string {
 	if c > lastCode || codes[c].name == "" {

@@ -156,7 +156,7 @@ func (s *Service) message(report warden.Report, o trust.Opinion) *adminv1.PeerTr
 	p := &adminv1.PeerTrust{
 		Name: s.warden.Name(o.Peer), Key: hex.EncodeToString(o.Peer[:]), Member: o.Member, Connected: o.Linked,
 		Score: o.Score, Standing: o.Standing.String(), Protected: o.Protected, Strikes: int32(o.Strikes),
-		OnHold: o.OnHold, PutOff: string(o.PutOff), Proofs: int32(len(o.Evidence)),
+		OnHold: o.OnHold, PutOff: string(o.PutOff), Proofs: int32(len(o.Evidence)), Actions: byName(o.Actions),
 	}
 	if b := o.Ban; b != nil {
 		p.Ban = &adminv1.Ban{From: at(b.From), Until: at(b.Until), Reason: string(b.Reason), Detail: b.Detail, Origin: string(b.Origin)}

@@ -114,10 +114,11 @@ func (GetOnboardingResponse_Phase) EnumDescriptor() ([]byte, []int) {
 type PeerConnectionStatus_Health int32
 
 const (
-	PeerConnectionStatus_HEALTH_UNSPECIFIED   PeerConnectionStatus_Health = 0
-	PeerConnectionStatus_HEALTH_UNKNOWN       PeerConnectionStatus_Health = 1 // not linked at all: removed
-	PeerConnectionStatus_HEALTH_DISCONNECTED  PeerConnectionStatus_Health = 2
-	PeerConnectionStatus_HEALTH_AUTHENTICATED PeerConnectionStatus_Health = 3 // both ends have proved their keys
+	PeerConnectionStatus_HEALTH_UNSPECIFIED     PeerConnectionStatus_Health = 0
+	PeerConnectionStatus_HEALTH_UNKNOWN         PeerConnectionStatus_Health = 1 // not linked at all: removed
+	PeerConnectionStatus_HEALTH_DISCONNECTED    PeerConnectionStatus_Health = 2
+	PeerConnectionStatus_HEALTH_AUTHENTICATED   PeerConnectionStatus_Health = 3 // both ends have proved their keys
+	PeerConnectionStatus_HEALTH_UNAUTHENTICATED PeerConnectionStatus_Health = 4 // this sequencer has reached an address of it, and neither end has proved its key yet
 )
 
 // Enum value maps for PeerConnectionStatus_Health.
@@ -127,12 +128,14 @@ var (
 		1: "HEALTH_UNKNOWN",
 		2: "HEALTH_DISCONNECTED",
 		3: "HEALTH_AUTHENTICATED",
+		4: "HEALTH_UNAUTHENTICATED",
 	}
 	PeerConnectionStatus_Health_value = map[string]int32{
-		"HEALTH_UNSPECIFIED":   0,
-		"HEALTH_UNKNOWN":       1,
-		"HEALTH_DISCONNECTED":  2,
-		"HEALTH_AUTHENTICATED": 3,
+		"HEALTH_UNSPECIFIED":     0,
+		"HEALTH_UNKNOWN":         1,
+		"HEALTH_DISCONNECTED":    2,
+		"HEALTH_AUTHENTICATED":   3,
+		"HEALTH_UNAUTHENTICATED": 4,
 	}
 )
 
@@ -200,32 +203,34 @@ func (*GetStatusRequest) Descriptor() ([]byte, []int) {
 }
 
 type GetStatusResponse struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Key            string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`         // the node's public key in hexadecimal
-	Network        string                 `protobuf:"bytes,3,opt,name=network,proto3" json:"network,omitempty"` // network id in hexadecimal
-	NetworkName    string                 `protobuf:"bytes,4,opt,name=network_name,json=networkName,proto3" json:"network_name,omitempty"`
-	Version        string                 `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
-	StartedAt      int64                  `protobuf:"varint,6,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
-	Ready          bool                   `protobuf:"varint,7,opt,name=ready,proto3" json:"ready,omitempty"`
-	NotReadyReason string                 `protobuf:"bytes,8,opt,name=not_ready_reason,json=notReadyReason,proto3" json:"not_ready_reason,omitempty"`
-	Epoch          uint64                 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Height         uint64                 `protobuf:"varint,10,opt,name=height,proto3" json:"height,omitempty"`                                 // of the newest ordered block here
-	LowestHeight   uint64                 `protobuf:"varint,11,opt,name=lowest_height,json=lowestHeight,proto3" json:"lowest_height,omitempty"` // of the oldest block kept
-	LastBlockAt    int64                  `protobuf:"varint,12,opt,name=last_block_at,json=lastBlockAt,proto3" json:"last_block_at,omitempty"`  // agreed time; 0 before the first block
-	HighestSeen    uint64                 `protobuf:"varint,13,opt,name=highest_seen,json=highestSeen,proto3" json:"highest_seen,omitempty"`    // the highest block that enough members say exists, at least height
-	BehindEpochs   uint64                 `protobuf:"varint,14,opt,name=behind_epochs,json=behindEpochs,proto3" json:"behind_epochs,omitempty"`
-	Members        int32                  `protobuf:"varint,15,opt,name=members,proto3" json:"members,omitempty"` // of the committee
-	ConnectedPeers int32                  `protobuf:"varint,16,opt,name=connected_peers,json=connectedPeers,proto3" json:"connected_peers,omitempty"`
-	Member         bool                   `protobuf:"varint,17,opt,name=member,proto3" json:"member,omitempty"` // whether this node is in the committee
-	Proposing      bool                   `protobuf:"varint,18,opt,name=proposing,proto3" json:"proposing,omitempty"`
-	CatchingUp     bool                   `protobuf:"varint,19,opt,name=catching_up,json=catchingUp,proto3" json:"catching_up,omitempty"`
-	QueuedRequests uint64                 `protobuf:"varint,20,opt,name=queued_requests,json=queuedRequests,proto3" json:"queued_requests,omitempty"`
-	Listeners      map[string]string      `protobuf:"bytes,21,rep,name=listeners,proto3" json:"listeners,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Round          uint64                 `protobuf:"varint,22,opt,name=round,proto3" json:"round,omitempty"`
-	Standings      []*MemberStanding      `protobuf:"bytes,23,rep,name=standings,proto3" json:"standings,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Name             string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Key              string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`         // the node's public key in hexadecimal
+	Network          string                 `protobuf:"bytes,3,opt,name=network,proto3" json:"network,omitempty"` // network id in hexadecimal
+	NetworkName      string                 `protobuf:"bytes,4,opt,name=network_name,json=networkName,proto3" json:"network_name,omitempty"`
+	Version          string                 `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	StartedAt        int64                  `protobuf:"varint,6,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	Ready            bool                   `protobuf:"varint,7,opt,name=ready,proto3" json:"ready,omitempty"`
+	NotReadyReason   string                 `protobuf:"bytes,8,opt,name=not_ready_reason,json=notReadyReason,proto3" json:"not_ready_reason,omitempty"`
+	Epoch            uint64                 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Height           uint64                 `protobuf:"varint,10,opt,name=height,proto3" json:"height,omitempty"`                                 // of the newest ordered block here
+	LowestHeight     uint64                 `protobuf:"varint,11,opt,name=lowest_height,json=lowestHeight,proto3" json:"lowest_height,omitempty"` // of the oldest block kept
+	LastBlockAt      int64                  `protobuf:"varint,12,opt,name=last_block_at,json=lastBlockAt,proto3" json:"last_block_at,omitempty"`  // agreed time; 0 before the first block
+	HighestSeen      uint64                 `protobuf:"varint,13,opt,name=highest_seen,json=highestSeen,proto3" json:"highest_seen,omitempty"`    // the highest block that enough members say exists, at least height
+	BehindEpochs     uint64                 `protobuf:"varint,14,opt,name=behind_epochs,json=behindEpochs,proto3" json:"behind_epochs,omitempty"`
+	Members          int32                  `protobuf:"varint,15,opt,name=members,proto3" json:"members,omitempty"` // of the committee
+	ConnectedPeers   int32                  `protobuf:"varint,16,opt,name=connected_peers,json=connectedPeers,proto3" json:"connected_peers,omitempty"`
+	Member           bool                   `protobuf:"varint,17,opt,name=member,proto3" json:"member,omitempty"` // whether this node is in the committee
+	Proposing        bool                   `protobuf:"varint,18,opt,name=proposing,proto3" json:"proposing,omitempty"`
+	CatchingUp       bool                   `protobuf:"varint,19,opt,name=catching_up,json=catchingUp,proto3" json:"catching_up,omitempty"`
+	QueuedRequests   uint64                 `protobuf:"varint,20,opt,name=queued_requests,json=queuedRequests,proto3" json:"queued_requests,omitempty"`
+	Listeners        map[string]string      `protobuf:"bytes,21,rep,name=listeners,proto3" json:"listeners,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Round            uint64                 `protobuf:"varint,22,opt,name=round,proto3" json:"round,omitempty"`
+	Standings        []*MemberStanding      `protobuf:"bytes,23,rep,name=standings,proto3" json:"standings,omitempty"`
+	Subscriptions    int32                  `protobuf:"varint,24,opt,name=subscriptions,proto3" json:"subscriptions,omitempty"`                               // of members of the network at this sequencer, open now
+	ConnectedMembers int32                  `protobuf:"varint,25,opt,name=connected_members,json=connectedMembers,proto3" json:"connected_members,omitempty"` // of the network: those with a subscription at this sequencer
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -417,6 +422,20 @@ func (x *GetStatusResponse) GetStandings() []*MemberStanding {
 		return x.Standings
 	}
 	return nil
+}
+
+func (x *GetStatusResponse) GetSubscriptions() int32 {
+	if x != nil {
+		return x.Subscriptions
+	}
+	return 0
+}
+
+func (x *GetStatusResponse) GetConnectedMembers() int32 {
+	if x != nil {
+		return x.ConnectedMembers
+	}
+	return 0
 }
 
 // MemberStanding is a member of the committee as this sequencer sees it.
@@ -1561,6 +1580,7 @@ type PeerConnectionStatus struct {
 	BytesIn       uint64                      `protobuf:"varint,7,opt,name=bytes_in,json=bytesIn,proto3" json:"bytes_in,omitempty"`
 	BytesOut      uint64                      `protobuf:"varint,8,opt,name=bytes_out,json=bytesOut,proto3" json:"bytes_out,omitempty"`
 	Connects      uint64                      `protobuf:"varint,9,opt,name=connects,proto3" json:"connects,omitempty"`
+	Outgoing      bool                        `protobuf:"varint,10,opt,name=outgoing,proto3" json:"outgoing,omitempty"` // this sequencer dialed the connection there is; else the peer did, or there is none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1656,6 +1676,13 @@ func (x *PeerConnectionStatus) GetConnects() uint64 {
 		return x.Connects
 	}
 	return 0
+}
+
+func (x *PeerConnectionStatus) GetOutgoing() bool {
+	if x != nil {
+		return x.Outgoing
+	}
+	return false
 }
 
 type GetWriteReadinessRequest struct {
@@ -2014,6 +2041,7 @@ type GetPruningStatusResponse struct {
 	MembersNeedFrom int64                  `protobuf:"varint,6,opt,name=members_need_from,json=membersNeedFrom,proto3" json:"members_need_from,omitempty"` // what is up to here has been acknowledged by all active members
 	OrderTime       int64                  `protobuf:"varint,7,opt,name=order_time,json=orderTime,proto3" json:"order_time,omitempty"`                     // up to when members can read
 	EventsPrunedTo  int64                  `protobuf:"varint,8,opt,name=events_pruned_to,json=eventsPrunedTo,proto3" json:"events_pruned_to,omitempty"`    // members' events up to here are gone; 0 for none
+	LowestEpoch     uint64                 `protobuf:"varint,9,opt,name=lowest_epoch,json=lowestEpoch,proto3" json:"lowest_epoch,omitempty"`               // of the block at lowest_height; the running one if no block is kept
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -2100,6 +2128,13 @@ func (x *GetPruningStatusResponse) GetOrderTime() int64 {
 func (x *GetPruningStatusResponse) GetEventsPrunedTo() int64 {
 	if x != nil {
 		return x.EventsPrunedTo
+	}
+	return 0
+}
+
+func (x *GetPruningStatusResponse) GetLowestEpoch() uint64 {
+	if x != nil {
+		return x.LowestEpoch
 	}
 	return 0
 }
@@ -3660,7 +3695,7 @@ var File_synod_admin_v1_operations_proto protoreflect.FileDescriptor
 const file_synod_admin_v1_operations_proto_rawDesc = "" +
 	"\n" +
 	"\x1fsynod/admin/v1/operations.proto\x12\x0esynod.admin.v1\x1a\x1egoogle/protobuf/duration.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xd3\x06\n" +
+	"\x10GetStatusRequest\"\xa6\a\n" +
 	"\x11GetStatusResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x18\n" +
@@ -3687,7 +3722,9 @@ const file_synod_admin_v1_operations_proto_rawDesc = "" +
 	"\x0fqueued_requests\x18\x14 \x01(\x04R\x0equeuedRequests\x12N\n" +
 	"\tlisteners\x18\x15 \x03(\v20.synod.admin.v1.GetStatusResponse.ListenersEntryR\tlisteners\x12\x14\n" +
 	"\x05round\x18\x16 \x01(\x04R\x05round\x12<\n" +
-	"\tstandings\x18\x17 \x03(\v2\x1e.synod.admin.v1.MemberStandingR\tstandings\x1a<\n" +
+	"\tstandings\x18\x17 \x03(\v2\x1e.synod.admin.v1.MemberStandingR\tstandings\x12$\n" +
+	"\rsubscriptions\x18\x18 \x01(\x05R\rsubscriptions\x12+\n" +
+	"\x11connected_members\x18\x19 \x01(\x05R\x10connectedMembers\x1a<\n" +
 	"\x0eListenersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf6\x01\n" +
@@ -3774,7 +3811,7 @@ const file_synod_admin_v1_operations_proto_rawDesc = "" +
 	"\x1bGetPeerNetworkStatusRequest\x12\x14\n" +
 	"\x05peers\x18\x01 \x03(\tR\x05peers\"Z\n" +
 	"\x1cGetPeerNetworkStatusResponse\x12:\n" +
-	"\x05peers\x18\x01 \x03(\v2$.synod.admin.v1.PeerConnectionStatusR\x05peers\"\xd5\x03\n" +
+	"\x05peers\x18\x01 \x03(\v2$.synod.admin.v1.PeerConnectionStatusR\x05peers\"\x8e\x04\n" +
 	"\x14PeerConnectionStatus\x128\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x1c.synod.admin.v1.PeerEndpointR\bendpoint\x12C\n" +
 	"\x06health\x18\x02 \x01(\x0e2+.synod.admin.v1.PeerConnectionStatus.HealthR\x06health\x12 \n" +
@@ -3784,12 +3821,15 @@ const file_synod_admin_v1_operations_proto_rawDesc = "" +
 	"\rround_trip_us\x18\x06 \x01(\x04R\vroundTripUs\x12\x19\n" +
 	"\bbytes_in\x18\a \x01(\x04R\abytesIn\x12\x1b\n" +
 	"\tbytes_out\x18\b \x01(\x04R\bbytesOut\x12\x1a\n" +
-	"\bconnects\x18\t \x01(\x04R\bconnects\"g\n" +
+	"\bconnects\x18\t \x01(\x04R\bconnects\x12\x1a\n" +
+	"\boutgoing\x18\n" +
+	" \x01(\bR\boutgoing\"\x83\x01\n" +
 	"\x06Health\x12\x16\n" +
 	"\x12HEALTH_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eHEALTH_UNKNOWN\x10\x01\x12\x17\n" +
 	"\x13HEALTH_DISCONNECTED\x10\x02\x12\x18\n" +
-	"\x14HEALTH_AUTHENTICATED\x10\x03\"\x1a\n" +
+	"\x14HEALTH_AUTHENTICATED\x10\x03\x12\x1a\n" +
+	"\x16HEALTH_UNAUTHENTICATED\x10\x04\"\x1a\n" +
 	"\x18GetWriteReadinessRequest\"\x9f\x01\n" +
 	"\x19GetWriteReadinessResponse\x12\x14\n" +
 	"\x05ready\x18\x01 \x01(\bR\x05ready\x12\x16\n" +
@@ -3817,7 +3857,7 @@ const file_synod_admin_v1_operations_proto_rawDesc = "" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x16\n" +
 	"\x06leader\x18\x03 \x01(\bR\x06leader\x12\x18\n" +
 	"\ademoted\x18\x04 \x01(\bR\ademoted\"\x19\n" +
-	"\x17GetPruningStatusRequest\"\xa7\x02\n" +
+	"\x17GetPruningStatusRequest\"\xca\x02\n" +
 	"\x18GetPruningStatusResponse\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x16\n" +
 	"\x06height\x18\x02 \x01(\x04R\x06height\x12\"\n" +
@@ -3828,7 +3868,8 @@ const file_synod_admin_v1_operations_proto_rawDesc = "" +
 	"\x11members_need_from\x18\x06 \x01(\x03R\x0fmembersNeedFrom\x12\x1d\n" +
 	"\n" +
 	"order_time\x18\a \x01(\x03R\torderTime\x12(\n" +
-	"\x10events_pruned_to\x18\b \x01(\x03R\x0eeventsPrunedTo\"t\n" +
+	"\x10events_pruned_to\x18\b \x01(\x03R\x0eeventsPrunedTo\x12!\n" +
+	"\flowest_epoch\x18\t \x01(\x04R\vlowestEpoch\"t\n" +
 	"\fPruneRequest\x127\n" +
 	"\tretention\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\tretention\x12+\n" +
 	"\x12min_blocks_to_keep\x18\x02 \x01(\x04R\x0fminBlocksToKeep\"p\n" +

@@ -523,22 +523,25 @@ func (x *ProtectPeerResponse) GetPeer() *PeerTrust {
 }
 
 type PeerTrust struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Key           string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`        // in hexadecimal
-	Member        bool                   `protobuf:"varint,3,opt,name=member,proto3" json:"member,omitempty"` // of the committee
-	Connected     bool                   `protobuf:"varint,4,opt,name=connected,proto3" json:"connected,omitempty"`
-	Score         float64                `protobuf:"fixed64,5,opt,name=score,proto3" json:"score,omitempty"`     // from -1 to 1
-	Standing      string                 `protobuf:"bytes,6,opt,name=standing,proto3" json:"standing,omitempty"` // "welcome", "limited" or "banned"
-	Protected     bool                   `protobuf:"varint,7,opt,name=protected,proto3" json:"protected,omitempty"`
-	Strikes       int32                  `protobuf:"varint,8,opt,name=strikes,proto3" json:"strikes,omitempty"`                   // bans that make the next one longer
-	Ban           *Ban                   `protobuf:"bytes,9,opt,name=ban,proto3" json:"ban,omitempty"`                            // also one that is on hold
-	OnHold        bool                   `protobuf:"varint,10,opt,name=on_hold,json=onHold,proto3" json:"on_hold,omitempty"`      // the ban is not in force, because the other members are no quorum
-	PutOff        string                 `protobuf:"bytes,11,opt,name=put_off,json=putOff,proto3" json:"put_off,omitempty"`       // why the peer deserves a ban that the node's rules forbid for now; empty if it does not
-	BannedBy      *BannedBy              `protobuf:"bytes,12,opt,name=banned_by,json=bannedBy,proto3" json:"banned_by,omitempty"` // what the peer says, if it keeps this node out
-	Proofs        int32                  `protobuf:"varint,13,opt,name=proofs,proto3" json:"proofs,omitempty"`
-	History       []*TrustLine           `protobuf:"bytes,14,rep,name=history,proto3" json:"history,omitempty"`   // oldest first, at most 32
-	Evidence      []*TrustProof          `protobuf:"bytes,15,rep,name=evidence,proto3" json:"evidence,omitempty"` // at most 4
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Name      string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Key       string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`        // in hexadecimal
+	Member    bool                   `protobuf:"varint,3,opt,name=member,proto3" json:"member,omitempty"` // of the committee
+	Connected bool                   `protobuf:"varint,4,opt,name=connected,proto3" json:"connected,omitempty"`
+	Score     float64                `protobuf:"fixed64,5,opt,name=score,proto3" json:"score,omitempty"`     // from -1 to 1
+	Standing  string                 `protobuf:"bytes,6,opt,name=standing,proto3" json:"standing,omitempty"` // "welcome", "limited" or "banned"
+	Protected bool                   `protobuf:"varint,7,opt,name=protected,proto3" json:"protected,omitempty"`
+	Strikes   int32                  `protobuf:"varint,8,opt,name=strikes,proto3" json:"strikes,omitempty"`                   // bans that make the next one longer
+	Ban       *Ban                   `protobuf:"bytes,9,opt,name=ban,proto3" json:"ban,omitempty"`                            // also one that is on hold
+	OnHold    bool                   `protobuf:"varint,10,opt,name=on_hold,json=onHold,proto3" json:"on_hold,omitempty"`      // the ban is not in force, because the other members are no quorum
+	PutOff    string                 `protobuf:"bytes,11,opt,name=put_off,json=putOff,proto3" json:"put_off,omitempty"`       // why the peer deserves a ban that the node's rules forbid for now; empty if it does not
+	BannedBy  *BannedBy              `protobuf:"bytes,12,opt,name=banned_by,json=bannedBy,proto3" json:"banned_by,omitempty"` // what the peer says, if it keeps this node out
+	Proofs    int32                  `protobuf:"varint,13,opt,name=proofs,proto3" json:"proofs,omitempty"`
+	// What moved its score, by action, since it is a member, at most since the node started; of members only. What the others did is
+	// the rest of TrustCounts.actions.
+	Actions       map[string]uint64 `protobuf:"bytes,16,rep,name=actions,proto3" json:"actions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	History       []*TrustLine      `protobuf:"bytes,14,rep,name=history,proto3" json:"history,omitempty"`   // oldest first, at most 32
+	Evidence      []*TrustProof     `protobuf:"bytes,15,rep,name=evidence,proto3" json:"evidence,omitempty"` // at most 4
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -662,6 +665,13 @@ func (x *PeerTrust) GetProofs() int32 {
 		return x.Proofs
 	}
 	return 0
+}
+
+func (x *PeerTrust) GetActions() map[string]uint64 {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
 }
 
 func (x *PeerTrust) GetHistory() []*TrustLine {
@@ -1182,7 +1192,7 @@ const file_synod_admin_v1_trust_proto_rawDesc = "" +
 	"\x04peer\x18\x01 \x01(\tR\x04peer\x12\x1c\n" +
 	"\tprotected\x18\x02 \x01(\bR\tprotected\"D\n" +
 	"\x13ProtectPeerResponse\x12-\n" +
-	"\x04peer\x18\x01 \x01(\v2\x19.synod.admin.v1.PeerTrustR\x04peer\"\xe6\x03\n" +
+	"\x04peer\x18\x01 \x01(\v2\x19.synod.admin.v1.PeerTrustR\x04peer\"\xe4\x04\n" +
 	"\tPeerTrust\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x16\n" +
@@ -1197,9 +1207,13 @@ const file_synod_admin_v1_trust_proto_rawDesc = "" +
 	" \x01(\bR\x06onHold\x12\x17\n" +
 	"\aput_off\x18\v \x01(\tR\x06putOff\x125\n" +
 	"\tbanned_by\x18\f \x01(\v2\x18.synod.admin.v1.BannedByR\bbannedBy\x12\x16\n" +
-	"\x06proofs\x18\r \x01(\x05R\x06proofs\x123\n" +
+	"\x06proofs\x18\r \x01(\x05R\x06proofs\x12@\n" +
+	"\aactions\x18\x10 \x03(\v2&.synod.admin.v1.PeerTrust.ActionsEntryR\aactions\x123\n" +
 	"\ahistory\x18\x0e \x03(\v2\x19.synod.admin.v1.TrustLineR\ahistory\x126\n" +
-	"\bevidence\x18\x0f \x03(\v2\x1a.synod.admin.v1.TrustProofR\bevidence\"w\n" +
+	"\bevidence\x18\x0f \x03(\v2\x1a.synod.admin.v1.TrustProofR\bevidence\x1a:\n" +
+	"\fActionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"w\n" +
 	"\x03Ban\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x03R\x04from\x12\x14\n" +
 	"\x05until\x18\x02 \x01(\x03R\x05until\x12\x16\n" +
@@ -1272,7 +1286,7 @@ func file_synod_admin_v1_trust_proto_rawDescGZIP() []byte {
 	return file_synod_admin_v1_trust_proto_rawDescData
 }
 
-var file_synod_admin_v1_trust_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_synod_admin_v1_trust_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_synod_admin_v1_trust_proto_goTypes = []any{
 	(*ListPeerTrustRequest)(nil),     // 0: synod.admin.v1.ListPeerTrustRequest
 	(*ListPeerTrustResponse)(nil),    // 1: synod.admin.v1.ListPeerTrustResponse
@@ -1291,44 +1305,46 @@ var file_synod_admin_v1_trust_proto_goTypes = []any{
 	(*BannedBy)(nil),                 // 14: synod.admin.v1.BannedBy
 	(*TrustCounts)(nil),              // 15: synod.admin.v1.TrustCounts
 	(*BanCount)(nil),                 // 16: synod.admin.v1.BanCount
-	nil,                              // 17: synod.admin.v1.TrustCounts.ActionsEntry
-	nil,                              // 18: synod.admin.v1.TrustCounts.UnbansEntry
-	nil,                              // 19: synod.admin.v1.TrustCounts.PutOffEntry
-	nil,                              // 20: synod.admin.v1.TrustCounts.EvidenceEntry
-	(*durationpb.Duration)(nil),      // 21: google.protobuf.Duration
+	nil,                              // 17: synod.admin.v1.PeerTrust.ActionsEntry
+	nil,                              // 18: synod.admin.v1.TrustCounts.ActionsEntry
+	nil,                              // 19: synod.admin.v1.TrustCounts.UnbansEntry
+	nil,                              // 20: synod.admin.v1.TrustCounts.PutOffEntry
+	nil,                              // 21: synod.admin.v1.TrustCounts.EvidenceEntry
+	(*durationpb.Duration)(nil),      // 22: google.protobuf.Duration
 }
 var file_synod_admin_v1_trust_proto_depIdxs = []int32{
 	10, // 0: synod.admin.v1.ListPeerTrustResponse.peers:type_name -> synod.admin.v1.PeerTrust
 	15, // 1: synod.admin.v1.ListPeerTrustResponse.counts:type_name -> synod.admin.v1.TrustCounts
 	10, // 2: synod.admin.v1.ExplainPeerTrustResponse.peer:type_name -> synod.admin.v1.PeerTrust
-	21, // 3: synod.admin.v1.BanPeerRequest.duration:type_name -> google.protobuf.Duration
+	22, // 3: synod.admin.v1.BanPeerRequest.duration:type_name -> google.protobuf.Duration
 	10, // 4: synod.admin.v1.BanPeerResponse.peer:type_name -> synod.admin.v1.PeerTrust
 	10, // 5: synod.admin.v1.UnbanPeerResponse.peer:type_name -> synod.admin.v1.PeerTrust
 	10, // 6: synod.admin.v1.ProtectPeerResponse.peer:type_name -> synod.admin.v1.PeerTrust
 	11, // 7: synod.admin.v1.PeerTrust.ban:type_name -> synod.admin.v1.Ban
 	14, // 8: synod.admin.v1.PeerTrust.banned_by:type_name -> synod.admin.v1.BannedBy
-	12, // 9: synod.admin.v1.PeerTrust.history:type_name -> synod.admin.v1.TrustLine
-	13, // 10: synod.admin.v1.PeerTrust.evidence:type_name -> synod.admin.v1.TrustProof
-	17, // 11: synod.admin.v1.TrustCounts.actions:type_name -> synod.admin.v1.TrustCounts.ActionsEntry
-	16, // 12: synod.admin.v1.TrustCounts.bans:type_name -> synod.admin.v1.BanCount
-	18, // 13: synod.admin.v1.TrustCounts.unbans:type_name -> synod.admin.v1.TrustCounts.UnbansEntry
-	19, // 14: synod.admin.v1.TrustCounts.put_off:type_name -> synod.admin.v1.TrustCounts.PutOffEntry
-	20, // 15: synod.admin.v1.TrustCounts.evidence:type_name -> synod.admin.v1.TrustCounts.EvidenceEntry
-	0,  // 16: synod.admin.v1.TrustService.ListPeerTrust:input_type -> synod.admin.v1.ListPeerTrustRequest
-	2,  // 17: synod.admin.v1.TrustService.ExplainPeerTrust:input_type -> synod.admin.v1.ExplainPeerTrustRequest
-	4,  // 18: synod.admin.v1.TrustService.BanPeer:input_type -> synod.admin.v1.BanPeerRequest
-	6,  // 19: synod.admin.v1.TrustService.UnbanPeer:input_type -> synod.admin.v1.UnbanPeerRequest
-	8,  // 20: synod.admin.v1.TrustService.ProtectPeer:input_type -> synod.admin.v1.ProtectPeerRequest
-	1,  // 21: synod.admin.v1.TrustService.ListPeerTrust:output_type -> synod.admin.v1.ListPeerTrustResponse
-	3,  // 22: synod.admin.v1.TrustService.ExplainPeerTrust:output_type -> synod.admin.v1.ExplainPeerTrustResponse
-	5,  // 23: synod.admin.v1.TrustService.BanPeer:output_type -> synod.admin.v1.BanPeerResponse
-	7,  // 24: synod.admin.v1.TrustService.UnbanPeer:output_type -> synod.admin.v1.UnbanPeerResponse
-	9,  // 25: synod.admin.v1.TrustService.ProtectPeer:output_type -> synod.admin.v1.ProtectPeerResponse
-	21, // [21:26] is the sub-list for method output_type
-	16, // [16:21] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	17, // 9: synod.admin.v1.PeerTrust.actions:type_name -> synod.admin.v1.PeerTrust.ActionsEntry
+	12, // 10: synod.admin.v1.PeerTrust.history:type_name -> synod.admin.v1.TrustLine
+	13, // 11: synod.admin.v1.PeerTrust.evidence:type_name -> synod.admin.v1.TrustProof
+	18, // 12: synod.admin.v1.TrustCounts.actions:type_name -> synod.admin.v1.TrustCounts.ActionsEntry
+	16, // 13: synod.admin.v1.TrustCounts.bans:type_name -> synod.admin.v1.BanCount
+	19, // 14: synod.admin.v1.TrustCounts.unbans:type_name -> synod.admin.v1.TrustCounts.UnbansEntry
+	20, // 15: synod.admin.v1.TrustCounts.put_off:type_name -> synod.admin.v1.TrustCounts.PutOffEntry
+	21, // 16: synod.admin.v1.TrustCounts.evidence:type_name -> synod.admin.v1.TrustCounts.EvidenceEntry
+	0,  // 17: synod.admin.v1.TrustService.ListPeerTrust:input_type -> synod.admin.v1.ListPeerTrustRequest
+	2,  // 18: synod.admin.v1.TrustService.ExplainPeerTrust:input_type -> synod.admin.v1.ExplainPeerTrustRequest
+	4,  // 19: synod.admin.v1.TrustService.BanPeer:input_type -> synod.admin.v1.BanPeerRequest
+	6,  // 20: synod.admin.v1.TrustService.UnbanPeer:input_type -> synod.admin.v1.UnbanPeerRequest
+	8,  // 21: synod.admin.v1.TrustService.ProtectPeer:input_type -> synod.admin.v1.ProtectPeerRequest
+	1,  // 22: synod.admin.v1.TrustService.ListPeerTrust:output_type -> synod.admin.v1.ListPeerTrustResponse
+	3,  // 23: synod.admin.v1.TrustService.ExplainPeerTrust:output_type -> synod.admin.v1.ExplainPeerTrustResponse
+	5,  // 24: synod.admin.v1.TrustService.BanPeer:output_type -> synod.admin.v1.BanPeerResponse
+	7,  // 25: synod.admin.v1.TrustService.UnbanPeer:output_type -> synod.admin.v1.UnbanPeerResponse
+	9,  // 26: synod.admin.v1.TrustService.ProtectPeer:output_type -> synod.admin.v1.ProtectPeerResponse
+	22, // [22:27] is the sub-list for method output_type
+	17, // [17:22] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_synod_admin_v1_trust_proto_init() }
@@ -1342,7 +1358,7 @@ func file_synod_admin_v1_trust_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_synod_admin_v1_trust_proto_rawDesc), len(file_synod_admin_v1_trust_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
