@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,11 +48,16 @@ func newTop() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		ctx, release := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+		defer release()
 		screen := newScreen(cmd.OutOrStdout())
 		tick := time.NewTicker(*every)
 		defer tick.Stop()
 		for {
-			rows := glance(cmd.Context(), targets)
+			rows := glance(ctx, targets)
+			if ctx.Err() != nil && !*once {
+				return nil // who ends it has seen enough
+			}
 			slices.SortStableFunc(rows, order)
 			err := screen.show(rows, *asJSON, *once)
 			if err == nil && *once && !slices.ContainsFunc(rows, func(r overview.Row) bool { return r.Reached }) {
@@ -60,7 +67,7 @@ func newTop() *cobra.Command {
 				return err
 			}
 			select {
-			case <-cmd.Context().Done():
+			case <-ctx.Done():
 				return nil
 			case <-tick.C:
 			}
