@@ -55,8 +55,11 @@ func (q *queue) submit(requests [][]byte, now time.Time) error {
 	for _, r := range requests {
 		size += ordering.EncodedSize(len(r))
 	}
-	if size > q.limits.Bytes || len(requests) > q.limits.Requests {
+	switch {
+	case size > q.limits.Bytes:
 		return &ordering.TooLarge{Size: size, Limit: q.limits.Bytes}
+	case len(requests) > q.limits.Requests:
+		return &ordering.TooLarge{Size: len(requests), Limit: q.limits.Requests}
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -29,8 +29,12 @@ func newLoad() *cobra.Command {
 		Long: "Makes members with keys of their own, registers them, and has each send signed submissions to others through one sequencer\n" +
 			"and listen at others. Everything accepted must come back to its sender as a receipt and reach its recipients, once, at\n" +
 			"every sequencer that is up; streams must have no gap, be signed, and be the same everywhere. Latency runs from when a\n" +
-			"submission was due to its receipt. With --ordering, opaque requests go to the ordering service instead, and the order is\n" +
-			"read back and compared. INT or TERM ends submitting early, a second one ends waiting for what was accepted.\n\n" +
+			"submission was due to its receipt.\n\n" +
+			"Accepted means queued at one sequencer. If that one stops, or the connection to it breaks, before the sender has the receipt, the\n" +
+			"submission may be gone with it: if it then comes out nowhere it is unknown, which is no loss; if it comes out anywhere it must\n" +
+			"come out everywhere. Nothing is expected of a sequencer that is down in the end.\n\n" +
+			"With --ordering, opaque requests go to the ordering service instead, and the order is read back and compared. INT or TERM ends\n" +
+			"submitting early, a second one ends waiting for what was accepted.\n\n" +
 			"Exits with 1 if anything was lost, duplicated or reordered, or nothing came out; 75 if no sequencer can be reached.",
 		Example: "  synod load --ready-file ./net/ready.json --rate 1000 --size 1KiB --duration 10s\n" +
 			"  synod load --endpoint 127.0.0.1:7111 --endpoint 127.0.0.1:7121 --rate 0",

@@ -134,6 +134,9 @@ func (o *owners) change(cmd *cobra.Command, before []topology.SignedTransaction,
 	if err != nil {
 		return err
 	}
+	if err := o.matter(n, g, content, signers, consents, before); err != nil {
+		return err
+	}
 	signed, err := o.sign(g, content, signers, consents)
 	if err != nil {
 		return err
@@ -197,23 +200,59 @@ func (o *owners) sign(g *genesis.Genesis, content topology.Transaction, signers 
 	if err != nil {
 		return signed, err
 	}
-	data, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
+	others, err := readProposal(g, string(text))
 	if err != nil {
-		return signed, fmt.Errorf("%s is no proposal: %w", o.proposal, err)
+		return signed, fmt.Errorf("%s is no proposal for this network: %w", o.proposal, err)
 	}
-	u, err := topology.DecodeTransaction(data)
-	if err != nil {
-		return signed, fmt.Errorf("%s: %w", o.proposal, err)
-	}
-	others, err := u.Verify(g.ID)
-	if err != nil {
-		return signed, fmt.Errorf("%s: %w", o.proposal, err)
+	if theirs := others.Content(); theirs.Mapping.Key() == content.Mapping.Key() && theirs.Serial < content.Serial {
+		return signed, fmt.Errorf("%s proposes what was decided meanwhile, this or otherwise: its serial is %d, and the next %d; begin again with another file", o.proposal, theirs.Serial, content.Serial)
 	}
 	merged, err := signed.Merge(others)
 	if err != nil {
 		return signed, fmt.Errorf("%s holds another change than this one: %w", o.proposal, err)
 	}
 	return merged, nil
+}
+
+func readProposal(g *genesis.Genesis, text string) (signed topology.SignedTransaction, err error) {
+	data, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
+	if err != nil {
+		return signed, err
+	}
+	u, err := topology.DecodeTransaction(data)
+	if err != nil {
+		return signed, err
+	}
+	return u.Verify(g.ID)
+}
+
+// matter wants the signature of each key to count, so that none of somebody else goes from owner to owner.
+func (o *owners) matter(n *owner.Network, g *genesis.Genesis, content topology.Transaction, signers []keys.PrivateKey, consents []topology.Consent, before []topology.SignedTransaction) error {
+	unsigned, err := topology.Sign(g.ID, content)
+	if err == nil {
+		unsigned, err = unsigned.WithConsents(consents...)
+	}
+	if err != nil {
+		return err
+	}
+	needed, err := n.Missing(unsigned, before...)
+	if err != nil {
+		return err
+	}
+	for i, key := range signers {
+		signed, err := unsigned.Sign(key)
+		if err != nil {
+			return err
+		}
+		missing, err := n.Missing(signed, before...)
+		if err != nil {
+			return err
+		}
+		if len(missing) == len(needed) {
+			return exit.Errorf(exit.Failed, "the key in %s is of no owner of this network, who are %v", o.keys[i], needed)
+		}
+	}
+	return nil
 }
 
 // handOn leaves the change for the next owner.

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,40 +20,8 @@ import (
 
 	adminv1 "github.com/synod-network/synod/api/synod/admin/v1"
 	"github.com/synod-network/synod/node/exit"
+	"github.com/synod-network/synod/sequencer/overview"
 )
-
-// topRow is one sequencer as it describes itself, or as others see it.
-type topRow struct {
-	Name        string    `json:"name"`
-	Reached     bool      `json:"reached"`
-	Ready       bool      `json:"ready"`
-	Epoch       uint64    `json:"epoch"`
-	Height      uint64    `json:"height"`
-	Lag         uint64    `json:"lag"`           // blocks behind the highest that anybody has
-	RoundTripUs uint64    `json:"round_trip_us"` // the median of what others measure
-	Score       float64   `json:"score"`         // the lowest that others give
-	LastBlock   time.Time `json:"last_block"`    // its own newest, as others saw it
-	Why         string    `json:"why"`
-}
-
-// topOrder is how rows are sorted by what --sort names; nil if there is no such order.
-func topOrder(by string) func(a, b topRow) int {
-	switch by {
-	case "name":
-		return func(a, b topRow) int { return strings.Compare(a.Name, b.Name) }
-	case "height":
-		return func(a, b topRow) int { return cmp.Compare(b.Height, a.Height) }
-	case "lag":
-		return func(a, b topRow) int { return cmp.Compare(b.Lag, a.Lag) }
-	case "rtt":
-		return func(a, b topRow) int { return cmp.Compare(b.RoundTripUs, a.RoundTripUs) }
-	case "score":
-		return func(a, b topRow) int { return cmp.Compare(a.Score, b.Score) }
-	case "last-block":
-		return func(a, b topRow) int { return a.LastBlock.Compare(b.LastBlock) }
-	}
-	return nil
-}
 
 func newTop() *cobra.Command {
 	cmd := &cobra.Command{
@@ -67,7 +37,7 @@ func newTop() *cobra.Command {
 	asJSON := cmd.Flags().Bool("json", false, "print JSON, a line each time (default false)")
 	every := cmd.Flags().Duration("every", time.Second, "time between two looks")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		order := topOrder(*sorted)
+		order := overview.Order(*sorted)
 		if order == nil {
 			return exit.Errorf(exit.Usage, "--sort %q is unknown; use name, height, lag, rtt, score or last-block", *sorted)
 		}
@@ -78,21 +48,26 @@ func newTop() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		ctx, release := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+		defer release()
 		screen := newScreen(cmd.OutOrStdout())
 		tick := time.NewTicker(*every)
 		defer tick.Stop()
 		for {
-			rows := glance(cmd.Context(), targets)
+			rows := glance(ctx, targets)
+			if ctx.Err() != nil && !*once {
+				return nil // who ends it has seen enough
+			}
 			slices.SortStableFunc(rows, order)
 			err := screen.show(rows, *asJSON, *once)
-			if err == nil && *once && !slices.ContainsFunc(rows, func(r topRow) bool { return r.Reached }) {
+			if err == nil && *once && !slices.ContainsFunc(rows, func(r overview.Row) bool { return r.Reached }) {
 				err = exit.Errorf(exit.Unavailable, "no sequencer answered")
 			}
 			if err != nil || *once {
 				return err
 			}
 			select {
-			case <-cmd.Context().Done():
+			case <-ctx.Done():
 				return nil
 			case <-tick.C:
 			}
@@ -105,14 +80,15 @@ func newTop() *cobra.Command {
 const topPatience = 2 * time.Second
 
 // glance asks all sequencers at once and joins what they say.
-func glance(ctx context.Context, targets []adminReach) []topRow {
-	answers, failures := make([]*adminv1.GetStatusResponse, len(targets)), make([]error, len(targets))
+func glance(ctx context.Context, targets []adminReach) []overview.Row {
+	answers := make([]overview.Answer, len(targets))
 	var asked sync.WaitGroup
-	for k := range targets {
-		asked.Go(func() { answers[k], failures[k] = askStatus(ctx, targets[k]) })
+	for k, target := range targets {
+		answers[k].Asked = cmp.Or(target.node, target.address)
+		asked.Go(func() { answers[k].Status, answers[k].Failure = askStatus(ctx, target) })
 	}
 	asked.Wait()
-	return joined(targets, answers, failures)
+	return overview.Join(answers)
 }
 
 func askStatus(ctx context.Context, r adminReach) (*adminv1.GetStatusResponse, error) {
@@ -130,52 +106,6 @@ func askStatus(ctx context.Context, r adminReach) (*adminv1.GetStatusResponse, e
 	return s, nil
 }
 
-// joined makes one row of each sequencer from what all say.
-func joined(targets []adminReach, answers []*adminv1.GetStatusResponse, failures []error) (rows []topRow) {
-	at := map[string]int{}
-	row := func(name string) *topRow {
-		if _, ok := at[name]; !ok {
-			at[name] = len(rows)
-			rows = append(rows, topRow{Name: name})
-		}
-		return &rows[at[name]]
-	}
-	highest := uint64(0)
-	trips := map[string][]uint64{}
-	for k, s := range answers {
-		if s == nil {
-			row(cmp.Or(targets[k].node, targets[k].address)).Why = failures[k].Error()
-			continue
-		}
-		r := row(s.GetName())
-		r.Reached, r.Ready, r.Epoch, r.Height, r.Why = true, s.GetReady(), s.GetEpoch(), s.GetHeight(), s.GetNotReadyReason()
-		highest = max(highest, s.GetHighestSeen())
-		for _, m := range s.GetStandings() {
-			of := row(m.GetName())
-			if stamped := m.GetLastBlockAt(); stamped > 0 && time.UnixMicro(stamped).After(of.LastBlock) {
-				of.LastBlock = time.UnixMicro(stamped).UTC()
-			}
-			if !m.GetSelf() {
-				of.Score = min(of.Score, m.GetScore())
-				if m.GetRoundTripUs() > 0 {
-					trips[m.GetName()] = append(trips[m.GetName()], m.GetRoundTripUs())
-				}
-			}
-		}
-	}
-	for k := range rows {
-		r := &rows[k]
-		if r.Reached {
-			r.Lag = highest - r.Height
-		}
-		if t := trips[r.Name]; len(t) > 0 {
-			slices.Sort(t)
-			r.RoundTripUs = t[len(t)/2]
-		}
-	}
-	return rows
-}
-
 // screen shows what changes in place on a terminal, and one after the other elsewhere.
 type screen struct {
 	out      io.Writer
@@ -191,7 +121,7 @@ func newScreen(out io.Writer) *screen {
 }
 
 // show writes all rows in one piece, each line over that before it, so that nothing flickers (ECMA-48: CUU, EL, ED).
-func (s *screen) show(rows []topRow, asJSON, once bool) error {
+func (s *screen) show(rows []overview.Row, asJSON, once bool) error {
 	if asJSON {
 		return json.NewEncoder(s.out).Encode(rows)
 	}
@@ -223,7 +153,7 @@ func (s *screen) show(rows []topRow, asJSON, once bool) error {
 // maxWhy keeps a reason from breaking the line of a terminal, in bytes.
 const maxWhy = 60
 
-func printTop(out io.Writer, rows []topRow) error {
+func printTop(out io.Writer, rows []overview.Row) error {
 	return table(out, "SEQUENCER\tREADY\tEPOCH\tHEIGHT\tLAG\tROUND TRIP\tSCORE\tLAST BLOCK\tWHY", func(row func(string, ...any)) {
 		for _, r := range rows {
 			height, lag, epoch := "-", "-", "-"

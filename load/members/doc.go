@@ -12,6 +12,9 @@
 // twice as duplicated, a broken chain or a difference as reordered, a bad signature as
 // forged. Who it was that told otherwise is in [Result.Suspects].
 //
+// Accepted means queued at one sequencer. What that one had not ordered when it stopped, or
+// when the connection to it broke, may be gone: if it comes out nowhere it is unknown, and not lost.
+//
 // # Why it does not use package client
 //
 // What the client decides is what the load must be able to judge: a verdict by the same code would not notice that code's faults. Nor

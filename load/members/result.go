@@ -9,8 +9,8 @@ import (
 // Result is what a workload measured, and its verdict.
 type Result struct {
 	Members int `json:"members"`
-	// Submissions: sent; answered as queued; not taken by the sequencer; sequenced, by
-	// their receipts; refused by a deliver error.
+	// Submissions: sent; answered as queued, some of which may stay Unknown; not taken by
+	// the sequencer; sequenced, by their receipts; refused by a deliver error.
 	Submitted int64 `json:"submitted"`
 	Accepted  int64 `json:"accepted"`
 	Rejected  int64 `json:"rejected"`
@@ -30,11 +30,12 @@ type Result struct {
 	DeliveryP50 float64 `json:"delivery_p50_ms"`
 	DeliveryP99 float64 `json:"delivery_p99_ms"`
 
-	// Lost: accepted, or seen at one sequencer, and missing at another at which its
-	// sender or recipient listens. Duplicated: came twice, or though it was not taken.
-	// Reordered: a stream with a gap, or different from another of the same member. Forged:
-	// not signed by the sequencer. Unknown: handed to a connection that broke, and seen
-	// nowhere.
+	// Lost: accepted over a connection that lived, or seen at one sequencer, and missing at
+	// another at which its sender or recipient listens and that is up in the end.
+	// Duplicated: came twice, or though it was not taken. Reordered: a stream with a gap, or
+	// different from another of the same member. Forged: not signed by the sequencer.
+	// Unknown: handed to a connection that broke before the receipt, and seen nowhere,
+	// whether accepted or not: what a sequencer has queued and not ordered goes with it.
 	Lost       int64 `json:"lost"`
 	Duplicated int64 `json:"duplicated"`
 	Reordered  int64 `json:"reordered"`
@@ -55,6 +56,7 @@ type Result struct {
 	Duration     float64 `json:"duration_s"`
 
 	// Clean: something was sequenced, and nothing lost, duplicated, reordered or forged.
+	// What is unknown does not count.
 	Clean bool `json:"clean"`
 }
 

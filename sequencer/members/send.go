@@ -64,11 +64,7 @@ func (s *Service) send(ctx context.Context, c caller, requests [][]byte) []*fail
 			queue, queued = append(queue, requests[i]), append(queued, i)
 		}
 	}
-	s.order(ctx, queue, func(refused *failure) {
-		for _, i := range queued {
-			refusals[i] = refused
-		}
-	})
+	s.orderEach(ctx, queue, func(place int, refused *failure) { refusals[queued[place]] = refused })
 	for i, data := range requests {
 		s.submitted(refusals[i], len(data))
 	}
@@ -81,6 +77,22 @@ func (s *Service) submitted(refused *failure, size int) {
 		return
 	}
 	s.config.Observer.Submitted(refused.observed(), size)
+}
+
+// orderEach hands requests to the orderer, all at once if it takes so many, and else in parts, so that none is refused for what came with
+// it. Refuse is told of each that the orderer refuses, by its place.
+func (s *Service) orderEach(ctx context.Context, requests [][]byte, refuse func(place int, f *failure)) {
+	s.order(ctx, requests, func(f *failure) {
+		half := len(requests) / 2
+		if f.reason == TooLarge && half > 0 {
+			s.orderEach(ctx, requests[:half], refuse)
+			s.orderEach(ctx, requests[half:], func(place int, f *failure) { refuse(half+place, f) })
+			return
+		}
+		for place := range requests {
+			refuse(place, f)
+		}
+	})
 }
 
 // order hands requests to the orderer, and tells if it refuses.

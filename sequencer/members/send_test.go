@@ -3,6 +3,7 @@ package members_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -275,6 +276,49 @@ func TestAFullQueueIsToldToTheSender(t *testing.T) {
 	}
 	if sent != 4 {
 		t.Errorf("%d of 20 kB fit a queue of 64 KiB", sent-1)
+	}
+}
+
+// Requests that come together, and are more than the queue holds or hold one that is too large, are each judged by themselves.
+func TestNoRequestIsRefusedForWhatCameWithIt(t *testing.T) {
+	s := start(t, options{memory: ordertest.MemoryConfig{QueueRequests: 5, RequestBytes: 4096}})
+	n := s.nodes[0]
+	stream, err := n.client.SendStream(n.as(alice))
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := s.submission(alice, "large", bob)
+	large.Envelopes[0].Payload = make([]byte, 4096)
+	message := &sequencerv1.SendStreamRequest{Sequence: 1, Requests: [][]byte{
+		s.request(alice, "one", bob), s.request(alice, "two", bob), s.network.Request(large, alice), s.request(alice, "three", bob),
+	}}
+	if err := stream.Send(message); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := stream.Recv()
+	if err != nil || len(answer.GetRefusals()) != 1 || answer.GetRefusals()[0].GetIndex() != 2 || answer.GetRefusals()[0].GetReason() != string(members.TooLarge) {
+		t.Errorf("with one that is too large: %v, %v", answer, err)
+	}
+	delivered := n.subscribe(n.as(bob), bob, 0)
+	for _, want := range []string{"sealed one", "sealed two", "sealed three"} {
+		if d := delivered.next(); string(d.Envelopes[0].Payload) != want {
+			t.Errorf("bob got %q, want %q", d.Envelopes[0].Payload, want)
+		}
+	}
+	message = &sequencerv1.SendStreamRequest{Sequence: 2}
+	for i := range 12 {
+		message.Requests = append(message.Requests, s.request(alice, fmt.Sprint("many ", i), bob))
+	}
+	if err := stream.Send(message); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err = stream.Recv(); err != nil || len(answer.GetRefusals()) == 12 {
+		t.Fatalf("more than the queue holds: %v, %v", answer, err)
+	}
+	for _, r := range answer.GetRefusals() { // what was queued may be ordered meanwhile
+		if r.GetReason() != string(members.Overloaded) || r.GetRetryAfter() == nil {
+			t.Errorf("more than the queue holds: %v", r)
+		}
 	}
 }
 

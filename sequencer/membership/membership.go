@@ -132,7 +132,7 @@ func (t *Topology) member(id sequencing.MemberID, at sequencing.Time) (standing 
 	if err != nil || view.Status(m) != topology.Active {
 		return standing, false
 	}
-	standing.Free = m.Role == topology.Sequencer
+	standing.Free, standing.Unread = m.Role == topology.Sequencer, m.Role == topology.Sequencer
 	for _, k := range view.SigningKeys(m, keys.Protocol) {
 		standing.Keys = append(standing.Keys, sequencing.Key(k))
 	}

@@ -145,8 +145,8 @@ func TestGroupsAndAuthority(t *testing.T) {
 	if got := m.Group(sequencing.Recipient{Kind: sequencing.ToMediatorGroup, Group: 3}, now); got != nil {
 		t.Errorf("a group that is not there has %v", got)
 	}
-	if s, _ := m.Member(membertest.ID(n.Sequencers[0]), now); !s.Free {
-		t.Error("a sequencer pays")
+	if s, _ := m.Member(membertest.ID(n.Sequencers[0]), now); !s.Free || !s.Unread {
+		t.Error("a sequencer pays, or is waited for until it has read")
 	}
 	if a := m.Authority(0); a.Threshold < 1 || len(a.Members) > 0 {
 		t.Errorf("before the beginning %+v decides", a)

@@ -75,7 +75,7 @@ func (m *Machine) PruningPoint() Time {
 		if s.disabled && !m.broken(faultDisabledHoldsBack) || s.acknowledged >= lowest {
 			continue
 		}
-		if _, active := m.topology.Member(s.id, m.time); active {
+		if standing, active := m.topology.Member(s.id, m.time); active && !standing.Unread {
 			lowest = s.acknowledged
 		}
 	}

@@ -27,6 +27,8 @@ type Standing struct {
 	Keys []Key
 	// Free says that the member pays for no traffic, as sequencers do not.
 	Free bool
+	// Unread says that the member reads nothing, as sequencers do not: what it is told need not be kept for it.
+	Unread bool
 }
 
 // Authority is a threshold of members: usually the sequencers, a quorum of them.

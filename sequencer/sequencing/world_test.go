@@ -26,6 +26,7 @@ type testTopology struct {
 	changed Time // changes up to it are known: a replay does nothing
 	outcome map[Time]bool
 	free    string // prefix of members that pay nothing
+	unread  string // prefix of members that read nothing; empty for none
 	lax     bool   // the authority has threshold 0
 }
 
@@ -61,7 +62,7 @@ func newTopology(names ...MemberID) *testTopology {
 func (t *testTopology) Member(id MemberID, at Time) (Standing, bool) {
 	for _, s := range t.spans[id] {
 		if s.from < at && at <= s.to {
-			return Standing{Keys: t.keys(id, at), Free: strings.HasPrefix(string(id), t.free)}, true
+			return Standing{Keys: t.keys(id, at), Free: strings.HasPrefix(string(id), t.free), Unread: t.unread != "" && strings.HasPrefix(string(id), t.unread)}, true
 		}
 	}
 	return Standing{}, false

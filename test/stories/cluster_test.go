@@ -27,6 +27,12 @@ type cluster struct {
 func found(t *testing.T, sequencers int, changes ...func(*network.Plan)) *cluster {
 	t.Helper()
 	t.Parallel()
+	return foundBeside(t, sequencers, changes...)
+}
+
+// foundBeside is found for a further network of the same story.
+func foundBeside(t *testing.T, sequencers int, changes ...func(*network.Plan)) *cluster {
+	t.Helper()
 	plan := network.DefaultPlan(filepath.Join(t.TempDir(), "net"))
 	plan.Sequencers = sequencers
 	plan.BasePort = freeBase(t, sequencers)

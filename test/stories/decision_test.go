@@ -140,16 +140,8 @@ type participant struct {
 // join registers a participant and connects it to all nodes for the length of the test.
 func (c *cluster) join(name string) *participant {
 	c.t.Helper()
-	p := &participant{t: c.t, member: membertest.Participant(name), network: &membertest.Network{ID: sequencing.NetworkID(c.net.Genesis.ID)}}
-	founding, err := c.net.Genesis.Founding()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	p.network.Synchronizer = founding.Charter().Synchronizer
-	request := &sequencerv1.RegisterTopologyRequest{}
-	for _, s := range p.network.Registration(c.t, p.member) {
-		request.Transactions = append(request.Transactions, s.Encode())
-	}
+	p := &participant{t: c.t, member: membertest.Participant(name), network: c.founded()}
+	request := registering(c.t, p.network, p.member)
 	if _, err := sequencerv1.NewSequencerServiceClient(c.public(c.nodes[0])).RegisterTopology(c.t.Context(), request); err != nil {
 		c.t.Fatal(err)
 	}
@@ -167,6 +159,7 @@ func (c *cluster) join(name string) *participant {
 	for _, n := range c.nodes {
 		settings.Sequencers = append(settings.Sequencers, memberclient.Sequencer{Alias: n.name, Endpoints: []memberclient.Endpoint{{Address: n.config.Public.Listen, Plain: true}}})
 	}
+	var err error
 	if p.client, err = memberclient.New(settings); err != nil {
 		c.t.Fatal(err)
 	}

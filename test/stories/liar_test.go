@@ -133,26 +133,10 @@ func (c *cluster) takeOver(liar *sequencer) *siege {
 		c.t.Fatal(err)
 	}
 	s.id = sequencing.MemberID(hello.GetSequencer())
-	s.register(service, hello.GetSynchronizer())
+	if _, err := service.RegisterTopology(c.t.Context(), registering(c.t, c.founded(), s.alice, s.bob)); err != nil { // both, so that they become active at once
+		c.t.Fatal(err)
+	}
 	return s
-}
-
-func (s *siege) register(service sequencerv1.SequencerServiceClient, synchronizer string) {
-	s.t.Helper()
-	uid, err := topology.ParseUID(synchronizer)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	n := &membertest.Network{ID: sequencing.NetworkID(s.net.Genesis.ID), Synchronizer: uid}
-	var request sequencerv1.RegisterTopologyRequest // one for both, so that they become active at once
-	for _, m := range []topology.Member{s.alice, s.bob} {
-		for _, signed := range n.Registration(s.t, m) {
-			request.Transactions = append(request.Transactions, signed.Encode())
-		}
-	}
-	if _, err := service.RegisterTopology(s.t.Context(), &request); err != nil {
-		s.t.Fatal(err)
-	}
 }
 
 // visit is a client at work.
