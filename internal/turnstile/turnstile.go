@@ -167,6 +167,14 @@ func (c *Conn) leave() {
 	}
 }
 
+// TakeOver gives the place back and returns the connection behind, for who counts and bounds what it keeps by itself.
+func (c *Conn) TakeOver() net.Conn {
+	c.turnstile.mu.Lock()
+	defer c.turnstile.mu.Unlock()
+	c.leave()
+	return c.Conn
+}
+
 // Close implements [net.Conn].
 func (c *Conn) Close() error {
 	c.turnstile.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/synod-network/synod/internal/halfopen"
+	"github.com/synod-network/synod/internal/turnstile"
 	"github.com/synod-network/synod/sidecar/event"
 	"github.com/synod-network/synod/sidecar/log"
 )
@@ -207,6 +208,9 @@ func (s *Stream) hijack(w http.ResponseWriter, r *http.Request, p path) (*subscr
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, err
+	}
+	if through, ok := conn.(*turnstile.Conn); ok {
+		conn = through.TakeOver() // subscribers have a limit of their own
 	}
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
