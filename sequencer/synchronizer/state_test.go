@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/synod-network/synod/bft"
 	"github.com/synod-network/synod/keys"
 	"github.com/synod-network/synod/sequencer/history"
 	"github.com/synod-network/synod/sequencer/membership"
@@ -250,6 +251,27 @@ func TestWhatIsComing(t *testing.T) {
 	if rejections, again := s.CheckTopology(newcomer...); rejections[0] != nil || again != 0 {
 		t.Errorf("open by the clock: %v, again at %d", rejections, again)
 	}
+}
+
+// What the owners set for the engine goes into the hand-over once it is in force, and not before.
+func TestTheNextEpochHasWhatTheOwnersSet(t *testing.T) {
+	w, s, _ := alone(t)
+	set := topology.DefaultParameters(w.network.Synchronizer)
+	set.Ordering.EpochDuration, set.Ordering.LeaderTimeout = 7*bft.Second, 300*bft.Millisecond
+	set.Traffic = topology.Traffic{Window: set.Traffic.Window}
+	_, request := ordered(w.network.Sign(t, topology.Add(2, set), "owner"))
+	w.apply(request)
+	ends := func(say string, want bft.Params) {
+		t.Helper()
+		ended, err := s.EndEpoch()
+		if err != nil || ended.Params != want {
+			t.Errorf("%s: next come %+v, %v; want %+v", say, ended.Params, err, want)
+		}
+	}
+	ends("accepted", bft.DefaultParams())
+	w.now += delay
+	w.apply()
+	ends("in force", set.Ordering)
 }
 
 func TestDecidersAreCountedByTheirKeys(t *testing.T) {
