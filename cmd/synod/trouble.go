@@ -104,7 +104,7 @@ func connectionTrouble(message string, encrypted, shown bool) (text string, code
 	case says("looked like an HTTP/1.1 header"):
 		return "it speaks HTTP/1 there; name a gRPC listener: public.listen for members, admin.grpc_listen for operators", exit.BadConfig
 	case says("first record does not look like a TLS handshake"):
-		return "it does not speak TLS there; leave out --tls-ca and --tls, or name the listener that does (admin.grpc_listen for operators)", exit.BadConfig
+		return "it does not speak TLS there; leave out --tls-ca and --tls (of a sandbox, name --ready-file instead of --net), or name the listener that does (admin.grpc_listen for operators)", exit.BadConfig
 	case says("produced zero addresses", "no such host"):
 		return "no such host is known", exit.Unavailable
 	case says("connection refused"):
