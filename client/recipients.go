@@ -37,11 +37,20 @@ func (c *Client) Recipients(ctx context.Context, at sequencing.Time, envelope se
 		if err == nil {
 			return set, nil
 		}
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("recipients %v of the event at %d: %w", envelope.Set, at, context.Cause(ctx))
+		if ended := over(ctx); ended != nil {
+			return nil, fmt.Errorf("recipients %v of the event at %d: %w", envelope.Set, at, ended)
 		}
 		failures = append(failures, err)
 	}
+}
+
+// over is why a context has ended. A sequencer is told the deadline, and its answer that this has passed may come before the
+// context itself notices.
+func over(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok && ctx.Err() == nil && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return context.Cause(ctx)
 }
 
 // recipientsStep is how many bytes of recipients are to come in each [Config.CallTimeout].

@@ -129,3 +129,23 @@ func TestRecipientsThatNobodyTells(t *testing.T) {
 		}
 	})
 }
+
+// tardy is a context that has not noticed yet that its time is over.
+type tardy struct{ context.Context }
+
+func (tardy) Deadline() (time.Time, bool) { return time.Now(), true }
+
+func TestTheDeadlineCountsBeforeTheContextNotices(t *testing.T) {
+	later, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	if over(t.Context()) != nil || over(later) != nil {
+		t.Error("it is not over")
+	}
+	if err := over(tardy{t.Context()}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it is over: %v", err)
+	}
+	cancel()
+	if err := over(later); !errors.Is(err, context.Canceled) {
+		t.Errorf("it was cancelled: %v", err)
+	}
+}
