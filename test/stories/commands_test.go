@@ -147,9 +147,10 @@ func strictly(text []byte, into any) error {
 // seesWhoIsDown watches all sequencers: one that is down is there as the others see it.
 func (o *office) seesWhoIsDown() {
 	o.t.Helper()
+	// It may have been stopped before the others saw a block of its own, whose time is then zero.
 	within(o.t, patience, "the one that is down is last by its last block", func() error {
 		rows := o.top("last-block")
-		if r := rows[0]; r.Name != o.down.name || r.Reached || r.Ready || r.LastBlock.IsZero() || !strings.Contains(r.Why, "nothing listens there") {
+		if r := rows[0]; r.Name != o.down.name || r.Reached || r.Ready || !strings.Contains(r.Why, "nothing listens there") {
 			return fmt.Errorf("%+v", rows)
 		}
 		for _, r := range rows[1:] {
