@@ -196,10 +196,12 @@ func (p *participant) send(bytes int) error {
 	return err
 }
 
-// exhausted reports whether a submission was refused for want of traffic.
+// exhausted reports whether a submission was refused for want of traffic: when it was taken in or, by a sequencer that had not heard
+// yet of the one before, in the order.
 func exhausted(err error) bool {
 	var f *memberclient.Failure
-	return errors.As(err, &f) && f.Reason == "TRAFFIC_EXHAUSTED"
+	var d *memberclient.DeliverError
+	return errors.As(err, &f) && f.Reason == "TRAFFIC_EXHAUSTED" || errors.As(err, &d) && d.Refusal.Code == sequencing.TrafficExhausted
 }
 
 // public connects to a node's listener for clients.

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	adminv1 "github.com/synod-network/synod/api/synod/admin/v1"
+	"github.com/synod-network/synod/internal/wholefile"
 	"github.com/synod-network/synod/node/config"
 	"github.com/synod-network/synod/node/network"
 	"github.com/synod-network/synod/ordering"
@@ -229,7 +230,8 @@ func (n *newcomer) identified() {
 	})
 	text, err := os.ReadFile(file)
 	if err == nil {
-		err = os.WriteFile(file, bytes.Replace(text, []byte("\nordering = false\n"), []byte("\nordering = true\n"), 1), 0o644)
+		// Whole, since the newcomer may be about to read it.
+		err = wholefile.Replace(file, bytes.Replace(text, []byte("\nordering = false\n"), []byte("\nordering = true\n"), 1), 0o644)
 	}
 	if err != nil {
 		n.c.t.Fatal(err)
